@@ -1,0 +1,32 @@
+# Two commands do everything: `make run` (the notebooks, end to end) and `make test`.
+PYTHON ?= python3
+PROFILE ?= auto
+PARAMS ?=
+# Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
+
+BIN := .venv/bin
+
+.PHONY: run test lab setup clean
+
+run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
+	$(BIN)/python -m helpers --profile $(PROFILE) $(PARAMS)
+
+test: setup  ## lint, unit tests, and every notebook under papermill and nbval, without network
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: setup  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
+
+setup: .venv/installed  ## only install, into .venv
+
+.venv/installed: pyproject.toml $(wildcard constraints.txt)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[dev]"
+	@touch $@
+
+clean:  ## remove what was installed and run; data/ stays
+	rm -rf .venv runs

@@ -1,0 +1,125 @@
+"""Run the notebooks in order: `python -m helpers --profile demo -p query_text "a red car"`.
+
+Each runs in a fresh kernel with papermill; executed copies and pages for any browser go to
+`runs/`. Parameters go to every notebook that has them.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from .paths import project_root
+
+
+def main() -> int:
+    """Run the notebooks; return 1 when one fails."""
+    options = _parser().parse_args()
+    folder = project_root() / "notebooks"
+    notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
+    parameters = {name: _typed(value) for name, value in options.parameters}
+    if options.profile:
+        parameters["profile"] = options.profile
+    known = {notebook: _known_parameters(notebook) for notebook in notebooks}
+    unknown = set(parameters) - set().union(*known.values())
+    if unknown:
+        names = ", ".join(sorted(set().union(*known.values())))
+        print(f"unknown parameter {min(unknown)!r}; known: {names}", file=sys.stderr)
+        return 2
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    for notebook in notebooks:
+        own = {name: value for name, value in parameters.items() if name in known[notebook]}
+        output = options.output / notebook.name
+        if not _run(notebook, output, own, options.timeout):
+            return 1
+        _write_page(output)
+    _print_hits(options.output / "03_search.ipynb", notebooks)
+    print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="names such as 03_search; default: all")
+    parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a notebook's parameter; the value counts as JSON where it is some, else as text",
+    )
+    parser.add_argument("--output", type=Path, default=project_root() / "runs")
+    parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
+    return parser
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
+
+
+def _typed(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return {"True": True, "False": False, "None": None}.get(value, value)
+
+
+def _known_parameters(notebook: Path) -> set[str]:
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    return set(papermill.inspect_notebook(str(notebook)))
+
+
+def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
+    """Run one notebook; say in which cell it failed, if it did."""
+    import papermill
+
+    print(f"{notebook.stem}", flush=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            cwd=str(notebook.parent),
+            execution_timeout=timeout,
+            progress_bar=True,
+        )
+    except papermill.PapermillExecutionError as error:
+        print(
+            f"\n{notebook.name} failed in cell [{error.exec_count}]: {error.ename}: "
+            f"{error.evalue}\n\n{error.source}\n\nThe executed copy is {output}",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def _write_page(notebook: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nbconvert import HTMLExporter
+
+        page, _ = HTMLExporter().from_filename(str(notebook))
+    notebook.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def _print_hits(executed: Path, notebooks: list[Path]) -> None:
+    """Print the text of the output of 03_search's cell that is tagged `hits`."""
+    import nbformat
+
+    if executed.name not in [notebook.name for notebook in notebooks]:
+        return
+    for cell in nbformat.read(executed, as_version=4).cells:
+        if "hits" in cell.metadata.get("tags", []):
+            print("", *(out["data"]["text/plain"] for out in cell.outputs if "data" in out), "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""A connection to Milvus: a local file (Milvus Lite), or any server by its address.
+
+Milvus Lite lets one process open a database. The first one serves it on a port of this machine
+and writes that address beside the file; others connect there, and when the first one ends, the
+next call of another opens the file. Not about collections: that is `store`.
+"""
+
+import logging
+import os
+import re
+import socket
+import tempfile
+import time
+import weakref
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
+
+from pymilvus import MilvusClient, MilvusException
+
+__all__ = ["Connection"]
+
+for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
+    logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+_PATIENCE = 10.0  # seconds that whoever holds the database has to write its address, or to end
+_open_files: Counter[Path] = Counter()  # how many connections of this process serve a file
+
+
+class Connection:
+    """An open Milvus.
+
+    Parameters
+    ----------
+    uri : str or path
+        A path (Milvus Lite), or `http(s)://host:port`. The token of a server comes from the
+        environment variable `MILVUS_TOKEN`.
+
+    Raises
+    ------
+    ValueError
+        If the address is of another kind, or the path is a database of Milvus Lite 2.
+    FileNotFoundError, PermissionError
+        If the database's folder is missing, or may not be written.
+    ConnectionError
+        If nothing answers there.
+    ModuleNotFoundError
+        If the package `milvus-lite` is missing.
+    """
+
+    def __init__(self, uri: str | os.PathLike) -> None:
+        self.uri = os.fspath(uri)
+        self.is_file = "://" not in self.uri
+        self._client: MilvusClient | None = None
+        self._guest_at: str | None = None
+        self._closer = None
+        self._closed = False
+        if self.is_file:
+            self._path = _checked_path(self.uri)
+        elif not self.uri.startswith(("http://", "https://")):
+            raise ValueError(f"{self.shown_uri}: expected a path or http(s)://host:port")
+        _ = self.client
+
+    @property
+    def shown_uri(self) -> str:
+        """The address without a user's name and password."""
+        return re.sub(r"//[^/@]*@", "//…@", self.uri)
+
+    @property
+    def client(self) -> MilvusClient:
+        """The client; opened again where the process that held the database has ended."""
+        if self._closed:
+            raise ValueError(f"the connection to {self.shown_uri} was closed")
+        if self._guest_at and not _answers(self._guest_at):
+            self._client = self._guest_at = None
+        if self._client is None:
+            self._client = self._open_file() if self.is_file else self._open_server()
+        return self._client
+
+    def close(self) -> None:
+        """Let go of the database; the last connection of this process frees the file."""
+        self._closed = True
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._closer is not None:
+            self._closer()
+
+    def _open_server(self) -> MilvusClient:
+        try:
+            return MilvusClient(self.uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=10)
+        except MilvusException as error:
+            raise ConnectionError(
+                f"no Milvus answers at {self.shown_uri} ({error.message}). Is the server running, "
+                "is the address right, and does it need a token in MILVUS_TOKEN?"
+            ) from None  # the cause may hold the token
+
+    def _open_file(self) -> MilvusClient:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            address = _serve(self._path)
+            if address:
+                self._closer = weakref.finalize(self, _release, self._path)
+                return MilvusClient(address)
+            address = _read_address(self._path)
+            if address and _answers(address):
+                self._guest_at = address
+                return MilvusClient(address)
+            if time.monotonic() > deadline:
+                raise ConnectionError(
+                    f"{self._path} is held by another process, which does not answer: "
+                    "end that process (another notebook's kernel?) and try again"
+                )
+            time.sleep(0.1)
+
+
+def _checked_path(uri: str) -> Path:
+    path = Path(uri).expanduser().resolve()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"the folder {path.parent} for the database does not exist: make it, or choose "
+            "another milvus_uri"
+        )
+    if path.is_file():
+        raise ValueError(
+            f"{path} is a file; Milvus Lite 3 keeps a database in a folder and cannot open one of "
+            "version 2. Choose another milvus_uri, or move the file away and ingest again"
+        )
+    try:
+        tempfile.TemporaryFile(dir=path if path.exists() else path.parent).close()
+    except OSError as error:
+        raise PermissionError(
+            f"{path} may not be written ({error.strerror}): choose another milvus_uri"
+        ) from None
+    return path
+
+
+def _serve(path: Path) -> str | None:
+    """Serve the database from this process; None where another process holds it."""
+    try:
+        from milvus_lite.server_manager import server_manager_instance
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"the package milvus-lite is needed for a local database such as {path}: "
+            "pip install milvus-lite"
+        ) from error
+
+    failure = _Failure()
+    logger = logging.getLogger("milvus_lite.server_manager")
+    logger.addHandler(failure)
+    logger.propagate = False  # it logs a traceback when another process holds the database
+    try:
+        address = server_manager_instance.start_and_get_uri(str(path))
+    finally:
+        logger.removeHandler(failure)
+    if address:
+        _open_files[path] += 1
+        _address_file(path).write_text(address, encoding="utf-8")
+    elif type(failure.error).__name__ != "DataDirLockedError":
+        raise ConnectionError(f"{path} cannot be opened: {failure.error}") from failure.error
+    return address
+
+
+class _Failure(logging.Handler):
+    """Keeps the exception that the server manager logs and does not raise."""
+
+    error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.error = record.exc_info[1] if record.exc_info else None
+
+
+def _release(path: Path) -> None:
+    from milvus_lite.server_manager import server_manager_instance
+
+    _open_files[path] -= 1
+    if not _open_files[path]:
+        _address_file(path).unlink(missing_ok=True)
+        server_manager_instance.release_server(str(path))
+
+
+def _address_file(path: Path) -> Path:
+    return path.with_name(path.name + ".address")
+
+
+def _read_address(path: Path) -> str | None:
+    try:
+        return _address_file(path).read_text(encoding="utf-8") or None
+    except OSError:
+        return None
+
+
+def _answers(address: str) -> bool:
+    """Try the port: a fraction of a millisecond on the own machine."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""The images: fetch the tutorial's, list those of any folder.
+
+The demo's drawings come from `drawings`.
+"""
+
+import os
+import shutil
+import warnings
+import zipfile
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "TUTORIAL_URL",
+    "fetch_tutorial_images",
+    "list_images",
+    "sample_images",
+]
+
+TUTORIAL_URL = (
+    "https://github.com/towhee-io/examples/releases/download/data/reverse_image_search.zip"
+)
+IMAGE_EXTENSIONS = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+}
+_TIMEOUT = (5, 30)  # seconds: to connect, and without a byte arriving
+
+
+def list_images(folder: str | os.PathLike) -> list[Path]:
+    """List the images below a folder, sorted by their path.
+
+    Files count by extension, in upper or lower case. Hidden files and folders (a leading dot)
+    are left out, and links to folders are not followed.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, PermissionError
+        If the folder is missing, is no folder, or cannot be read. A folder below it that cannot
+        be read is left out with a warning.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"the image folder cannot be read ({error.strerror})", str(folder)
+        ) from None
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=_warn_of_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if _is_image(name)]
+    return sorted(found)
+
+
+def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
+    """Pick up to `n` images spread over a folder, leaving out files that cannot be opened."""
+    images = list_images(folder)
+    every = max(1, len(images) // n)
+    in_order = images[::every] + [image for i, image in enumerate(images) if i % every]
+    return list(islice(filter(_opens, in_order), n))
+
+
+def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) -> Path:
+    """Download and unpack the tutorial's photos, once.
+
+    Parameters
+    ----------
+    folder : path
+        Gets the folder `images`, with `train` (1,000 photos, 100 classes x 10) and `test`.
+        `images` appears only when it is whole, so a second call does nothing and a call after
+        an interruption starts afresh.
+    url : str
+        Where the zip is.
+
+    Returns
+    -------
+    Path
+        The folder of the training photos.
+
+    Raises
+    ------
+    ConnectionError
+        If the file cannot be downloaded.
+    ValueError
+        If what arrived is not the tutorial's zip, or an entry would leave the folder.
+    """
+    folder = Path(folder).expanduser()
+    images = folder / "images"
+    if not images.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        archive = _download(url, folder)
+        try:
+            _unpack(archive, images)
+        finally:
+            archive.unlink(missing_ok=True)
+    return images / "train"
+
+
+def _download(url: str, folder: Path) -> Path:
+    """Fetch with pooch, which writes to a temporary file and renames it at the end."""
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
+    name = f"download.{os.getpid()}.zip"
+    (folder / name).unlink(missing_ok=True)  # of a killed process that had the same number
+    try:
+        return Path(pooch.retrieve(url, None, fname=name, path=folder, downloader=downloader))
+    except requests.exceptions.RequestException as error:
+        raise ConnectionError(
+            f"the tutorial's images could not be downloaded from {url} "
+            f"({type(error).__name__}). Try again; or unpack the zip by hand so that "
+            f'{folder / "images" / "train"} exists; or use profile="demo", which needs no network'
+        ) from error
+
+
+def _unpack(archive: Path, images: Path) -> None:
+    """Unpack into a folder beside `images`, check, and rename it only then."""
+    draft = images.with_name(f"{images.name}.{os.getpid()}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _refuse_escapes(opened, draft)
+            opened.extractall(draft)
+        _check_tutorial(draft)
+        draft.rename(images)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"what was downloaded is not a whole zip file ({error})") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _refuse_escapes(archive: zipfile.ZipFile, folder: Path) -> None:
+    root = folder.resolve()
+    for name in archive.namelist():
+        if not (root / name.replace("\\", "/")).resolve().is_relative_to(root):
+            raise ValueError(f"the zip has the entry {name!r}, which would leave {folder.parent}")
+
+
+def _check_tutorial(folder: Path) -> None:
+    train = folder / "train"
+    photos = list_images(train) if train.is_dir() else []
+    classes = {photo.parent for photo in photos}
+    if (len(photos), len(classes)) != (1000, 100):
+        raise ValueError(
+            f"the zip holds {len(photos)} training photos in {len(classes)} classes, "
+            "not the tutorial's 1,000 in 100: it is another file"
+        )
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def _opens(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception:  # Pillow's readers raise nearly anything on broken files
+        return False
+    return True
+
+
+def _warn_of_folder(error: OSError) -> None:
+    warnings.warn(
+        f"{error.filename}: folder left out, it cannot be read ({error.strerror})", stacklevel=4
+    )

@@ -1,0 +1,103 @@
+"""Pictures in a notebook: thumbnails and the grid, from paths and captions."""
+
+import base64
+import html
+import io
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from IPython.display import HTML
+from PIL import Image, ImageOps
+
+__all__ = ["grid_html", "image_grid", "thumbnail"]
+
+_EDGE = 160  # pixels
+
+
+def image_grid(
+    paths: Sequence[str | os.PathLike],
+    captions: Sequence[str] | None = None,
+    columns: int = 5,
+    title: str = "",
+) -> HTML:
+    """Show images as a grid of thumbnails, as the tutorial does with 5 columns and 2 rows.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+        An image that cannot be read becomes a tile that says so.
+    captions : sequence of str, optional
+        One a picture; a line break starts a new line.
+    columns : int
+    title : str
+
+    Returns
+    -------
+    IPython.display.HTML
+        Holds the pictures itself, so that it lasts in a saved notebook.
+    """
+    return HTML(grid_html(paths, captions, columns, title))
+
+
+def grid_html(
+    paths: Sequence[str | os.PathLike],
+    captions: Sequence[str] | None = None,
+    columns: int = 5,
+    title: str = "",
+) -> str:
+    """Give the HTML of `image_grid`; every text in it is escaped."""
+    captions = [Path(path).name for path in paths] if captions is None else captions
+    tiles = "".join(_tile(*pair) for pair in zip(paths, captions, strict=True))
+    heading = f"<p style='margin:4px 0 8px'><b>{html.escape(title)}</b></p>" if title else ""
+    return (
+        f"{heading}<div style='display:grid;gap:10px;"
+        f"grid-template-columns:repeat({columns},{_EDGE}px)'>{tiles}</div>"
+    )
+
+
+def thumbnail(path: str | os.PathLike, edge: int = _EDGE) -> Image.Image:
+    """Open an image cut to a square of `edge` x `edge` pixels around its centre, upright, RGB.
+
+    The last two thousand are kept; a file that changes is read again.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read as an image.
+    """
+    stat = os.stat(path)
+    return _thumbnail(os.fspath(path), edge, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=2000)
+def _thumbnail(path: str, edge: int, mtime: int, size: int) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * edge, 2 * edge))  # lets libjpeg decode large photos smaller
+        upright = ImageOps.exif_transpose(image)
+        cut = ImageOps.fit(upright.convert("RGBA"), (edge, edge), Image.Resampling.BICUBIC)
+    return Image.alpha_composite(Image.new("RGBA", cut.size, "white"), cut).convert("RGB")
+
+
+def _tile(path: str | os.PathLike, caption: str) -> str:
+    name = html.escape(os.fspath(path), quote=True)
+    size = f"width:{_EDGE}px;height:{_EDGE}px;border-radius:6px;display:block"
+    try:
+        picture = f"<img src='{_data_uri(path)}' alt='{name}' title='{name}' style='{size}'>"
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        picture = (
+            f"<div title='{name}' style='{size};border:1px dashed;box-sizing:border-box;"
+            "display:grid;place-items:center'>cannot be read</div>"
+        )
+    lines = html.escape(caption).replace("\n", "<br>")
+    return (
+        f"<figure style='margin:0'>{picture}<figcaption style='font-size:12px;line-height:1.4;"
+        f"overflow-wrap:anywhere'>{lines}</figcaption></figure>"
+    )
+
+
+def _data_uri(path: str | os.PathLike) -> str:
+    buffer = io.BytesIO()
+    thumbnail(path).save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

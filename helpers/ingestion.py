@@ -1,0 +1,226 @@
+"""`ingest`: from a folder of images to a collection, resumable, with a report."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .datasets import list_images
+from .encoder import ClipEncoder, load_image
+from .paths import resolve_path
+from .store import ImageStore, image_id
+
+__all__ = ["IngestReport", "ingest"]
+
+
+@dataclass
+class IngestReport:
+    """What an ingestion did; a notebook shows it as a table.
+
+    `found` images were considered: `inserted` and `updated` (the file changed) were encoded,
+    `unchanged` were not, `skipped` lists (filepath, reason) of what could not be read. `removed`
+    rows were of files that are gone. `seconds` is the wall time.
+    """
+
+    found: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the counts as a table of one row."""
+        counts = vars(self) | {"skipped": len(self.skipped), "seconds": round(self.seconds, 1)}
+        return pd.DataFrame([counts])
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False)
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image file and what tells whether it changed."""
+
+    path: Path
+    filepath: str
+    id: str
+    size: int
+    mtime: int
+
+
+def ingest(
+    image_dir: str | os.PathLike,
+    encoder: ClipEncoder,
+    store: ImageStore,
+    *,
+    recreate: bool = False,
+    prune: bool = False,
+    limit: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+    batch_size: int = 32,
+    progress: bool = True,
+) -> IngestReport:
+    """Encode the images below a folder and keep them in the store.
+
+    Run again, it encodes only files that are new or changed (by size and modification time), so
+    it goes on where it was stopped. A file that cannot be read is skipped and reported.
+
+    Parameters
+    ----------
+    image_dir : path
+        The folder; its images are known by their paths below it.
+    encoder, store
+    recreate : bool
+        Drop the collection first.
+    prune : bool
+        Remove the rows of files that are gone.
+    limit : int, optional
+        Take only the first so many images, in the order of their paths.
+    shard : (int, int)
+        (i, n): take the i-th of n disjoint parts, which stay the same when the folder grows.
+    batch_size : int
+        Images per forward pass and per write.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be read.
+    ValueError
+        If another model or folder filled the collection, or an argument makes no sense.
+    ConnectionError
+        If Milvus fails; what it acknowledged is kept.
+    """
+    started = time.perf_counter()
+    folder = resolve_path(image_dir)
+    images = list_images(folder)
+    _check(images, prune, limit, shard, batch_size)
+    if recreate:
+        store.drop()
+    store.open_for(encoder, folder)
+
+    known = {row["id"]: (row["size"], row["mtime"]) for row in store.rows(["id", "size", "mtime"])}
+    report = IngestReport()
+    files = list(_select(images, folder, shard, limit, report))
+    changed = [file for file in files if known.get(file.id) != (file.size, file.mtime)]
+    report.unchanged = len(files) - len(changed)
+
+    hidden = not progress or not changed
+    bar = tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden)
+    try:
+        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(changed), batch_size):
+                batch = changed[start : start + batch_size]
+                rows = _encode(batch, encoder, pool, report)
+                store.upsert(rows)
+                updated = sum(row["id"] in known for row in rows)
+                report.updated += updated
+                report.inserted += len(rows) - updated
+                bar.set_postfix(skipped=len(report.skipped), refresh=False)
+                bar.update(len(batch))
+        if prune:
+            report.removed = _remove_gone(store, known, files)
+    finally:
+        if report.inserted or report.updated or report.removed:
+            store.flush()  # once: rows not flushed are searched slowly
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _check(
+    images: list[Path], prune: bool, limit: int | None, shard: tuple[int, int], batch_size: int
+) -> None:
+    part, parts = shard
+    if not 0 <= part < parts:
+        raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if prune and (limit is not None or parts > 1):
+        raise ValueError("prune needs to see all images: leave out limit and shard")
+    if prune and not images:
+        raise ValueError("prune would remove every row: the folder holds no image (unmounted?)")
+
+
+def _select(
+    images: Iterable[Path],
+    folder: Path,
+    shard: tuple[int, int],
+    limit: int | None,
+    report: IngestReport,
+) -> Iterator[_File]:
+    """Pick this shard's files; note in the report what cannot be looked at."""
+    part, parts = shard
+    for path in images:
+        if report.found == limit:
+            return
+        filepath = path.relative_to(folder).as_posix()
+        try:
+            key = image_id(filepath)
+        except UnicodeEncodeError:
+            shown = os.fsencode(filepath).decode("utf-8", "replace")
+            report.found += 1
+            report.skipped.append((shown, "the name is not UTF-8: rename the file"))
+            continue
+        if int(key, 16) % parts != part:
+            continue
+        report.found += 1
+        try:
+            stat = path.stat()
+        except OSError as error:
+            report.skipped.append((filepath, error.strerror or str(error)))
+            continue
+        yield _File(path, filepath, key, stat.st_size, stat.st_mtime_ns)
+
+
+def _encode(
+    batch: list[_File], encoder: ClipEncoder, pool: ThreadPoolExecutor, report: IngestReport
+) -> list[dict]:
+    """Make the rows of a batch; what cannot be read goes into the report instead."""
+
+    def read(file: _File) -> tuple:
+        try:
+            image = load_image(file.path)
+            return encoder.prepare(image), image.size
+        except OSError as error:
+            return None, error.strerror or str(error).removeprefix(f"{file.path}: ")
+
+    readable = []
+    for file, (pixels, detail) in zip(batch, pool.map(read, batch), strict=True):
+        if pixels is None:
+            report.skipped.append((file.filepath, detail))
+        else:
+            readable.append((file, pixels, detail))
+    vectors = encoder.encode_images([pixels for _, pixels, _ in readable])
+    return [
+        _row(file, size, vector) for (file, _, size), vector in zip(readable, vectors, strict=True)
+    ]
+
+
+def _row(file: _File, size: tuple[int, int], vector: np.ndarray) -> dict:
+    return {
+        "id": file.id,
+        "vector": vector,
+        "filepath": file.filepath,
+        "label": PurePosixPath(file.filepath).parent.name,
+        "width": size[0],
+        "height": size[1],
+        "size": file.size,
+        "mtime": file.mtime,
+    }
+
+
+def _remove_gone(store: ImageStore, known: Iterable[str], files: list[_File]) -> int:
+    gone = sorted(set(known) - {file.id for file in files})
+    store.delete(gone)
+    return len(gone)

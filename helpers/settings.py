@@ -1,0 +1,155 @@
+"""The settings of a run: profile, model, images, database, resolved once and shown as a table.
+
+Not about making those things exist: that is `preparation`.
+"""
+
+import html
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .paths import resolve_path
+
+__all__ = ["PROFILES", "Settings", "remember_profile"]
+
+PROFILES: dict[str, dict[str, str]] = {
+    "tutorial": {
+        "model_name": "ViT-B/32",
+        "collection_name": "image_collection",
+        "query_text": "a white dog",
+        "image_dir": "images/train",
+    },
+    "demo": {
+        "model_name": "tiny",
+        "collection_name": "image_collection",
+        "query_text": "a red star",
+        "image_dir": "images",
+    },
+}
+_ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
+_NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run works with. Make one with `Settings.resolve`; a notebook shows it as a table.
+
+    The token of a Milvus server is no field: it is read from the environment variable
+    `MILVUS_TOKEN` when a connection is made, and is never shown or stored.
+    """
+
+    profile: str
+    model_name: str
+    image_dir: Path
+    milvus_uri: str = field(repr=False)
+    collection_name: str
+    query_text: str
+    data_dir: Path
+    auto: bool = field(default=False, repr=False, compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def resolve(cls, profile: str | None = None, **overrides: object) -> "Settings":
+        """Settle every value: parameter before environment variable before profile.
+
+        Parameters
+        ----------
+        profile : {"tutorial", "demo", "auto"}, optional
+            None means `IMAGE_SEARCH_PROFILE`, else "auto": the profile that `01_setup` prepared
+            (`prepared.json` in the data folder), or the tutorial where nothing is prepared yet.
+        **overrides
+            `model_name`, `image_dir`, `milvus_uri`, `collection_name`, `query_text`, `data_dir`.
+            None means: what the environment (`IMAGE_SEARCH_DATA_DIR`, `MILVUS_URI`) or the
+            profile says. Relative paths count from the working directory where they exist,
+            else from the project's folder.
+
+        Raises
+        ------
+        ValueError
+            If the profile is unknown.
+        TypeError
+            If a parameter is unknown.
+        """
+        unknown = sorted(set(overrides) - set(_NAMES))
+        if unknown:
+            raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(_NAMES)}")
+        given = {name: value for name, value in overrides.items() if value is not None}
+        values, sources = dict(given), dict.fromkeys(given, "parameter")
+        for name, variable in _ENVIRONMENT.items():
+            if name not in values and os.environ.get(variable):
+                values[name], sources[name] = os.environ[variable], variable
+        data_dir = resolve_path(values.get("data_dir", "data"))
+
+        profile, auto, sources["profile"] = _resolve_profile(profile, data_dir)
+        folder = data_dir / profile
+        defaults = PROFILES[profile] | {
+            "image_dir": folder / PROFILES[profile]["image_dir"],
+            "milvus_uri": str(folder / "milvus.db"),
+            "data_dir": data_dir,
+        }
+        values = defaults | values | {"data_dir": data_dir}
+        values["image_dir"] = resolve_path(values["image_dir"])
+        values["milvus_uri"] = _resolve_uri(str(values["milvus_uri"]))
+        return cls(profile=profile, auto=auto, sources=sources, **values)
+
+    def switch(self, profile: str) -> "Settings":
+        """Return the same parameters under another profile; what was left to `auto` stays so."""
+        given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
+        switched = Settings.resolve(profile, **given)
+        return Settings(**(vars(switched) | {"auto": self.auto}))
+
+    def given(self, name: str) -> bool:
+        """Say whether a parameter set this, and not the environment or the profile."""
+        return self.sources.get(name) == "parameter"
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        shown = {"profile": self.profile} | {name: getattr(self, name) for name in _NAMES}
+        shown["milvus_uri"] = re.sub(r"//[^/@]*@", "//…@", self.milvus_uri)  # user:password@
+        rows = [(k, str(v), self.sources.get(k, "profile")) for k, v in shown.items()]
+        token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
+        return [*rows, ("token", token, "MILVUS_TOKEN")]
+
+    def _repr_html_(self) -> str:
+        rows = [("setting", "value", "comes from"), *self._rows()]
+        cell = "<td style='text-align:left'>{}</td>"
+        lines = ("".join(cell.format(html.escape(text)) for text in row) for row in rows)
+        head, *body = (f"<tr>{line}</tr>" for line in lines)
+        head = head.replace("td", "th")
+        return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def remember_profile(settings: Settings) -> None:
+    """Write the profile that was prepared to `prepared.json`, where "auto" finds it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    note = settings.data_dir / "prepared.json"
+    draft = note.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps({"profile": settings.profile}) + "\n", encoding="utf-8")
+    draft.replace(note)
+
+
+def _resolve_profile(profile: str | None, data_dir: Path) -> tuple[str, bool, str]:
+    source = "parameter"
+    if profile is None:
+        profile = os.environ.get("IMAGE_SEARCH_PROFILE") or "auto"
+        source = "auto" if profile == "auto" else "IMAGE_SEARCH_PROFILE"
+    if profile == "auto":
+        remembered = _remembered_profile(data_dir)
+        return remembered or "tutorial", True, "auto: as prepared" if remembered else "auto"
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}, auto")
+    return profile, False, source
+
+
+def _remembered_profile(data_dir: Path) -> str | None:
+    try:
+        profile = json.loads((data_dir / "prepared.json").read_text(encoding="utf-8"))["profile"]
+        return profile if profile in PROFILES else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _resolve_uri(uri: str) -> str:
+    return uri if "://" in uri else str(resolve_path(uri))

@@ -1,0 +1,288 @@
+"""`ImageStore`: a Milvus collection of images.
+
+Not about where vectors come from (`encoder`) or what a question is (`retrieval`).
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from pymilvus import CollectionSchema, DataType, MilvusClient, MilvusException
+
+from .connection import Connection
+from .paths import resolve_path
+
+__all__ = ["MAX_LIMIT", "ImageStore", "Model", "image_id"]
+
+MAX_LIMIT = 16_384  # Milvus's own; Lite returns fewer hits above it without a word
+_ROWS_PER_MESSAGE = 1000  # 2 MB at 512 dimensions; a server refuses messages above 64 MB
+
+
+class Model(Protocol):
+    """What a collection remembers of the encoder that filled it."""
+
+    name: str
+    dim: int
+    digest: str
+
+
+class ImageStore:
+    """A Milvus collection of images, in a local file or on a server.
+
+    The collection is made by the first `ingest`. Its rows: `id` (see `image_id`), `vector`,
+    `filepath` (below the image folder), `label` (the parent folder's name), `width` and `height`
+    in pixels, `size` in bytes, `mtime` in nanoseconds; more may be added (dynamic field).
+
+    Parameters
+    ----------
+    uri : str or path
+        A path: Milvus Lite; `http(s)://host:port`: a server or Zilliz Cloud, with the token in
+        the environment variable `MILVUS_TOKEN`.
+    collection_name : str
+    image_dir : path, optional
+        Where the images are now, if the folder moved since they were ingested.
+
+    Raises
+    ------
+    ValueError, OSError, ConnectionError
+        If the database cannot be opened; see `connection.Connection`.
+    """
+
+    def __init__(
+        self,
+        uri: str | os.PathLike = "milvus.db",
+        collection_name: str = "image_collection",
+        image_dir: str | os.PathLike | None = None,
+    ) -> None:
+        self.collection_name = collection_name
+        self._moved_to = resolve_path(image_dir) if image_dir else None
+        self._connection = Connection(uri)
+        self._loaded_by: MilvusClient | None = None
+
+    def __enter__(self) -> "ImageStore":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ImageStore({self._connection.shown_uri!r}, {self.collection_name!r})"
+
+    @property
+    def client(self) -> MilvusClient:
+        """The MilvusClient below, for everything this class does not do."""
+        return self._connection.client
+
+    @property
+    def image_dir(self) -> Path | None:
+        """The folder that `filepath` counts from; None before the first ingestion."""
+        if self._moved_to:
+            return self._moved_to
+        folder = self.properties.get("image_dir")
+        return Path(folder) if folder else None
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What the collection remembers: model_name, model_dim, model_digest, image_dir."""
+        if not self.exists():
+            return {}
+        with self._explained("described"):
+            return dict(self.client.describe_collection(self.collection_name)["properties"])
+
+    def exists(self) -> bool:
+        """Say whether the collection has been made."""
+        with self._explained("looked up"):
+            return self.client.has_collection(self.collection_name)
+
+    def count(self) -> int:
+        """Count the images; 0 where the collection has not been made."""
+        if not self.exists():
+            return 0
+        with self._explained("counted"):
+            answer = self._loaded().query(self.collection_name, output_fields=["count(*)"])
+        return answer[0]["count(*)"]
+
+    def open_for(self, model: Model, image_dir: Path) -> None:
+        """Make the collection for a model and a folder, or check that it is theirs.
+
+        Raises
+        ------
+        ValueError
+            If another model or another folder filled the collection.
+        """
+        if not self.exists():
+            self._create(model, image_dir)
+            return
+        self.check_model(model)
+        if self.image_dir != image_dir:
+            raise ValueError(
+                f"collection {self.collection_name!r} holds the images of {self.image_dir}, not "
+                f"of {image_dir}. Choose another collection_name, or recreate=True to start "
+                "afresh; if the folder moved: ImageStore(..., image_dir=its new place)"
+            )
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model that did not fill this collection: its scores would mean nothing.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoints differ, whatever they are called.
+        """
+        filled_by = self.properties
+        if filled_by and filled_by.get("model_digest") != model.digest:
+            raise ValueError(
+                f"collection {self.collection_name!r} was filled by the model "
+                f"{filled_by.get('model_name', 'unknown')!r} ({filled_by.get('model_dim', '?')}-d),"
+                f" not by {model.name!r} ({model.dim}-d): their vectors cannot be compared. Use "
+                "that model, choose another collection_name, or ingest with recreate=True"
+            )
+
+    def upsert(self, rows: Sequence[dict]) -> None:
+        """Write rows; a row with a known `id` replaces the old one."""
+        for start in range(0, len(rows), _ROWS_PER_MESSAGE):
+            with self._explained("written"):
+                part = list(rows[start : start + _ROWS_PER_MESSAGE])
+                self.client.upsert(self.collection_name, part)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove rows by their `id`."""
+        for start in range(0, len(ids), _ROWS_PER_MESSAGE):
+            with self._explained("deleted from"):
+                part = list(ids[start : start + _ROWS_PER_MESSAGE])
+                self._loaded().delete(self.collection_name, ids=part)
+
+    def flush(self) -> None:
+        """Seal what was written, so that it is indexed: ten times faster to search on Lite."""
+        if self.exists():
+            with self._explained("flushed"):
+                self.client.flush(self.collection_name)
+
+    def drop(self) -> None:
+        """Delete the collection and all its rows; the image files stay."""
+        with self._explained("dropped"):
+            self.client.drop_collection(self.collection_name)
+        self._loaded_by = None
+
+    def rows(self, fields: Sequence[str], limit: int | None = None) -> Iterator[dict]:
+        """Go through the rows (any number of them), each a dict of the fields asked for."""
+        if not self.exists():
+            return
+        with self._explained("read"):
+            batches = self._loaded().query_iterator(
+                self.collection_name,
+                batch_size=1000,
+                limit=-1 if limit is None else limit,
+                output_fields=list(fields),
+            )
+            try:
+                while batch := batches.next():
+                    yield from ({field: row[field] for field in fields} for row in batch)
+            finally:
+                batches.close()
+
+    def search(
+        self,
+        vector: np.ndarray,
+        limit: int,
+        offset: int = 0,
+        filter: str = "",
+        output_fields: Sequence[str] = ("filepath", "label", "width", "height"),
+    ) -> list[dict]:
+        """Find the images nearest to a unit vector of shape (dim,), best first.
+
+        Returns
+        -------
+        list of dict
+            `id`, `score` (cosine) and the output fields.
+
+        Raises
+        ------
+        ValueError
+            If Milvus does not understand the filter.
+        """
+        if not self.exists():
+            return []
+        with self._explained("searched", filter):
+            hits = self._loaded().search(
+                self.collection_name,
+                data=[vector],
+                limit=limit,
+                filter=filter,
+                output_fields=list(output_fields),
+                search_params={"metric_type": "COSINE", "offset": offset},
+            )[0]
+        return [{"id": h["id"], "score": h["distance"], **h["entity"]} for h in hits]
+
+    def close(self) -> None:
+        """Let go of the database, so that another process may open it."""
+        self._connection.close()
+
+    def _create(self, model: Model, image_dir: Path) -> None:
+        index = self.client.prepare_index_params()
+        # Lite's graph index loses hits under a filter (2 of 10 found) and is slower below some
+        # 10,000 rows, so a file is searched exactly; a server chooses its index itself.
+        index_type = "FLAT" if self._connection.is_file else "AUTOINDEX"
+        index.add_index("vector", index_type=index_type, metric_type="COSINE")
+        properties = {
+            "model_name": model.name,
+            "model_dim": str(model.dim),
+            "model_digest": model.digest,
+            "image_dir": str(image_dir),
+        }
+        with self._explained("made"):
+            self.client.create_collection(
+                self.collection_name,
+                schema=_schema(model.dim),
+                index_params=index,
+                properties=properties,
+                consistency_level="Strong",  # else a server's first search misses fresh rows
+            )
+
+    def _loaded(self) -> MilvusClient:
+        """Load the collection once a connection: found again in a new process it is 'released'."""
+        client = self.client
+        if self._loaded_by is not client:
+            client.load_collection(self.collection_name)
+            self._loaded_by = client
+        return client
+
+    @contextlib.contextmanager
+    def _explained(self, done: str, filter: str = "") -> Iterator[None]:
+        """Turn Milvus's exceptions into one clear error."""
+        try:
+            yield
+        except MilvusException as error:
+            where = f"collection {self.collection_name!r} at {self._connection.shown_uri}"
+            if filter and self._answers():
+                raise ValueError(f"Milvus refused the filter {filter!r}: {error.message}") from None
+            raise ConnectionError(f"{where} could not be {done}: {error.message}") from None
+
+    def _answers(self) -> bool:
+        try:
+            return self.client.has_collection(self.collection_name)
+        except (MilvusException, OSError):
+            return False
+
+
+def image_id(filepath: str) -> str:
+    """Give the primary key of an image: 32 hex digits of its path's 128-bit BLAKE2b digest.
+
+    Paths themselves would break Milvus's expressions on ids when they hold quotes or newlines.
+    """
+    return hashlib.blake2b(filepath.encode("utf-8"), digest_size=16).hexdigest()
+
+
+def _schema(dim: int) -> CollectionSchema:
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field("id", DataType.VARCHAR, max_length=32, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    schema.add_field("filepath", DataType.VARCHAR, max_length=4096)  # bytes; Linux's longest path
+    schema.add_field("label", DataType.VARCHAR, max_length=1024)
+    for name in ("width", "height", "size", "mtime"):
+        schema.add_field(name, DataType.INT64)
+    return schema

@@ -1,0 +1,33 @@
+"""The one place where embeddings are made unit length and checked."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["unit_vectors"]
+
+
+def unit_vectors(vectors: npt.ArrayLike) -> np.ndarray:
+    """Scale vectors to length 1, so that a dot product is a cosine.
+
+    Milvus Lite accepts NaN without a word, so what is not finite is stopped here.
+
+    Parameters
+    ----------
+    vectors : array_like, shape (dim,) or (n, dim)
+
+    Returns
+    -------
+    ndarray of float32, of the same shape
+
+    Raises
+    ------
+    ValueError
+        If a vector has an entry that is not finite, or has length zero.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.isfinite(norms).all():
+        raise ValueError("an embedding has entries that are not finite: check the model's weights")
+    if (norms < 1e-6).any():
+        raise ValueError("a vector of length zero points nowhere: it cannot be searched or stored")
+    return vectors / norms

@@ -1,0 +1,144 @@
+import http.server
+import io
+import threading
+import time
+import zipfile
+
+import pytest
+from conftest import unprivileged
+
+from helpers import datasets, fetch_tutorial_images, list_images, sample_images
+
+
+def zip_of(names) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+TUTORIAL = [f"train/class_{c}/{i}.JPEG" for c in range(100) for i in range(10)]
+WHOLE = zip_of([*TUTORIAL, "test/class_0/0.JPEG", "reverse_image_search.csv"])
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    requests = 0
+
+    def do_GET(self):
+        type(self).requests += 1
+        name = self.path.strip("/")
+        if name == "missing":
+            return self.send_error(404)
+        body = {
+            "page": b"<html>not a zip</html>",
+            "escape": zip_of([*TUTORIAL, "../../x"]),
+            "other": zip_of(TUTORIAL[:500]),
+        }.get(name, WHOLE)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if name == "cut":
+            body = body[: len(body) // 2]
+        if name == "stalled":
+            self.wfile.write(body[:1000])
+            self.wfile.flush()
+            time.sleep(3)
+            return None
+        return self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    Handler.requests = 0
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def test_the_tutorials_images_are_fetched_once(server, tmp_path):
+    train = fetch_tutorial_images(tmp_path, f"{server}/whole")
+    assert len(list_images(train)) == 1000
+    assert fetch_tutorial_images(tmp_path, f"{server}/whole") == train
+    assert Handler.requests == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["images"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("cut", ConnectionError, "could not be downloaded"),
+        ("stalled", ConnectionError, "could not be downloaded"),
+        ("missing", ConnectionError, 'profile="demo"'),
+        ("page", ValueError, "not a whole zip"),
+        ("escape", ValueError, r"'\.\./\.\./x', which would leave"),
+        ("other", ValueError, "500 training photos in 50 classes"),
+    ],
+)
+def test_what_does_not_arrive_whole_leaves_nothing(
+    server, tmp_path, monkeypatch, name, error, words
+):
+    monkeypatch.setattr(datasets, "_TIMEOUT", (1, 1))
+    with pytest.raises(error, match=words):
+        fetch_tutorial_images(tmp_path / "tutorial", f"{server}/{name}")
+    assert list((tmp_path / "tutorial").iterdir()) == []
+    assert not (tmp_path / "x").exists()
+    fetch_tutorial_images(tmp_path / "tutorial", f"{server}/whole")  # and the next call succeeds
+
+
+def test_no_server_is_a_connection_error(tmp_path):
+    with pytest.raises(ConnectionError, match="could not be downloaded"):
+        fetch_tutorial_images(tmp_path, "http://127.0.0.1:9/x.zip")
+
+
+def test_an_extraction_that_was_interrupted_is_not_taken_for_whole(server, tmp_path, monkeypatch):
+    def interrupt(self, path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile.ZipFile, "extractall", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_tutorial_images(tmp_path, f"{server}/whole")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_are_listed_in_order_whatever_their_extensions_case(tmp_path):
+    for name in ["b/2.JPG", "b/1.jpeg", "a.PNG", "c.txt", ".hidden.jpg", ".git/x.jpg", "d.WebP"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)]
+    assert names == ["a.PNG", "b/1.jpeg", "b/2.JPG", "d.WebP"]
+
+
+def test_a_folder_that_is_missing_or_none_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone"):
+        list_images(tmp_path / "gone")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file"):
+        list_images(tmp_path / "file")
+
+
+def test_a_folder_that_may_not_be_read_is_named(open_folder):
+    (open_folder / "a").mkdir()
+    (open_folder / "a" / "1.jpg").touch()
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0)
+    with unprivileged():
+        with pytest.raises(PermissionError, match="closed"):
+            list_images(closed)
+        with pytest.warns(UserWarning, match="closed: folder left out"):
+            found = list_images(open_folder)
+    assert [p.name for p in found] == ["1.jpg"]
+
+
+def test_a_sample_is_spread_over_the_folder_and_leaves_out_what_does_not_open(drawings, tmp_path):
+    labels = [path.parent.name for path in sample_images(drawings, 5)]
+    assert len(set(labels)) == 5
+    for index, path in enumerate(list_images(drawings)[:7]):
+        (tmp_path / f"{index}.jpg").write_bytes(path.read_bytes() if index % 2 else b"")
+    assert [path.name for path in sample_images(tmp_path, 9)] == ["1.jpg", "3.jpg", "5.jpg"]

@@ -1,0 +1,67 @@
+import base64
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from helpers import image_grid, list_images
+from helpers.gallery import grid_html, thumbnail
+
+
+def pictures(html: str) -> list[Image.Image]:
+    data = re.findall(r"data:image/jpeg;base64,([^']+)'", html)
+    return [Image.open(io.BytesIO(base64.b64decode(d))) for d in data]
+
+
+def test_a_grid_holds_a_picture_and_a_caption_for_each_path(drawings):
+    paths = list_images(drawings)[:10]
+    html = image_grid(paths, [f"caption {i}" for i in range(10)], title="ten").data
+    assert [picture.size for picture in pictures(html)] == [(160, 160)] * 10
+    assert "caption 9" in html
+    assert "repeat(5," in html
+    assert "<b>ten</b>" in html
+
+
+def test_names_and_captions_are_only_text(tmp_path):
+    name = "<img src=x onerror=alert(1)>' onload='x.jpg"
+    Image.new("RGB", (9, 9)).save(tmp_path / "plain.jpg")
+    (tmp_path / "plain.jpg").rename(tmp_path / name)
+    html = grid_html([tmp_path / name], ["<script>alert(1)</script>"], title="<b>")
+    assert "<img src=x" not in html
+    assert "<script>" not in html
+    assert html.count("<img ") == 1
+    assert "' onload='" not in html
+
+
+def test_a_picture_that_cannot_be_read_becomes_a_tile_that_says_so(tmp_path, drawings):
+    (tmp_path / "bad.jpg").write_bytes(b"no")
+    paths = [tmp_path / "bad.jpg", tmp_path / "gone.jpg", list_images(drawings)[0]]
+    html = grid_html(paths)
+    assert html.count("cannot be read") == 2
+    assert html.count("<img ") == 1
+
+
+def test_a_caption_for_each_picture_or_none(drawings):
+    with pytest.raises(ValueError, match="zip"):
+        grid_html(list_images(drawings)[:2], ["one"])
+
+
+def test_a_thumbnail_is_a_centred_square_upright_and_on_white(tmp_path):
+    image = Image.new("RGB", (300, 100), "red")
+    image.paste("blue", (100, 0, 200, 100))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "wide.png", exif=exif)
+    assert thumbnail(tmp_path / "wide.png", 50).size == (50, 50)
+    assert thumbnail(tmp_path / "wide.png", 50).getpixel((25, 25)) == (0, 0, 255)
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert thumbnail(tmp_path / "clear.png", 8).getpixel((4, 4)) == (255, 255, 255)
+
+
+def test_a_thumbnail_follows_its_file(tmp_path):
+    for colour in ("red", "lime"):
+        Image.new("RGB", (20, 30), colour).save(tmp_path / "x.png")
+        (tmp_path / "x.png").touch()
+        last = thumbnail(tmp_path / "x.png")
+    assert last.getpixel((5, 5)) == (0, 255, 0)

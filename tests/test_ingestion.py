@@ -1,0 +1,191 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+from conftest import unprivileged
+from PIL import Image
+
+from helpers import ImageStore, ingest, list_images, search
+from helpers.store import image_id
+
+
+@pytest.fixture
+def folder(drawings, tmp_path):
+    """A copy of the drawings that a test may change."""
+    return shutil.copytree(drawings, tmp_path / "images")
+
+
+def stored(store, *fields):
+    return {row["filepath"]: row for row in store.rows(["filepath", *fields])}
+
+
+def test_every_image_has_one_row_with_its_vector_and_facts(folder, encoder, store):
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.found, report.inserted, report.skipped) == (50, 50, [])
+    rows = stored(store, "id", "vector", "label", "width", "height", "size", "mtime")
+    images = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
+    assert rows.keys() == images.keys()
+    name = "red star/red-star-01.jpg"
+    row, stat = rows[name], images[name].stat()
+    assert (row["id"], row["label"]) == (image_id(name), "red star")
+    assert (row["width"], row["height"]) == Image.open(images[name]).size
+    assert (row["size"], row["mtime"]) == (stat.st_size, stat.st_mtime_ns)
+    expected = encoder.encode_images(images.values())
+    vectors = np.array([rows[name]["vector"] for name in images])
+    assert (vectors * expected).sum(axis=1).min() > 0.9999
+
+
+def test_a_second_run_encodes_nothing(folder, encoder, store, monkeypatch):
+    ingest(folder, encoder, store, progress=False)
+    monkeypatch.setattr(encoder, "encode_images", None)
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.found, report.unchanged, report.inserted, report.updated) == (50, 50, 0, 0)
+
+
+def test_only_what_is_new_or_changed_is_encoded(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    first, second = list_images(folder)[:2]
+    shutil.copy(second, first)
+    shutil.copy(second, folder / "new.jpg")
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.inserted, report.updated, report.unchanged) == (1, 1, 49)
+    rows = stored(store, "vector", "label")
+    changed, source = (rows[p.relative_to(folder).as_posix()]["vector"] for p in (first, second))
+    assert np.dot(changed, source) > 0.9999
+    assert rows["new.jpg"]["label"] == ""
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stopped(folder, encoder, store, monkeypatch):
+    upsert, written = store.upsert, []
+
+    def fail_at_the_third(rows):
+        if len(written) == 2:
+            raise ConnectionError("the server went away")
+        upsert(rows)
+        written.append(len(rows))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "upsert", fail_at_the_third)
+        with pytest.raises(ConnectionError, match="went away"):
+            ingest(folder, encoder, store, batch_size=8, progress=False)
+    assert store.count() == 16
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.inserted, report.unchanged, store.count()) == (34, 16, 50)
+
+
+def test_files_that_cannot_be_read_are_skipped_with_the_reason(folder, encoder, store):
+    whole = (folder / "red star" / "red-star-01.jpg").read_bytes()
+    (folder / "empty.jpg").touch()
+    (folder / "page.jpg").write_text("<html>")
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "link.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "folder.jpg").mkdir()
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.found, report.inserted, store.count()) == (54, 50, 50)
+    reasons = dict(report.skipped)
+    assert reasons.keys() == {"empty.jpg", "page.jpg", "cut.jpg", "link.jpg"}
+    assert "format not known" in reasons["page.jpg"]
+    assert "truncated" in reasons["cut.jpg"]
+    assert reasons["link.jpg"] == "No such file or directory"
+
+
+def test_a_file_that_may_not_be_read_is_skipped(open_folder, drawings, encoder):
+    (open_folder / "images").mkdir()
+    for name in ("open.jpg", "closed.jpg"):
+        shutil.copy(list_images(drawings)[0], open_folder / "images" / name)
+    (open_folder / "images" / "closed.jpg").chmod(0)
+    open_folder.chmod(0o777)
+    with unprivileged(), ImageStore(open_folder / "milvus.db") as store:
+        report = ingest(open_folder / "images", encoder, store, progress=False)
+    assert (report.inserted, report.skipped) == (1, [("closed.jpg", "Permission denied")])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX file names are bytes")
+def test_a_name_that_is_not_utf_8_is_skipped(folder, encoder, store):
+    os.rename(os.fsencode(list_images(folder)[0]), os.fsencode(folder) + b"/caf\xe9.jpg")
+    report = ingest(folder, encoder, store, progress=False)
+    assert report.inserted == 49
+    assert report.skipped == [("caf�.jpg", "the name is not UTF-8: rename the file")]
+
+
+@pytest.mark.parametrize(
+    "name", ['it\'s "quoted".jpg', "line\nbreak.jpg", "😀 <script>.jpg", "é" * 125 + ".jpg"]
+)
+def test_an_image_of_any_name_is_found_by_its_picture(drawings, encoder, store, tmp_path, name):
+    shutil.copytree(drawings / "red star", tmp_path / "odd")
+    (tmp_path / "odd" / "red-star-01.jpg").rename(tmp_path / "odd" / name)
+    ingest(tmp_path / "odd", encoder, store, progress=False)
+    hit = search(tmp_path / "odd" / name, encoder, store, limit=1)[0]
+    assert (hit.filepath, hit.path.exists()) == (name, True)
+
+
+def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    shutil.rmtree(folder / "red star")
+    assert ingest(folder, encoder, store, progress=False).removed == 0
+    assert store.count() == 50
+    assert ingest(folder, encoder, store, prune=True, progress=False).removed == 10
+    assert store.count() == 40
+
+
+def test_pruning_what_is_not_seen_whole_is_refused(folder, encoder, store, tmp_path):
+    ingest(folder, encoder, store, progress=False)
+    for part in ({"limit": 5}, {"shard": (0, 2)}):
+        with pytest.raises(ValueError, match="needs to see all images"):
+            ingest(folder, encoder, store, prune=True, **part)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(ValueError, match="holds no image"):
+        ingest(folder, encoder, store, prune=True)
+    assert store.count() == 50
+
+
+def test_shards_are_disjoint_and_together_complete(folder, encoder, store):
+    reports = [ingest(folder, encoder, store, shard=(i, 3), progress=False) for i in range(3)]
+    assert sum(report.inserted for report in reports) == store.count() == 50
+    assert all(report.inserted for report in reports)
+
+
+def test_limit_takes_the_first_images(folder, encoder, store):
+    assert ingest(folder, encoder, store, limit=7, progress=False).found == 7
+    first = [path.relative_to(folder).as_posix() for path in list_images(folder)[:7]]
+    assert sorted(stored(store)) == first
+
+
+def test_recreate_starts_afresh_with_another_model(folder, encoder, other_encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    with pytest.raises(ValueError, match="was filled by the model"):
+        ingest(folder, other_encoder, store, progress=False)
+    report = ingest(folder, other_encoder, store, recreate=True, limit=9, progress=False)
+    assert (report.inserted, store.count()) == (9, 9)
+
+
+def test_recreate_with_a_folder_that_is_missing_loses_nothing(folder, encoder, store, tmp_path):
+    ingest(folder, encoder, store, progress=False)
+    with pytest.raises(FileNotFoundError, match="gone"):
+        ingest(tmp_path / "gone", encoder, store, recreate=True)
+    assert store.count() == 50
+
+
+def test_a_folder_that_moved_is_followed(folder, encoder, store, tmp_path):
+    ingest(folder, encoder, store, progress=False)
+    moved = folder.rename(tmp_path / "moved")
+    with ImageStore(tmp_path / "milvus.db", image_dir=moved) as again:
+        assert ingest(moved, encoder, again, progress=False).unchanged == 50
+        assert search("x", encoder, again)[0].path.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"shard": (2, 2)}, {"batch_size": 0}])
+def test_an_argument_that_makes_no_sense_is_refused_first(wrong, folder, encoder, store):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ingest(folder, encoder, store, recreate=True, **wrong)
+    assert not store.exists()
+
+
+def test_the_report_is_a_table(folder, encoder, store):
+    (folder / "empty.jpg").touch()
+    report = ingest(folder, encoder, store, progress=False)
+    counts = report.to_frame().loc[0, ["found", "inserted", "unchanged", "skipped"]]
+    assert counts.tolist() == [51, 50, 0, 1]
+    assert "<table" in report._repr_html_()

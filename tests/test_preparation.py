@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from helpers import Settings, draw_demo_images, preparation, prepare
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path, drawings, request):
+    """Cut the network, keep the data in a folder of the test's own, and draw only a little."""
+    shown = []
+
+    def refuse(*args):
+        raise ConnectionError("no network & no <b>weights</b>")
+
+    def weights(model_name):
+        if model_name == "ViT-B/32":
+            refuse()
+
+    monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(preparation, "checkpoint_path", weights)
+    monkeypatch.setattr(preparation, "fetch_tutorial_images", refuse)
+    monkeypatch.setattr(preparation, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
+    monkeypatch.setattr(preparation, "display", lambda html: shown.append(html.data))
+    return shown
+
+
+def prepared(tmp_path) -> str:
+    return json.loads((tmp_path / "prepared.json").read_text())["profile"]
+
+
+def test_auto_without_network_prepares_the_demo_and_says_so(tmp_path, offline):
+    settings = prepare(Settings.resolve("auto"), again=True)
+    assert settings.profile == "demo"
+    assert len(list(settings.image_dir.glob("*/*.jpg"))) == 10
+    assert prepared(tmp_path) == "demo"
+    assert "This is the demo" in offline[0]
+    assert "&amp; no &lt;b&gt;weights" in offline[0]
+
+
+def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch):
+    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(preparation, "fetch_tutorial_images", lambda folder: folder / "images")
+    assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
+    assert prepared(tmp_path) == "tutorial"
+    assert offline == []
+
+
+def test_later_notebooks_follow_what_was_prepared_and_setup_tries_again(tmp_path, monkeypatch):
+    prepare(Settings.resolve("auto"), again=True)
+    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(preparation, "fetch_tutorial_images", lambda folder: folder / "images")
+    assert prepare(Settings.resolve("auto")).profile == "demo"
+    assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
+
+
+def test_a_later_notebook_prepares_what_it_misses(tmp_path):
+    settings = prepare(Settings.resolve("auto"))
+    assert settings.profile == "demo"
+    assert prepared(tmp_path) == "demo"
+
+
+def test_the_tutorial_by_name_does_not_fall_back():
+    with pytest.raises(ConnectionError, match="no network"):
+        prepare(Settings.resolve("tutorial"))
+
+
+def test_ones_own_photos_are_never_searched_by_the_demos_model_unasked(drawings):
+    with pytest.raises(ConnectionError, match="no network"):
+        prepare(Settings.resolve("auto", image_dir=drawings), again=True)
+
+
+def test_the_demos_model_on_other_images_is_labelled_as_such(drawings, offline):
+    settings = Settings.resolve("auto", image_dir=drawings, model_name="tiny")
+    assert prepare(settings).image_dir == drawings
+    assert "These are not CLIP's answers" in offline[0]
+
+
+def test_ones_own_images_are_left_alone(tmp_path):
+    empty = tmp_path / "mine"
+    empty.mkdir()
+    prepare(Settings.resolve("demo", image_dir=empty))
+    assert list(empty.iterdir()) == []
