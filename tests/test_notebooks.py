@@ -246,7 +246,7 @@ def test_on_colab_the_first_cell_fetches_and_installs_the_project(tmp_path):
         tmp_path / "data",
         IPYTHONDIR=str(tmp_path / "ipython"),
         PIP_NO_INDEX="1",
-        PIP_NO_BUILD_ISOLATION="1",
+        PIP_NO_BUILD_ISOLATION="0",  # pip reads this one upside down
         PATH=f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
     )
     interpreter = tmp_path / "venv" / "bin" / "python"

@@ -288,7 +288,7 @@ def _parameter_groups(model: CLIP) -> list[dict]:
 class _Batches:
     """Batches in which objects of one colour come in fours, hard to tell apart."""
 
-    groups, fellows, strangers = 48, 4, 64
+    groups, fellows, strangers = 48, 4, 24
 
     def __init__(self, pixels: torch.Tensor, codes: torch.Tensor, seed: int) -> None:
         self.pixels, self.codes = pixels, codes
@@ -435,7 +435,7 @@ def evaluate_checkpoint(path: Path, seed: int) -> pd.DataFrame:
 def main() -> None:
     """Train, save and evaluate."""
     parser = argparse.ArgumentParser(description="Train the demo profile's tiny CLIP.")
-    parser.add_argument("--steps", type=int, default=2000, help="batches of 192 drawings")
+    parser.add_argument("--steps", type=int, default=2400, help="batches of 192 drawings")
     parser.add_argument("--pool", type=int, default=40_000, help="how many drawings to learn from")
     parser.add_argument("--seed", type=int, default=20_000, help="seed of the training")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("tiny-clip.pt"))
