@@ -5,6 +5,7 @@ and writes that address beside the file; others connect there, and when the firs
 next call of another opens the file. Not about collections: that is `store`.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -106,8 +107,10 @@ class Connection:
                 return MilvusClient(address)
             address = _read_address(self._path)
             if address and _answers(address):
-                self._guest_at = address
-                return MilvusClient(address)
+                with contextlib.suppress(MilvusException):  # it is ending, or has stopped
+                    client = MilvusClient(address, timeout=2)
+                    self._guest_at = address
+                    return client
             if time.monotonic() > deadline:
                 raise ConnectionError(
                     f"{self._path} is held by another process, which does not answer: "
@@ -122,6 +125,13 @@ def _checked_path(uri: str) -> Path:
         raise FileNotFoundError(
             f"the folder {path.parent} for the database does not exist: make it, or choose "
             "another milvus_uri"
+        )
+    if re.fullmatch(r"[\w.-]+:\d+", path.name):
+        raise ValueError(f"{path.name} looks like a server's address: write http://{path.name}")
+    if path.is_dir() and any(path.iterdir()) and not (path / "LOCK").exists():
+        raise ValueError(
+            f"{path} is a folder with other things in it, not a Milvus Lite database: choose "
+            "another milvus_uri, such as a file name in it"
         )
     if path.is_file():
         raise ValueError(

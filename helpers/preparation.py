@@ -7,7 +7,7 @@ from IPython.display import HTML, display
 from .datasets import fetch_tutorial_images
 from .drawings import draw_demo_images
 from .encoder import checkpoint_path
-from .settings import Settings, remember_profile
+from .settings import Settings, remember_profile, remembered_profile
 
 __all__ = ["prepare"]
 
@@ -36,7 +36,7 @@ def prepare(settings: Settings, again: bool = False) -> Settings:
         If something cannot be downloaded and the profile is not "auto", or the images are your
         own (the demo's model knows only its drawings).
     """
-    undecided = settings.auto and (again or not settings.sources["profile"].endswith("prepared"))
+    undecided = settings.auto and (again or not remembered_profile(settings.data_dir))
     if undecided:
         settings = settings.switch("tutorial")
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .paths import resolve_path
 
-__all__ = ["PROFILES", "Settings", "remember_profile"]
+__all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
 
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
@@ -130,25 +130,26 @@ def remember_profile(settings: Settings) -> None:
     draft.replace(note)
 
 
+def remembered_profile(data_dir: Path) -> str | None:
+    """Give the profile that `remember_profile` wrote, or None."""
+    try:
+        profile = json.loads((data_dir / "prepared.json").read_text(encoding="utf-8"))["profile"]
+        return profile if profile in PROFILES else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _resolve_profile(profile: str | None, data_dir: Path) -> tuple[str, bool, str]:
     source = "parameter"
     if profile is None:
         profile = os.environ.get("IMAGE_SEARCH_PROFILE") or "auto"
         source = "auto" if profile == "auto" else "IMAGE_SEARCH_PROFILE"
     if profile == "auto":
-        remembered = _remembered_profile(data_dir)
+        remembered = remembered_profile(data_dir)
         return remembered or "tutorial", True, "auto: as prepared" if remembered else "auto"
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}, auto")
     return profile, False, source
-
-
-def _remembered_profile(data_dir: Path) -> str | None:
-    try:
-        profile = json.loads((data_dir / "prepared.json").read_text(encoding="utf-8"))["profile"]
-        return profile if profile in PROFILES else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _resolve_uri(uri: str) -> str:

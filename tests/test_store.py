@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import unprivileged
 
-from helpers import ImageStore
+from helpers import ImageStore, connection
 from helpers.store import image_id
 
 MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
@@ -138,7 +139,7 @@ def test_a_closed_store_says_so(store):
 
 OTHER_NOTEBOOK = """
     import sys
-    from helpers import ImageStore
+    from helpers import ImageStore, connection
     store = ImageStore(sys.argv[1])
     for line in sys.stdin:
         print(store.count(), flush=True)
@@ -198,6 +199,32 @@ def test_a_file_of_milvus_lite_2_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"milvus.db is a file; .*version 2"):
         ImageStore(tmp_path / "milvus.db")
     assert (tmp_path / "milvus.db").read_bytes() == b"SQLite format 3"
+
+
+def test_a_folder_with_other_things_is_not_made_a_database(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "dog.jpg").touch()
+    with pytest.raises(ValueError, match="photos is a folder with other things"):
+        ImageStore(tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
+
+
+def test_an_address_without_http_is_not_taken_for_a_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="write http://localhost:19530"):
+        ImageStore("localhost:19530")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process")
+def test_a_process_that_holds_the_database_and_hangs_is_named(filled, tmp_path, notebook):
+    filled.close()
+    holder = notebook()
+    assert ask(holder) == "5"
+    holder.send_signal(signal.SIGSTOP)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "_PATIENCE", 0.5)
+        with pytest.raises(ConnectionError, match="held by another process, which does not"):
+            ImageStore(tmp_path / "milvus.db")
 
 
 def test_a_missing_folder_is_named(tmp_path):
