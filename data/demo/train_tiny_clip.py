@@ -206,15 +206,22 @@ def matches(drawings: torch.Tensor, stated: torch.Tensor) -> torch.Tensor:
     return ((said == ANY) | several | (said == drawing)).all(dim=2)
 
 
-def strange_words() -> list[str]:
-    """List words of CLIP's vocabulary that no drawing shows."""
+def strange_words() -> tuple[list[str], list[str]]:
+    """List words of CLIP's vocabulary that no drawing shows.
+
+    Returns
+    -------
+    used, unseen : list of str
+        Every fifth word is left out of the training, so that there are words the model never saw.
+    """
     texts = [
         " ".join([*COLOURS, *COUNTS.values(), *OBJECTS, *FRAMES]),
         "something on one background",
     ]
     known = set(" ".join([*texts, *map(plural, OBJECTS)]).replace(".", "").split())
     words = [token.removesuffix("</w>") for token in SimpleTokenizer().encoder if "</w>" in token]
-    return [word for word in words if re.fullmatch("[a-z]{3,}", word) and word not in known]
+    strange = [word for word in words if re.fullmatch("[a-z]{3,}", word) and word not in known]
+    return [word for place, word in enumerate(strange) if place % 5], strange[::5]
 
 
 # Training
@@ -293,7 +300,7 @@ class _Batches:
     def __init__(self, pixels: torch.Tensor, codes: torch.Tensor, seed: int) -> None:
         self.pixels, self.codes = pixels, codes
         self.chance = random.Random(seed)
-        self.words = strange_words()
+        self.words, _ = strange_words()
         table = pd.DataFrame(codes.numpy())
         self.members = [list(index) for index in table.groupby([0, 1]).indices.values()]
 
