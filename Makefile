@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` (the notebooks, end to end) and `make test`.
 PYTHON ?= python3
-PROFILE ?= auto
+PROFILE ?=
 PARAMS ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
@@ -10,7 +10,7 @@ BIN := .venv/bin
 .PHONY: run test lab setup clean
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
-	$(BIN)/python -m helpers --profile $(PROFILE) $(PARAMS)
+	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
 
 test: setup  ## lint, unit tests, and every notebook under papermill and nbval, without network
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ _HOME_OF = {
     "sample_images": "datasets",
     "draw_demo_images": "drawings",
     "ClipEncoder": "encoder",
-    "load_image": "encoder",
+    "load_image": "images",
     "image_grid": "gallery",
     "ImageStore": "store",
     "prepare": "preparation",
@@ -23,6 +23,7 @@ _HOME_OF = {
     "search": "retrieval",
     "similarity_heatmap": "visualization",
     "embedding_map": "visualization",
+    "project": "visualization",
     "SearchPanel": "panel",
 }
 

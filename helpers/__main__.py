@@ -11,15 +11,18 @@ import sys
 import warnings
 from pathlib import Path
 
-from .paths import project_root
+from .paths import project_root, resolve_path
 
 
 def main() -> int:
     """Run the notebooks; return 1 when one fails."""
-    options = _parser().parse_args()
     folder = project_root() / "notebooks"
+    parser = _parser(_names(folder))
+    options = parser.parse_args()
+    for name in set(options.notebooks) - set(_names(folder)):
+        parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
-    parameters = {name: _typed(value) for name, value in options.parameters}
+    parameters = {name: _typed(name, value) for name, value in options.parameters}
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
@@ -36,14 +39,17 @@ def main() -> int:
         if not _run(notebook, output, own, options.timeout):
             return 1
         _write_page(output)
-    _print_hits(options.output / "03_search.ipynb", notebooks)
+    if folder / "03_search.ipynb" in notebooks:
+        _print_hits(options.output / "03_search.ipynb")
     print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
-    parser.add_argument("notebooks", nargs="*", help="names such as 03_search; default: all")
+    parser.add_argument(
+        "notebooks", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default: all"
+    )
     parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
     parser.add_argument(
         "-p",
@@ -63,7 +69,11 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
 
 
-def _typed(value: str) -> object:
+def _typed(name: str, value: str) -> object:
+    """Read a value; a path is made absolute here, since the notebooks run in their own folder."""
+    is_path = name in ("model_name", "milvus_uri") and Path(value).expanduser().exists()
+    if name == "image_dir" or is_path:
+        return str(resolve_path(value))
     try:
         return json.loads(value)
     except ValueError:
@@ -80,6 +90,7 @@ def _known_parameters(notebook: Path) -> set[str]:
 def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
     """Run one notebook; say in which cell it failed, if it did."""
     import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     print(f"{notebook.stem}", flush=True)
     try:
@@ -92,13 +103,24 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
             progress_bar=True,
         )
     except papermill.PapermillExecutionError as error:
-        print(
-            f"\n{notebook.name} failed in cell [{error.exec_count}]: {error.ename}: "
-            f"{error.evalue}\n\n{error.source}\n\nThe executed copy is {output}",
-            file=sys.stderr,
-        )
-        return False
-    return True
+        _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
+    except (CellTimeoutError, DeadKernelError) as error:
+        _print_failure(output, f"cell [{_last_count(output)}]: {error}")
+    else:
+        return True
+    return False
+
+
+def _last_count(executed: Path) -> int:
+    import nbformat
+
+    cells = nbformat.read(executed, as_version=4).cells
+    return max(cell.get("execution_count") or 0 for cell in cells)
+
+
+def _print_failure(output: Path, what: str) -> None:
+    message = f"\n{output.name} failed in {what}\n\nThe executed copy is {output}"
+    print(message, file=sys.stderr)
 
 
 def _write_page(notebook: Path) -> None:
@@ -110,12 +132,10 @@ def _write_page(notebook: Path) -> None:
     notebook.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
-def _print_hits(executed: Path, notebooks: list[Path]) -> None:
-    """Print the text of the output of 03_search's cell that is tagged `hits`."""
+def _print_hits(executed: Path) -> None:
+    """Print the text of the output of the cell that is tagged `hits`."""
     import nbformat
 
-    if executed.name not in [notebook.name for notebook in notebooks]:
-        return
     for cell in nbformat.read(executed, as_version=4).cells:
         if "hits" in cell.metadata.get("tags", []):
             print("", *(out["data"]["text/plain"] for out in cell.outputs if "data" in out), "")

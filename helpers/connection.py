@@ -21,6 +21,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr ar
 
 from pymilvus import MilvusClient, MilvusException
 
+from .paths import without_password
+
 __all__ = ["Connection"]
 
 for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
@@ -67,7 +69,12 @@ class Connection:
     @property
     def shown_uri(self) -> str:
         """The address without a user's name and password."""
-        return re.sub(r"//[^/@]*@", "//…@", self.uri)
+        return without_password(self.uri)
+
+    @property
+    def host(self) -> str:
+        """The server's name; empty for a file."""
+        return "" if self.is_file else urlsplit(self.uri).hostname or ""
 
     @property
     def client(self) -> MilvusClient:

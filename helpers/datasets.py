@@ -10,7 +10,7 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
+from .images import load_image
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -93,9 +93,9 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     Raises
     ------
     ConnectionError
-        If the file cannot be downloaded.
+        If the file cannot be downloaded, or what arrives is no zip.
     ValueError
-        If what arrived is not the tutorial's zip, or an entry would leave the folder.
+        If it is another zip than the tutorial's, or an entry would leave the folder.
     """
     folder = Path(folder).expanduser()
     images = folder / "images"
@@ -103,7 +103,7 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
         folder.mkdir(parents=True, exist_ok=True)
         archive = _download(url, folder)
         try:
-            _unpack(archive, images)
+            _unpack(archive, images, url)
         finally:
             archive.unlink(missing_ok=True)
     return images / "train"
@@ -128,7 +128,7 @@ def _download(url: str, folder: Path) -> Path:
         ) from error
 
 
-def _unpack(archive: Path, images: Path) -> None:
+def _unpack(archive: Path, images: Path, url: str) -> None:
     """Unpack into a folder beside `images`, check, and rename it only then."""
     draft = images.with_name(f"{images.name}.{os.getpid()}.part")
     shutil.rmtree(draft, ignore_errors=True)
@@ -139,7 +139,10 @@ def _unpack(archive: Path, images: Path) -> None:
         _check_tutorial(draft)
         draft.rename(images)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"what was downloaded is not a whole zip file ({error})") from error
+        raise ConnectionError(
+            f"what was downloaded from {url} is not a whole zip file ({error}): is there a proxy "
+            'or a login page in between? profile="demo" needs no network'
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -168,9 +171,8 @@ def _is_image(name: str) -> bool:
 
 def _opens(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
-            image.load()
-    except Exception:  # Pillow's readers raise nearly anything on broken files
+        load_image(path)
+    except OSError:
         return False
     return True
 

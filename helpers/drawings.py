@@ -195,7 +195,7 @@ def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) ->
             (folder / label).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda row: _save(folder, row, seed), rows.itertuples()))
-        part = folder / "captions.csv.part"
+        part = folder / f"captions.csv.{os.getpid()}"
         part.write_bytes(_as_csv(rows))
         part.replace(folder / "captions.csv")
     return rows

@@ -7,18 +7,20 @@ import contextlib
 import hashlib
 import os
 import socket
-import urllib.error
+import tempfile
 import urllib.request
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm.auto import tqdm
 
+from .images import load_image
 from .paths import project_root, resolve_path
 from .vectors import unit_vectors
 
@@ -28,13 +30,14 @@ with warnings.catch_warnings():
     from clip.clip import _MODELS, _download
     from clip.model import convert_weights
 
-__all__ = ["ClipEncoder", "checkpoint_path", "load_image"]
+__all__ = ["ClipEncoder", "checkpoint_path"]
 
 Picture = str | os.PathLike | Image.Image | torch.Tensor
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _CONNECT_TIMEOUT, _STALL_TIMEOUT = 5, 30  # seconds
 _BATCH_SIZE = 32
+_LONGEST = 20  # times the short side
 
 
 class ClipEncoder:
@@ -83,12 +86,12 @@ class ClipEncoder:
         self.name = str(model_name) if known else path.name
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self.model, self.preprocess = _load(path, self.device)
-        self.model.float()
+        self.digest = _digest(model_name, path)
+        self.model, self.preprocess = _load(path)
         if self.precision == "float16":
             convert_weights(self.model)
+        self.model.to(self.device)
         self.dim = self.model.text_projection.shape[1]
-        self.digest = _sha256(path)
 
     def __repr__(self) -> str:
         return f"ClipEncoder({self.name!r}, {self.dim}-d, {self.precision} on {self.device})"
@@ -156,7 +159,16 @@ class ClipEncoder:
         return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """Apply CLIP's transform: shape (3, resolution, resolution), float32, on the CPU."""
+        """Apply CLIP's transform: shape (3, resolution, resolution), float32, on the CPU.
+
+        It scales the short side first, which makes a giant of a very long image; one of more than
+        20:1 is cut round its centre before.
+        """
+        short, long = sorted(image.size)
+        if long > _LONGEST * short:
+            width, height = (min(side, _LONGEST * short) for side in image.size)
+            left, top = (image.width - width) // 2, (image.height - height) // 2
+            image = image.crop((left, top, left + width, top + height))
         return self.preprocess(image)
 
     def _as_tensor(self, image: Picture) -> torch.Tensor:
@@ -169,29 +181,6 @@ class ClipEncoder:
 
     def _join(self, vectors: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
-
-
-def load_image(image: str | os.PathLike | Image.Image) -> Image.Image:
-    """Open an image as a person sees it: upright, in RGB, on white where it is transparent.
-
-    The tutorial ignores the EXIF orientation, so a phone's portrait photo is encoded lying down;
-    and it drops transparency, which shows whatever colour lies under it.
-
-    Raises
-    ------
-    OSError
-        If the file is missing or is no whole image; the message names it and says why.
-    """
-    if isinstance(image, Image.Image):
-        return _to_rgb(image)
-    try:
-        with Image.open(image) as opened:
-            return _to_rgb(opened)
-    except (FileNotFoundError, PermissionError):
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything on broken files
-        reason = "format not known" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise OSError(f"{os.fspath(image)}: cannot be read as an image ({reason})") from error
 
 
 def checkpoint_path(model_name: str | os.PathLike) -> Path:
@@ -226,22 +215,27 @@ def _existing(path: Path) -> Path:
 
 
 def _fetch_weights(model_name: str) -> Path:
-    """Let clip download and check its weights; add timeouts and an error that says what to do."""
+    """Let clip download and check its weights; add timeouts and an error that says what to do.
+
+    They are downloaded beside their place and moved there whole.
+    """
     url, folder = _MODELS[model_name], _CACHE.expanduser()
     path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
     try:
-        if not path.is_file():
-            request = urllib.request.Request(url, method="HEAD")
-            urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT).close()
-        with _default_timeout(_STALL_TIMEOUT):
-            return Path(_download(url, str(folder)))
-    except (OSError, RuntimeError, TypeError) as error:  # TypeError: no Content-Length
-        path.unlink(missing_ok=True)  # clip leaves a partial file where the whole one belongs
+        request = urllib.request.Request(url, method="HEAD")
+        urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT).close()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as draft, _default_timeout(_STALL_TIMEOUT):
+            Path(_download(url, draft)).replace(path)
+    except (OSError, HTTPException, RuntimeError, TypeError) as error:  # TypeError: no length sent
         raise ConnectionError(
             f"the weights of {model_name} could not be downloaded from {url} ({error}). "
             f"Try again; or put that file at {path} by hand; "
             'or use profile="demo", whose model needs no network'
         ) from error
+    return path
 
 
 @contextlib.contextmanager
@@ -255,18 +249,27 @@ def _default_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _load(path: Path, device: str) -> tuple:
+def _load(path: Path) -> tuple:
+    """Open a checkpoint on the CPU, where clip makes it float32."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit.load warns that it will go
-            return clip.load(str(path), device=device, jit=False)
+            return clip.load(str(path), device="cpu", jit=False)
     except Exception as error:  # torch raises several kinds on a file that is something else
-        raise ValueError(f"{path} is not a CLIP checkpoint in OpenAI's layout") from error
+        message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
+        raise ValueError(message) from error
 
 
-def _sha256(path: Path) -> str:
+def _digest(model_name: str | os.PathLike, path: Path) -> str:
+    """Give a checkpoint's SHA-256; refuse a published model whose file is another."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if model_name in _MODELS and digest != _MODELS[model_name].split("/")[-2]:
+        raise ValueError(
+            f"{path} is not the file that OpenAI published for {model_name} (SHA-256 differs): "
+            "delete it, and it is downloaded again"
+        )
+    return digest
 
 
 def _pick_device(device: str) -> str:
@@ -290,16 +293,6 @@ def _pick_precision(precision: str, device: str) -> str:
     if precision == "float16" and not on_cuda:
         raise ValueError(f"float16 needs CUDA, and the device is {device!r}; try 'auto'")
     return precision
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut off all above 255
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
 
 
 def _tokenize(texts: Sequence[str]) -> torch.Tensor:

@@ -11,6 +11,8 @@ from pathlib import Path
 from IPython.display import HTML
 from PIL import Image, ImageOps
 
+from .images import load_image
+
 __all__ = ["grid_html", "image_grid", "thumbnail"]
 
 _EDGE = 160  # pixels
@@ -73,11 +75,7 @@ def thumbnail(path: str | os.PathLike, edge: int = _EDGE) -> Image.Image:
 
 @lru_cache(maxsize=2000)
 def _thumbnail(path: str, edge: int, mtime: int, size: int) -> Image.Image:
-    with Image.open(path) as image:
-        image.draft("RGB", (2 * edge, 2 * edge))  # lets libjpeg decode large photos smaller
-        upright = ImageOps.exif_transpose(image)
-        cut = ImageOps.fit(upright.convert("RGBA"), (edge, edge), Image.Resampling.BICUBIC)
-    return Image.alpha_composite(Image.new("RGBA", cut.size, "white"), cut).convert("RGB")
+    return ImageOps.fit(load_image(path, 2 * edge), (edge, edge), Image.Resampling.BICUBIC)
 
 
 def _tile(path: str | os.PathLike, caption: str) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .datasets import list_images
-from .encoder import ClipEncoder, load_image
+from .encoder import ClipEncoder
+from .images import load_image
 from .paths import resolve_path
 from .store import ImageStore, image_id
 
@@ -130,8 +131,8 @@ def ingest(
         if prune:
             report.removed = _remove_gone(store, known, files)
     finally:
-        if report.inserted or report.updated or report.removed:
-            store.flush()  # once: rows not flushed are searched slowly
+        if store.is_file or report.inserted or report.updated or report.removed:
+            store.flush()  # once: rows not flushed are searched slowly, those of a killed run too
     report.seconds = time.perf_counter() - started
     return report
 

@@ -4,9 +4,10 @@ Not about what is in those places: that is `settings`.
 """
 
 import os
+import re
 from pathlib import Path
 
-__all__ = ["project_root", "resolve_path"]
+__all__ = ["project_root", "resolve_path", "without_password"]
 
 
 def project_root() -> Path:
@@ -32,3 +33,8 @@ def resolve_path(path: str | os.PathLike) -> Path:
     if not expanded.is_absolute() and not expanded.exists():
         expanded = project_root() / expanded
     return expanded.resolve()
+
+
+def without_password(uri: str) -> str:
+    """Give an address that may be shown: `user:password@` left out."""
+    return re.sub(r"//.*@", "//…@", uri)

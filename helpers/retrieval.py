@@ -207,6 +207,8 @@ def _condition(name: str, value: object) -> str:
 
 def _literal(value: object) -> str:
     """Quote a text with the few escapes that both Milvus Lite and a server understand."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, str):
         return f'"{value.translate(_ESCAPES)}"'
     if not isinstance(value, int | float) or not math.isfinite(value):

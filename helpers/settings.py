@@ -6,12 +6,11 @@ Not about making those things exist: that is `preparation`.
 import html
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .paths import resolve_path
+from .paths import resolve_path, without_password
 
 __all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
 
@@ -24,7 +23,7 @@ PROFILES: dict[str, dict[str, str]] = {
     },
     "demo": {
         "model_name": "tiny",
-        "collection_name": "image_collection",
+        "collection_name": "demo_collection",
         "query_text": "a red star",
         "image_dir": "images",
     },
@@ -76,7 +75,7 @@ class Settings:
         unknown = sorted(set(overrides) - set(_NAMES))
         if unknown:
             raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(_NAMES)}")
-        given = {name: value for name, value in overrides.items() if value is not None}
+        given = {name: str(value) for name, value in overrides.items() if value is not None}
         values, sources = dict(given), dict.fromkeys(given, "parameter")
         for name, variable in _ENVIRONMENT.items():
             if name not in values and os.environ.get(variable):
@@ -107,7 +106,7 @@ class Settings:
 
     def _rows(self) -> list[tuple[str, str, str]]:
         shown = {"profile": self.profile} | {name: getattr(self, name) for name in _NAMES}
-        shown["milvus_uri"] = re.sub(r"//[^/@]*@", "//…@", self.milvus_uri)  # user:password@
+        shown["milvus_uri"] = without_password(self.milvus_uri)
         rows = [(k, str(v), self.sources.get(k, "profile")) for k, v in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
         return [*rows, ("token", token, "MILVUS_TOKEN")]

@@ -1,6 +1,7 @@
 """Pictures of many similarities at once: a heat map, and a map of the embeddings."""
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,8 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from .gallery import thumbnail
 
 __all__ = ["embedding_map", "project", "similarity_heatmap"]
+
+warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
 
 def similarity_heatmap(
@@ -37,7 +40,7 @@ def similarity_heatmap(
     for (row, column), value in np.ndenumerate(similarities):
         colour = "black" if value > middle else "white"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
-    axes.set_yticks(range(rows), texts)
+    axes.set_yticks(range(rows), texts, parse_math=False)
     axes.set_xticks([])
     for column, path in enumerate(paths):
         _place(axes, path, (column, -0.55), zoom=0.33, alignment=(0.5, 0))
@@ -133,6 +136,7 @@ def _mark(axes: Axes, text: str, places: np.ndarray) -> None:
         fontsize=12,
         fontweight="bold",
         zorder=6,
+        parse_math=False,  # a text with two $ is no formula
         bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": "crimson"},
     )
 

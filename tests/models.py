@@ -55,4 +55,5 @@ def _save_archive(model: CLIP, sizes: dict, path: Path) -> None:
     example = (torch.zeros(1, 3, edge, edge), torch.zeros(1, 77, dtype=torch.long))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files use it
-        torch.jit.trace(model, example).save(str(path))
+        archive = torch.jit.trace(model, example)
+    archive.half().save(str(path))  # the published weights are float16

@@ -1,7 +1,9 @@
 import base64
 import io
+import os
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,6 +25,7 @@ def test_a_grid_holds_a_picture_and_a_caption_for_each_path(drawings):
     assert "<b>ten</b>" in html
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
 def test_names_and_captions_are_only_text(tmp_path):
     name = "<img src=x onerror=alert(1)>' onload='x.jpg"
     Image.new("RGB", (9, 9)).save(tmp_path / "plain.jpg")
@@ -65,3 +68,9 @@ def test_a_thumbnail_follows_its_file(tmp_path):
         (tmp_path / "x.png").touch()
         last = thumbnail(tmp_path / "x.png")
     assert last.getpixel((5, 5)) == (0, 255, 0)
+
+
+def test_a_thumbnail_of_a_16_bit_image_keeps_its_greys(tmp_path):
+    grey = np.full((20, 20), 32768, np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert thumbnail(tmp_path / "grey.png", 8).getpixel((4, 4)) == (128, 128, 128)

@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_files_that_cannot_be_read_are_skipped_with_the_reason(folder, encoder, 
     (folder / "empty.jpg").touch()
     (folder / "page.jpg").write_text("<html>")
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "link.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "link.jpg").symlink_to(folder / "nowhere.jpg")  # on Windows: in developer mode
     (folder / "folder.jpg").mkdir()
     report = ingest(folder, encoder, store, progress=False)
     assert (report.found, report.inserted, store.count()) == (54, 50, 50)
@@ -87,7 +88,7 @@ def test_files_that_cannot_be_read_are_skipped_with_the_reason(folder, encoder, 
     assert reasons.keys() == {"empty.jpg", "page.jpg", "cut.jpg", "link.jpg"}
     assert "format not known" in reasons["page.jpg"]
     assert "truncated" in reasons["cut.jpg"]
-    assert reasons["link.jpg"] == "No such file or directory"
+    assert "No such file" in reasons["link.jpg"] or "cannot find" in reasons["link.jpg"]
 
 
 def test_a_file_that_may_not_be_read_is_skipped(open_folder, drawings, encoder):
@@ -101,7 +102,7 @@ def test_a_file_that_may_not_be_read_is_skipped(open_folder, drawings, encoder):
     assert (report.inserted, report.skipped) == (1, [("closed.jpg", "Permission denied")])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="only POSIX file names are bytes")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps any bytes as a name")
 def test_a_name_that_is_not_utf_8_is_skipped(folder, encoder, store):
     os.rename(os.fsencode(list_images(folder)[0]), os.fsencode(folder) + b"/caf\xe9.jpg")
     report = ingest(folder, encoder, store, progress=False)
@@ -118,6 +119,18 @@ def test_an_image_of_any_name_is_found_by_its_picture(drawings, encoder, store, 
     ingest(tmp_path / "odd", encoder, store, progress=False)
     hit = search(tmp_path / "odd" / name, encoder, store, limit=1)[0]
     assert (hit.filepath, hit.path.exists()) == (name, True)
+
+
+def test_rows_that_a_killed_run_left_unflushed_are_flushed_by_the_next(
+    folder, encoder, store, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "flush", lambda: None)
+        ingest(folder, encoder, store, progress=False)
+    flushed = []
+    monkeypatch.setattr(store, "flush", lambda: flushed.append(True))
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    assert flushed == [True]
 
 
 def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder, store):

@@ -12,7 +12,8 @@ import helpers
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = [
-    {"paths", "vectors", "drawings", "connection"},
+    {"paths", "vectors", "images", "drawings"},
+    {"connection"},
     {"settings", "datasets", "encoder", "gallery", "store"},
     {"preparation", "ingestion", "retrieval"},
     {"visualization"},
@@ -90,3 +91,10 @@ def test_conda_goes_through_the_one_list_of_dependencies():
     python = PYPROJECT["project"]["requires-python"]
     expected = ["conda-forge", f"python{python}", "pip", "pip:", "-c constraints.txt", "-e .[dev]"]
     assert conda == expected
+
+
+def test_links_of_the_pages_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "data" / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -70,6 +70,20 @@ def test_ones_own_photos_are_never_searched_by_the_demos_model_unasked(drawings)
         prepare(Settings.resolve("auto", image_dir=drawings), again=True)
 
 
+def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_path, monkeypatch):
+    prepare(Settings.resolve("demo"), again=True)
+    with pytest.raises(ConnectionError, match="no network"):
+        prepare(Settings.resolve(image_dir=drawings))
+    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
+    assert prepare(Settings.resolve(image_dir=drawings)).model_name == "ViT-B/32"
+    assert prepared(tmp_path) == "tutorial"  # so that the next notebook uses the same model
+
+
+def test_a_filled_collection_needs_no_images(monkeypatch):
+    monkeypatch.setattr(preparation, "draw_demo_images", None)
+    assert prepare(Settings.resolve("demo"), images=False).model_name == "tiny"
+
+
 def test_the_demos_model_on_other_images_is_labelled_as_such(drawings, offline):
     settings = Settings.resolve("auto", image_dir=drawings, model_name="tiny")
     assert prepare(settings).image_dir == drawings

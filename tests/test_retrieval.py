@@ -81,6 +81,7 @@ def test_where_and_filter_must_both_hold(filled, encoder, drawings):
         ({"width": (640, None)}, "width >= 640"),
         ({"width": (None, 9), "height": 3}, "width <= 9 and height == 3"),
         ({"size": (1, 2)}, "size >= 1 and size <= 2"),
+        ({"width": (np.float64(3.5), None), "size": np.int64(7)}, "width >= 3.5 and size == 7"),
     ],
 )
 def test_conditions_become_a_milvus_expression(where, expression):

@@ -64,11 +64,11 @@ def test_settings_cannot_be_changed():
 
 def test_the_token_and_a_password_in_the_address_are_never_shown(monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", "geheim-token")
-    settings = Settings.resolve("demo", milvus_uri="https://root:geheim-wort@host:19530")
+    settings = Settings.resolve("demo", milvus_uri="https://root:geheim/w@ort-geheim@host:19530")
     for shown in (repr(settings), settings._repr_html_(), str(settings)):
         assert "geheim" not in shown
     assert "set, not shown" in settings._repr_html_()
-    assert settings.milvus_uri == "https://root:geheim-wort@host:19530"
+    assert settings.milvus_uri == "https://root:geheim/w@ort-geheim@host:19530"
 
 
 def test_the_table_escapes_what_it_shows():
@@ -106,3 +106,8 @@ def test_the_note_of_what_was_prepared_is_plain_json(tmp_path):
     remember_profile(Settings.resolve("demo"))
     assert json.loads((tmp_path / "prepared.json").read_text()) == {"profile": "demo"}
     assert [p.name for p in tmp_path.iterdir()] == ["prepared.json"]
+
+
+def test_a_number_for_a_name_is_its_digits():
+    settings = Settings.resolve("demo", query_text=7, collection_name=2024)
+    assert (settings.query_text, settings.collection_name) == ("7", "2024")

@@ -108,6 +108,20 @@ def test_another_model_is_refused_even_of_the_same_name_and_dimension(filled, tm
         filled.open_for(TWIN, tmp_path)
 
 
+def test_a_collection_that_is_not_ours_is_neither_searched_nor_dropped(store, tmp_path):
+    store.client.create_collection(store.collection_name, dimension=8)
+    for touch in (store.drop, lambda: store.open_for(MODEL, tmp_path)):
+        with pytest.raises(ValueError, match="was not made by this project"):
+            touch()
+    assert store.exists()
+
+
+@pytest.mark.parametrize("name", ["my-photos", "my photos", "2024", "ferien_é", "", "x" * 256])
+def test_a_name_that_a_server_would_refuse_is_refused_on_a_file_too(tmp_path, name):
+    with pytest.raises(ValueError, match="letters, digits and _"):
+        ImageStore(tmp_path / "milvus.db", name)
+
+
 def test_another_folder_is_refused_unless_it_is_said_to_have_moved(filled, tmp_path):
     moved = tmp_path / "moved"
     with pytest.raises(ValueError, match=r"holds the images of .*recreate=True"):
@@ -244,6 +258,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         ImageStore(tmp_path / "milvus.db")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows words it differently")
 def test_a_broken_database_is_not_called_locked(tmp_path):
     (tmp_path / "milvus.db" / "LOCK").mkdir(parents=True)
     with pytest.raises(ConnectionError, match=r"milvus.db cannot be opened: .*directory"):

@@ -1,0 +1,66 @@
+"""Open image files as a person sees them: upright, in RGB, on white where they are transparent."""
+
+import contextlib
+import os
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+__all__ = ["load_image"]
+
+with contextlib.suppress(ImportError):  # an optional package, for the photos of iPhones
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
+# Real photos often hold broken EXIF data or many pixels; Pillow warns of each.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def load_image(image: str | os.PathLike | Image.Image, edge: int | None = None) -> Image.Image:
+    """Open an image upright, in RGB, on white where it is transparent.
+
+    The tutorial ignores the EXIF orientation, so a phone's portrait photo is encoded lying down;
+    and it drops transparency, which shows whatever colour lies under it.
+
+    Parameters
+    ----------
+    image : path or PIL image
+    edge : int, optional
+        So many pixels a side are enough: a large JPEG is then decoded at 1/2, 1/4 or 1/8.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or is no whole image; the message names it and says why.
+    """
+    if isinstance(image, Image.Image):
+        return _to_rgb(image)
+    try:
+        with Image.open(image) as opened:
+            if edge:
+                opened.draft("RGB", (edge, edge))
+            return _to_rgb(opened)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on broken files
+        raise OSError(f"{os.fspath(image)}: {_reason(image, error)}") from error
+
+
+def _reason(image: str | os.PathLike, error: Exception) -> str:
+    if not isinstance(error, Image.UnidentifiedImageError):
+        return f"cannot be read as an image ({error})"
+    if os.fspath(image).lower().endswith((".heic", ".heif")):
+        return "HEIC photos need a package: pip install pillow-heif"
+    return "cannot be read as an image (format not known)"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut off all above 255
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
