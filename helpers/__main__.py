@@ -101,6 +101,7 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
             cwd=str(notebook.parent),
             execution_timeout=timeout,
             progress_bar=True,
+            extra_arguments=["--log-level=ERROR"],  # else each kernel warns of its own sockets
         )
     except papermill.PapermillExecutionError as error:
         _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
