@@ -54,7 +54,7 @@ class SearchPanel:
         self.message = widgets.HTML()
         self.results = widgets.HTML()
         top = widgets.HBox([self.query, self.limit, self.button])
-        self.widget = widgets.VBox([top, self.message, self.results])
+        self.widget = widgets.VBox([top, self.message, self.results], layout={"max_width": "860px"})
 
         self.query.observe(self.show_results, names="value")
         self.limit.observe(self.show_results, names="value")
