@@ -1,5 +1,6 @@
 """`ingest`: from a folder of images to a collection, resumable, with a report."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -109,10 +110,11 @@ def ingest(
         store.drop()
     store.open_for(encoder, folder)
 
-    known = {row["id"]: (row["size"], row["mtime"]) for row in store.rows(["id", "size", "mtime"])}
+    rows = store.rows(["id", "filepath", "size", "mtime"])
+    known = {row["id"]: (row["filepath"], row["size"], row["mtime"]) for row in rows}
     report = IngestReport()
     files = list(_select(images, folder, shard, limit, report))
-    changed = [file for file in files if known.get(file.id) != (file.size, file.mtime)]
+    changed = [f for f in files if known.get(f.id) != (f.filepath, f.size, f.mtime)]
     report.unchanged = len(files) - len(changed)
 
     hidden = not progress or not changed
@@ -129,10 +131,13 @@ def ingest(
                 bar.set_postfix(skipped=len(report.skipped), refresh=False)
                 bar.update(len(batch))
         if prune:
-            report.removed = _remove_gone(store, known, files)
-    finally:
-        if store.is_file or report.inserted or report.updated or report.removed:
-            store.flush()  # once: rows not flushed are searched slowly, those of a killed run too
+            report.removed = _remove_gone(store, folder, known)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong first is what is told
+            store.flush()
+        raise
+    if store.is_file or report.inserted or report.updated or report.removed:
+        store.flush()  # once: rows not flushed are searched slowly, those of a killed run too
     report.seconds = time.perf_counter() - started
     return report
 
@@ -221,7 +226,18 @@ def _row(file: _File, size: tuple[int, int], vector: np.ndarray) -> dict:
     }
 
 
-def _remove_gone(store: ImageStore, known: Iterable[str], files: list[_File]) -> int:
-    gone = sorted(set(known) - {file.id for file in files})
+def _remove_gone(store: ImageStore, folder: Path, known: dict[str, tuple]) -> int:
+    gone = [key for key, (filepath, *_) in known.items() if _is_gone(folder / filepath)]
     store.delete(gone)
     return len(gone)
+
+
+def _is_gone(path: Path) -> bool:
+    """Say whether a file is not there; one in a folder that cannot be read may well be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

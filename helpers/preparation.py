@@ -23,7 +23,6 @@ def prepare(settings: Settings, again: bool = False, images: bool = True) -> Set
     again : bool
         With the profile "auto": try the tutorial once more, whatever was prepared before. This
         is what `01_setup` does.
-
     images : bool
         False where the model is enough: to search a collection that is filled already.
 

@@ -142,6 +142,29 @@ def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder,
     assert store.count() == 40
 
 
+def test_pruning_spares_what_only_cannot_be_read(open_folder, drawings, encoder):
+    shutil.copytree(drawings, open_folder / "images")
+    open_folder.chmod(0o777)
+    with unprivileged(), ImageStore(open_folder / "milvus.db") as store:
+        ingest(open_folder / "images", encoder, store, progress=False)
+    (open_folder / "images" / "red star").chmod(0)
+    with unprivileged(), ImageStore(open_folder / "milvus.db") as store:
+        with pytest.warns(UserWarning, match="red star: folder left out"):
+            report = ingest(open_folder / "images", encoder, store, prune=True, progress=False)
+        assert (report.found, report.removed, store.count()) == (40, 0, 50)
+    (open_folder / "images" / "red star").chmod(0o755)
+
+
+def test_the_first_error_is_the_one_that_is_told(folder, encoder, store, monkeypatch):
+    def fail(what):
+        raise ConnectionError(what)
+
+    monkeypatch.setattr(store, "upsert", lambda rows: fail("upsert failed"))
+    monkeypatch.setattr(store, "flush", lambda: fail("flush failed"))
+    with pytest.raises(ConnectionError, match="upsert failed"):
+        ingest(folder, encoder, store, progress=False)
+
+
 def test_pruning_what_is_not_seen_whole_is_refused(folder, encoder, store, tmp_path):
     ingest(folder, encoder, store, progress=False)
     for part in ({"limit": 5}, {"shard": (0, 2)}):
