@@ -270,13 +270,14 @@ def test_pil_images_paths_and_strings_are_the_same(encoder, drawings):
     assert np.allclose(vectors, vectors[0], atol=1e-6)
 
 
-def test_a_very_long_image_is_cut_round_its_centre_first(encoder):
+def test_a_very_long_image_is_cut_round_its_centre_before_it_is_scaled(encoder, monkeypatch):
     image = Image.new("RGB", (4, 20_000), "red")
     image.paste("blue", (0, 9_900, 4, 10_100))
-    pixels = encoder.prepare(image)
-    assert pixels.shape == (3, 32, 32)
     blue = encoder.prepare(Image.new("RGB", (32, 32), "blue"))
-    assert np.allclose(pixels, blue, atol=1e-5)
+    sizes, preprocess = [], encoder.preprocess
+    monkeypatch.setattr(encoder, "preprocess", lambda i: sizes.append(i.size) or preprocess(i))
+    assert np.allclose(encoder.prepare(image), blue, atol=1e-5)
+    assert sizes == [(4, 80)]
 
 
 def test_heic_without_its_package_says_which_one(tmp_path):
