@@ -135,7 +135,7 @@ def _checked_path(uri: str) -> Path:
         )
     if re.fullmatch(r"[\w.-]+:\d+", path.name):
         raise ValueError(f"{path.name} looks like a server's address: write http://{path.name}")
-    if path.is_dir() and any(path.iterdir()) and not (path / "LOCK").exists():
+    if path.is_dir() and any(path.iterdir()) and not _is_database(path):
         raise ValueError(
             f"{path} is a folder with other things in it, not a Milvus Lite database: choose "
             "another milvus_uri, such as a file name in it"
@@ -152,6 +152,11 @@ def _checked_path(uri: str) -> Path:
             f"{path} may not be written ({error.strerror}): choose another milvus_uri"
         ) from None
     return path
+
+
+def _is_database(path: Path) -> bool:
+    """Know a database by its parts; another process may be just making them, in this order."""
+    return any((path / part).exists() for part in ("collections", "LOCK"))
 
 
 def _serve(path: Path) -> str | None:

@@ -98,11 +98,20 @@ class ImageStore:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the collection remembers: model_name, model_dim, model_digest, image_dir."""
+        """What the collection remembers: model_name, model_dim, model_digest, image_dir.
+
+        Empty before the first ingestion; ValueError for a collection that others made.
+        """
         if not self.exists():
             return {}
         with self._explained("described"):
-            return dict(self.client.describe_collection(self.collection_name)["properties"])
+            properties = self.client.describe_collection(self.collection_name)["properties"]
+        if "model_digest" not in properties:
+            raise ValueError(
+                f"collection {self.collection_name!r} was not made by this project, so nothing is "
+                "known of its vectors: choose another collection_name"
+            )
+        return dict(properties)
 
     def exists(self) -> bool:
         """Say whether the collection has been made."""
@@ -144,10 +153,8 @@ class ImageStore:
         ValueError
             If the checkpoints differ, whatever they are called.
         """
-        if not self.exists():
-            return
-        filled_by = self._own_properties()
-        if filled_by["model_digest"] != model.digest:
+        filled_by = self.properties
+        if filled_by and filled_by["model_digest"] != model.digest:
             raise ValueError(
                 f"collection {self.collection_name!r} was filled by the model "
                 f"{filled_by['model_name']!r} ({filled_by['model_dim']}-d),"
@@ -183,8 +190,7 @@ class ImageStore:
         ValueError
             If the collection was not made by this project.
         """
-        if self.exists():
-            self._own_properties()
+        _ = self.properties  # refuses what others made
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
         self._loaded_by = None
@@ -242,16 +248,6 @@ class ImageStore:
     def close(self) -> None:
         """Let go of the database, so that another process may open it."""
         self._connection.close()
-
-    def _own_properties(self) -> dict[str, str]:
-        """Give the properties, and refuse a collection of somebody else."""
-        properties = self.properties
-        if "model_digest" not in properties:
-            raise ValueError(
-                f"collection {self.collection_name!r} was not made by this project, so nothing is "
-                "known of its vectors: choose another collection_name"
-            )
-        return properties
 
     def _create(self, model: Model, image_dir: Path) -> None:
         index = self.client.prepare_index_params()

@@ -197,6 +197,11 @@ def test_two_notebooks_side_by_side_both_work_whichever_ends_first(filled, tmp_p
         assert again.count() == 6
 
 
+def test_two_notebooks_that_start_at_once_both_open_the_new_database(notebook):
+    pair = [notebook(), notebook()]
+    assert [ask(process) for process in pair] == ["0", "0"]
+
+
 def test_a_database_left_by_a_killed_process_opens(filled, tmp_path, notebook):
     filled.close()
     other = notebook()
