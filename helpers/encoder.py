@@ -4,40 +4,35 @@ Not about storing or comparing them. The model and its weights are OpenAI's pack
 """
 
 import contextlib
-import hashlib
 import os
-import socket
-import tempfile
-import urllib.request
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from http.client import HTTPException
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms import Compose, Normalize, PILToTensor
 from tqdm.auto import tqdm
 
+from .acceleration import accelerate, has_fast_bfloat16
+from .batches import batches, map_batches
+from .checkpoints import (
+    checkpoint_digest,
+    checkpoint_path,
+    clip,
+    is_known,
+    load_checkpoint,
+)
 from .images import load_image
-from .paths import project_root, resolve_path
 from .vectors import unit_vectors
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
-    import clip
-    from clip.clip import _MODELS, _download
-    from clip.model import convert_weights
-
-__all__ = ["ClipEncoder", "checkpoint_path"]
+__all__ = ["ClipEncoder"]
 
 Picture = str | os.PathLike | Image.Image | torch.Tensor
 
-_CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
-_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5, 30  # seconds
-_BATCH_SIZE = 32
+_BATCH_SIZE = 64
 _LONGEST = 20  # times the short side
+_REMEMBERED = 1000  # texts
 
 
 class ClipEncoder:
@@ -51,8 +46,9 @@ class ClipEncoder:
         OpenAI's layout, as a state dict or a TorchScript archive.
     device : str
         "auto": CUDA, else Apple's MPS, else the CPU; or a name that torch knows.
-    precision : {"auto", "float32", "float16"}
-        "auto": float16 on CUDA, as CLIP's authors ran it, float32 elsewhere. float16 needs CUDA.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        "auto": float16 on CUDA, as CLIP's authors ran it; bfloat16 on a CPU that multiplies it
+        in hardware; float32 elsewhere. float16 needs CUDA.
 
     Attributes
     ----------
@@ -64,8 +60,14 @@ class ClipEncoder:
     precision : str
     digest : str
         SHA-256 of the checkpoint file, which tells models apart whatever they are called.
+    batch_size : int
+        Images per forward pass where none is given: 64. More is no faster, see the README.
+    ahead : int
+        Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
+        taking turns is faster; 2 elsewhere.
     model, preprocess
-        What `clip.load` returns: the torch module, and the transform from PIL image to tensor.
+        What `clip.load` returns: the torch module (see `acceleration` for what was changed), and
+        the transform from PIL image to tensor.
 
     Raises
     ------
@@ -82,16 +84,20 @@ class ClipEncoder:
         precision: str = "auto",
     ) -> None:
         path = checkpoint_path(model_name)
-        known = model_name == "tiny" or model_name in clip.available_models()
-        self.name = str(model_name) if known else path.name
+        self.name = str(model_name) if is_known(model_name) else path.name
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self.digest = _digest(model_name, path)
-        self.model, self.preprocess = _load(path)
-        if self.precision == "float16":
-            convert_weights(self.model)
+        self.digest = checkpoint_digest(model_name, path)
+        self.model, self.preprocess = load_checkpoint(path)
+        accelerate(self.model, self.precision, self.device)
         self.model.to(self.device)
         self.dim = self.model.text_projection.shape[1]
+        self.batch_size = _BATCH_SIZE
+        self.ahead = 0 if self.device == "cpu" else 2
+        resize, crop, _, _, normalize = self.preprocess.transforms
+        self._to_square = Compose([resize, crop, PILToTensor()])
+        self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
+        self._texts: dict[str, np.ndarray] = {}
 
     def __repr__(self) -> str:
         return f"ClipEncoder({self.name!r}, {self.dim}-d, {self.precision} on {self.device})"
@@ -108,7 +114,7 @@ class ClipEncoder:
         ----------
         images : iterable of paths, PIL images, or tensors made by `prepare`
         batch_size : int, optional
-            Images per forward pass; memory grows with it. Default 32.
+            Images per forward pass; memory grows with it.
         progress : bool
             Show a progress bar.
 
@@ -124,13 +130,14 @@ class ClipEncoder:
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
         total = len(images) if hasattr(images, "__len__") else None
         bar = tqdm(total=total, unit="image", desc="encoding images", disable=not progress)
+        size = self.batch_size if batch_size is None else batch_size
+        prepared = map_batches(self._as_tensor, images, size, self.ahead)
         vectors = []
-        with bar:
-            for batch in _batches(images, batch_size or _BATCH_SIZE):
-                pixels = torch.stack([self._as_tensor(image) for image in batch])
-                vectors.append(self._encode(self.model.encode_image, pixels))
+        with bar, contextlib.closing(prepared):
+            for batch in prepared:
+                vectors.append(self._encode_pixels(torch.stack(batch)))
                 bar.update(len(batch))
-        return self._join(vectors)
+        return np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
 
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
         """Encode texts, each alone or as the mean over several phrasings.
@@ -152,124 +159,69 @@ class ClipEncoder:
         if not templates or isinstance(templates, str) or not all("{}" in t for t in templates):
             raise ValueError(f"templates need '{{}}' in the text's place, got {templates!r}")
         phrases = [template.replace("{}", text) for text in texts for template in templates]
-        tokens = (_tokenize(batch) for batch in _batches(phrases, 256))
-        vectors = self._join([self._encode(self.model.encode_text, batch) for batch in tokens])
+        vectors = self._encode_phrases(phrases)
         if len(templates) == 1:
             return vectors
         return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """Apply CLIP's transform: shape (3, resolution, resolution), float32, on the CPU.
+        """Scale and crop as CLIP does: shape (3, resolution, resolution), uint8, on the CPU.
 
-        It scales the short side first, which makes a giant of a very long image; one of more than
-        20:1 is cut round its centre before.
+        The rest of CLIP's transform, to floats and normalised, is done batch by batch on the
+        device. The short side is scaled first, which makes a giant of a very long image; one of
+        more than 20:1 is cut round its centre before.
         """
         short, long = sorted(image.size)
         if long > _LONGEST * short:
             width, height = (min(side, _LONGEST * short) for side in image.size)
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))
-        return self.preprocess(image)
+        return self._to_square(image)
+
+    @property
+    def edge(self) -> int:
+        """How many pixels a side are enough of an image: twice what the model sees."""
+        return 2 * self.model.visual.input_resolution
 
     def _as_tensor(self, image: Picture) -> torch.Tensor:
-        return image if isinstance(image, torch.Tensor) else self.prepare(load_image(image))
+        if isinstance(image, torch.Tensor):
+            if image.dtype != torch.uint8:
+                raise TypeError(f"a tensor has to come from `prepare` (uint8), not {image.dtype}")
+            return image
+        return self.prepare(load_image(image, self.edge))
 
-    def _encode(self, encode, inputs: torch.Tensor) -> np.ndarray:
+    def _encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
+        """Encode a batch, shape (n, 3, resolution, resolution), uint8."""
+        if self.device.startswith("cuda"):
+            pixels = pixels.pin_memory()
         with torch.inference_mode():
-            features = encode(inputs.to(self.device))
-        return unit_vectors(features.float().cpu().numpy())
+            pixels = pixels.to(self.device, non_blocking=True)
+            return _as_vectors(self.model.encode_image(self._normalize(pixels.float().div_(255))))
 
-    def _join(self, vectors: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
+    def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
+        """Encode what is not remembered, phrases of like length together."""
+        known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
+        for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
+            known |= zip(batch, self._encode_tokens(_tokenize(batch)), strict=True)
+        self._texts |= known
+        for phrase in list(self._texts)[:-_REMEMBERED]:
+            del self._texts[phrase]
+        vectors = [known[phrase] for phrase in phrases]
+        return np.array(vectors, np.float32).reshape(-1, self.dim)
 
+    def _encode_tokens(self, tokens: torch.Tensor) -> np.ndarray:
+        """Encode tokens, shape (n, 77), cut behind the last text's end.
 
-def checkpoint_path(model_name: str | os.PathLike) -> Path:
-    """Find a model's checkpoint file; download OpenAI's weights where they are not there yet.
-
-    Raises
-    ------
-    ValueError
-        If the model is unknown.
-    FileNotFoundError
-        If a path is given and there is no file.
-    ConnectionError
-        If the weights cannot be downloaded.
-    """
-    if model_name == "tiny":
-        return _existing(project_root() / "data" / "demo" / "tiny-clip.pt")
-    if model_name in _MODELS:
-        return _fetch_weights(str(model_name))
-    path = resolve_path(model_name)
-    if not path.suffix and not path.is_file():
-        known = ", ".join([*clip.available_models(), "tiny"])
-        raise ValueError(
-            f"unknown model {str(model_name)!r}; known: {known}, or a checkpoint's path"
-        )
-    return _existing(path)
+        A text's vector is read at its end-of-text token, the highest one, and the causal mask
+        lets no token see a later one: the padding that is cut changes nothing.
+        """
+        tokens = tokens[:, : tokens.argmax(dim=1).max() + 1]
+        with torch.inference_mode():
+            return _as_vectors(self.model.encode_text(tokens.to(self.device)))
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    return path
-
-
-def _fetch_weights(model_name: str) -> Path:
-    """Let clip download and check its weights; add timeouts and an error that says what to do.
-
-    They are downloaded beside their place and moved there whole.
-    """
-    url, folder = _MODELS[model_name], _CACHE.expanduser()
-    path = folder / url.rsplit("/", 1)[-1]
-    if path.is_file():
-        return path
-    try:
-        request = urllib.request.Request(url, method="HEAD")
-        urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT).close()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as draft, _default_timeout(_STALL_TIMEOUT):
-            Path(_download(url, draft)).replace(path)
-    except (OSError, HTTPException, RuntimeError, TypeError) as error:  # TypeError: no length sent
-        raise ConnectionError(
-            f"the weights of {model_name} could not be downloaded from {url} ({error}). "
-            f"Try again; or put that file at {path} by hand; "
-            'or use profile="demo", whose model needs no network'
-        ) from error
-    return path
-
-
-@contextlib.contextmanager
-def _default_timeout(seconds: float) -> Iterator[None]:
-    """Give sockets a timeout: clip's download has none of its own and would hang for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _load(path: Path) -> tuple:
-    """Open a checkpoint on the CPU, where clip makes it float32."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit.load warns that it will go
-            return clip.load(str(path), device="cpu", jit=False)
-    except Exception as error:  # torch raises several kinds on a file that is something else
-        message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
-        raise ValueError(message) from error
-
-
-def _digest(model_name: str | os.PathLike, path: Path) -> str:
-    """Give a checkpoint's SHA-256; refuse a published model whose file is another."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if model_name in _MODELS and digest != _MODELS[model_name].split("/")[-2]:
-        raise ValueError(
-            f"{path} is not the file that OpenAI published for {model_name} (SHA-256 differs): "
-            "delete it, and it is downloaded again"
-        )
-    return digest
+def _as_vectors(features: torch.Tensor) -> np.ndarray:
+    return unit_vectors(features.float().cpu().numpy())
 
 
 def _pick_device(device: str) -> str:
@@ -287,9 +239,13 @@ def _pick_device(device: str) -> str:
 def _pick_precision(precision: str, device: str) -> str:
     on_cuda = device.startswith("cuda")
     if precision == "auto":
-        return "float16" if on_cuda else "float32"
-    if precision not in ("float32", "float16"):
-        raise ValueError(f"unknown precision {precision!r}; known: auto, float32, float16")
+        if on_cuda:
+            return "float16"
+        return "bfloat16" if device == "cpu" and has_fast_bfloat16() else "float32"
+    if precision not in ("float32", "bfloat16", "float16"):
+        raise ValueError(
+            f"unknown precision {precision!r}; known: auto, float32, bfloat16, float16"
+        )
     if precision == "float16" and not on_cuda:
         raise ValueError(f"float16 needs CUDA, and the device is {device!r}; try 'auto'")
     return precision
@@ -314,11 +270,3 @@ def _warn_if_long(text: str) -> None:
 def _refuse_single(values: object, kinds: type | tuple, what: str) -> None:
     if isinstance(values, kinds):
         raise TypeError(f"expected several {what}s, got one: put it into a list")
-
-
-def _batches(items: Iterable, size: int) -> Iterator[list]:
-    if size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {size}")
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

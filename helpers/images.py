@@ -5,9 +5,9 @@ import os
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
-__all__ = ["load_image"]
+__all__ = ["load_image", "load_with_size"]
 
 with contextlib.suppress(ImportError):  # an optional package, for the photos of iPhones
     from pillow_heif import register_heif_opener
@@ -37,15 +37,28 @@ def load_image(image: str | os.PathLike | Image.Image, edge: int | None = None) 
     """
     if isinstance(image, Image.Image):
         return _to_rgb(image)
+    return load_with_size(image, edge)[0]
+
+
+def load_with_size(
+    path: str | os.PathLike, edge: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Do what `load_image` does, and give the upright image's full (width, height) as well."""
     try:
-        with Image.open(image) as opened:
+        with Image.open(path) as opened:
+            size = _upright_size(opened)
             if edge:
                 opened.draft("RGB", (edge, edge))
-            return _to_rgb(opened)
+            return _to_rgb(opened), size
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on broken files
-        raise OSError(f"{os.fspath(image)}: {_reason(image, error)}") from error
+        raise OSError(f"{os.fspath(path)}: {_reason(path, error)}") from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    lies = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return image.size[::-1] if lies else image.size
 
 
 def _reason(image: str | os.PathLike, error: Exception) -> str:
@@ -63,4 +76,4 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,16 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .batches import map_batches
 from .datasets import list_images
 from .encoder import ClipEncoder
-from .images import load_image
+from .images import load_with_size
 from .paths import resolve_path
 from .store import ImageStore, image_id
 
 __all__ = ["IngestReport", "ingest"]
+
+_FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 
 
 @dataclass
@@ -27,7 +31,8 @@ class IngestReport:
 
     `found` images were considered: `inserted` and `updated` (the file changed) were encoded,
     `unchanged` were not, `skipped` lists (filepath, reason) of what could not be read. `removed`
-    rows were of files that are gone. `seconds` is the wall time.
+    rows were of files that are gone. `seconds` is the wall time. If it was `interrupted`, what
+    is counted is stored, and the next run does the rest.
     """
 
     found: int = 0
@@ -37,6 +42,7 @@ class IngestReport:
     removed: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Give the counts as a table of one row."""
@@ -44,7 +50,9 @@ class IngestReport:
         return pd.DataFrame([counts])
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False)
+        table = self.to_frame().drop(columns="interrupted").to_html(index=False)
+        note = "<b>Interrupted.</b> What was written is kept; run it again, and it goes on there."
+        return f"{table}<p>{note}</p>" if self.interrupted else table
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,14 @@ def ingest(
     prune: bool = False,
     limit: int | None = None,
     shard: tuple[int, int] = (0, 1),
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> IngestReport:
     """Encode the images below a folder and keep them in the store.
 
     Run again, it encodes only files that are new or changed (by size and modification time), so
-    it goes on where it was stopped. A file that cannot be read is skipped and reported.
+    it goes on where it was stopped. A file that cannot be read is skipped and reported. An
+    interrupt (Ctrl-C, or Jupyter's stop button) ends it early, with a report that says so.
 
     Parameters
     ----------
@@ -88,8 +97,8 @@ def ingest(
         Take only the first so many images, in the order of their paths.
     shard : (int, int)
         (i, n): take the i-th of n disjoint parts, which stay the same when the folder grows.
-    batch_size : int
-        Images per forward pass and per write.
+    batch_size : int, optional
+        Images per forward pass and per write: memory, and what a kill can lose, grow with it.
     progress : bool
         Show a progress bar.
 
@@ -105,39 +114,34 @@ def ingest(
     started = time.perf_counter()
     folder = resolve_path(image_dir)
     images = list_images(folder)
+    batch_size = encoder.batch_size if batch_size is None else batch_size
     _check(images, prune, limit, shard, batch_size)
     if recreate:
         store.drop()
     store.open_for(encoder, folder)
 
-    rows = store.rows(["id", "filepath", "size", "mtime"])
-    known = {row["id"]: (row["filepath"], row["size"], row["mtime"]) for row in rows}
     report = IngestReport()
-    files = list(_select(images, folder, shard, limit, report))
-    changed = [f for f in files if known.get(f.id) != (f.filepath, f.size, f.mtime)]
-    report.unchanged = len(files) - len(changed)
-
-    hidden = not progress or not changed
-    bar = tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden)
     try:
-        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(changed), batch_size):
-                batch = changed[start : start + batch_size]
-                rows = _encode(batch, encoder, pool, report)
-                store.upsert(rows)
-                updated = sum(row["id"] in known for row in rows)
-                report.updated += updated
-                report.inserted += len(rows) - updated
-                bar.set_postfix(skipped=len(report.skipped), refresh=False)
-                bar.update(len(batch))
+        rows = store.rows(["id", "filepath", "size", "mtime"])
+        known = {row["id"]: (row["filepath"], row["size"], row["mtime"]) for row in rows}
+        files = list(_select(images, folder, shard, limit, report))
+        changed = [f for f in files if known.get(f.id) != (f.filepath, f.size, f.mtime)]
+        report.unchanged = len(files) - len(changed)
+        hidden = not progress or not changed
+        bar = tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden)
+        encoded = _encode(changed, encoder, batch_size, report, bar)
+        with bar, contextlib.closing(encoded):
+            _write(encoded, store, known, report)
         if prune:
             report.removed = _remove_gone(store, folder, known)
+    except KeyboardInterrupt:
+        report.interrupted = True
     except BaseException:
         with contextlib.suppress(OSError):  # what went wrong first is what is told
             store.flush()
         raise
     if store.is_file or report.inserted or report.updated or report.removed:
-        store.flush()  # once: rows not flushed are searched slowly, those of a killed run too
+        store.flush()  # rows not flushed are searched slowly, those of a killed run too
     report.seconds = time.perf_counter() - started
     return report
 
@@ -182,35 +186,61 @@ def _select(
             continue
         report.found += 1
         try:
-            stat = path.stat()
+            status = path.stat()
         except OSError as error:
             report.skipped.append((filepath, error.strerror or str(error)))
             continue
-        yield _File(path, filepath, key, stat.st_size, stat.st_mtime_ns)
+        if stat.S_ISREG(status.st_mode):
+            yield _File(path, filepath, key, status.st_size, status.st_mtime_ns)
+        else:  # opening a pipe would wait for ever
+            report.skipped.append((filepath, "not a regular file"))
 
 
 def _encode(
-    batch: list[_File], encoder: ClipEncoder, pool: ThreadPoolExecutor, report: IngestReport
-) -> list[dict]:
-    """Make the rows of a batch; what cannot be read goes into the report instead."""
+    files: list[_File], encoder: ClipEncoder, batch_size: int, report: IngestReport, bar: tqdm
+) -> Iterator[list[dict]]:
+    """Make rows, batch by batch; what cannot be read goes into the report instead."""
 
     def read(file: _File) -> tuple:
         try:
-            image = load_image(file.path)
-            return encoder.prepare(image), image.size
+            image, size = load_with_size(file.path, encoder.edge)
+            return file, encoder.prepare(image), size
         except OSError as error:
-            return None, error.strerror or str(error).removeprefix(f"{file.path}: ")
+            return file, None, error.strerror or str(error).removeprefix(f"{file.path}: ")
 
-    readable = []
-    for file, (pixels, detail) in zip(batch, pool.map(read, batch), strict=True):
-        if pixels is None:
-            report.skipped.append((file.filepath, detail))
-        else:
-            readable.append((file, pixels, detail))
-    vectors = encoder.encode_images([pixels for _, pixels, _ in readable])
-    return [
-        _row(file, size, vector) for (file, _, size), vector in zip(readable, vectors, strict=True)
-    ]
+    with contextlib.closing(map_batches(read, files, batch_size, encoder.ahead)) as batches:
+        for batch in batches:
+            readable = [item for item in batch if item[1] is not None]
+            report.skipped += [(file.filepath, why) for file, px, why in batch if px is None]
+            vectors = encoder.encode_images([pixels for _, pixels, _ in readable])
+            yield [_row(f, size, v) for (f, _, size), v in zip(readable, vectors, strict=True)]
+            bar.set_postfix(skipped=len(report.skipped), refresh=False)
+            bar.update(len(batch))
+
+
+def _write(
+    batches: Iterable[list[dict]], store: ImageStore, known: dict, report: IngestReport
+) -> None:
+    """Write each batch while the next one is made, and count what Milvus acknowledged."""
+    unflushed = 0
+
+    def write(rows: list[dict]) -> None:
+        nonlocal unflushed
+        store.upsert(rows)
+        updated = sum(row["id"] in known for row in rows)
+        report.updated += updated
+        report.inserted += len(rows) - updated
+        unflushed += len(rows)
+        if store.is_file and unflushed >= _FLUSH_EVERY:
+            store.flush()
+            unflushed = 0
+
+    with ThreadPoolExecutor(1) as writer:
+        pending = writer.submit(lambda: None)
+        for rows in batches:
+            pending.result()
+            pending = writer.submit(write, rows)
+        pending.result()
 
 
 def _row(file: _File, size: tuple[int, int], vector: np.ndarray) -> dict:

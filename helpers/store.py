@@ -14,13 +14,16 @@ from typing import Protocol
 import numpy as np
 from pymilvus import CollectionSchema, DataType, MilvusClient, MilvusException
 
+from .batches import batches
 from .connection import Connection
 from .paths import resolve_path
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model", "image_id"]
 
 MAX_LIMIT = 16_384  # Milvus's own; Lite returns fewer hits above it without a word
-_ROWS_PER_MESSAGE = 1000  # 2 MB at 512 dimensions; a server refuses messages above 64 MB
+_MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
+_FIELD_BYTES = 6 << 10  # of a row besides its vector, at most: a path of 4 KB, a label of 1 KB
+_KEYS_PER_MESSAGE = 1000
 
 
 class Model(Protocol):
@@ -164,16 +167,17 @@ class ImageStore:
 
     def upsert(self, rows: Sequence[dict]) -> None:
         """Write rows; a row with a known `id` replaces the old one."""
-        for start in range(0, len(rows), _ROWS_PER_MESSAGE):
+        if not rows:
+            return
+        at_once = max(1, _MESSAGE_BYTES // (4 * len(rows[0]["vector"]) + _FIELD_BYTES))
+        for part in batches(rows, at_once):
             with self._explained("written"):
-                part = list(rows[start : start + _ROWS_PER_MESSAGE])
                 self.client.upsert(self.collection_name, part)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows by their `id`."""
-        for start in range(0, len(ids), _ROWS_PER_MESSAGE):
+        for part in batches(ids, _KEYS_PER_MESSAGE):
             with self._explained("deleted from"):
-                part = list(ids[start : start + _ROWS_PER_MESSAGE])
                 self._loaded().delete(self.collection_name, ids=part)
 
     def flush(self) -> None:

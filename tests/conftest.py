@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import models
+import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
 
@@ -35,14 +37,15 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(checkpoint) -> ClipEncoder:
-    return ClipEncoder(checkpoint, device="cpu")
+    """The model in float32, so that tests can be exact on any processor."""
+    return ClipEncoder(checkpoint, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="session")
 def other_encoder(tmp_path_factory) -> ClipEncoder:
     """A model of the same dimension with other weights."""
     path = models.save_random_clip(tmp_path_factory.mktemp("models") / "other.pt", seed=1)
-    return ClipEncoder(path, device="cpu")
+    return ClipEncoder(path, device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -73,3 +76,17 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture
+def photos(tmp_path) -> list:
+    """Images of photo-like noise, colours and sizes: landscape, portrait, grey, PNG."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for index, size in enumerate([(500, 375), (375, 500), (64, 48), (900, 300)]):
+        coarse = Image.fromarray(rng.integers(0, 255, (9, 12, 3), dtype=np.uint8))
+        path = tmp_path / f"{index}.{'png' if index == 2 else 'jpg'}"
+        image = coarse.resize(size, Image.Resampling.BICUBIC)
+        (image.convert("L") if index == 3 else image).save(path, quality=90)
+        paths.append(path)
+    return paths

@@ -1,13 +1,20 @@
-import os
+import json
+import re
 import shutil
+import signal
 import sys
+import threading
 
 import numpy as np
 import pytest
 from conftest import unprivileged
+from interruption import kill_and_rerun, signal_in_mid_write, start
+from odd_files import NAMES, make_bad_files, make_odd_files
 from PIL import Image
 
-from helpers import ImageStore, ingest, list_images, search
+from helpers import ImageStore, ingest, ingestion, list_images, search
+from helpers.images import load_with_size
+from helpers.ingestion import IngestReport
 from helpers.store import image_id
 
 
@@ -75,22 +82,6 @@ def test_a_run_that_was_stopped_goes_on_where_it_stopped(folder, encoder, store,
     assert (report.inserted, report.unchanged, store.count()) == (34, 16, 50)
 
 
-def test_files_that_cannot_be_read_are_skipped_with_the_reason(folder, encoder, store):
-    whole = (folder / "red star" / "red-star-01.jpg").read_bytes()
-    (folder / "empty.jpg").touch()
-    (folder / "page.jpg").write_text("<html>")
-    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "link.jpg").symlink_to(folder / "nowhere.jpg")  # on Windows: in developer mode
-    (folder / "folder.jpg").mkdir()
-    report = ingest(folder, encoder, store, progress=False)
-    assert (report.found, report.inserted, store.count()) == (54, 50, 50)
-    reasons = dict(report.skipped)
-    assert reasons.keys() == {"empty.jpg", "page.jpg", "cut.jpg", "link.jpg"}
-    assert "format not known" in reasons["page.jpg"]
-    assert "truncated" in reasons["cut.jpg"]
-    assert "No such file" in reasons["link.jpg"] or "cannot find" in reasons["link.jpg"]
-
-
 def test_a_file_that_may_not_be_read_is_skipped(open_folder, drawings, encoder):
     (open_folder / "images").mkdir()
     for name in ("open.jpg", "closed.jpg"):
@@ -102,23 +93,113 @@ def test_a_file_that_may_not_be_read_is_skipped(open_folder, drawings, encoder):
     assert (report.inserted, report.skipped) == (1, [("closed.jpg", "Permission denied")])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps any bytes as a name")
-def test_a_name_that_is_not_utf_8_is_skipped(folder, encoder, store):
-    os.rename(os.fsencode(list_images(folder)[0]), os.fsencode(folder) + b"/caf\xe9.jpg")
+def test_bad_files_are_skipped_each_with_its_reason(folder, encoder, store):
+    reasons = make_bad_files(folder, folder / "red star" / "red-star-01.jpg")
+    (folder / "folder.jpg").mkdir()
     report = ingest(folder, encoder, store, progress=False)
-    assert report.inserted == 49
-    assert report.skipped == [("caf�.jpg", "the name is not UTF-8: rename the file")]
+    assert (report.found, report.inserted) == (50 + len(reasons), 50)
+    assert dict(report.skipped).keys() == reasons.keys()
+    for filepath, reason in report.skipped:
+        assert re.search(reasons[filepath], reason), (filepath, reason)
+    again = ingest(folder, encoder, store, progress=False)
+    assert (again.unchanged, again.skipped) == (50, report.skipped)
 
 
-@pytest.mark.parametrize(
-    "name", ['it\'s "quoted".jpg', "line\nbreak.jpg", "😀 <script>.jpg", "é" * 125 + ".jpg"]
-)
+def test_odd_files_are_ingested_as_a_person_sees_them(encoder, store, photos, tmp_path):
+    (tmp_path / "odd").mkdir()
+    seen = make_odd_files(tmp_path / "odd", photos[0])
+    report = ingest(tmp_path / "odd", encoder, store, progress=False)
+    assert (report.inserted, report.skipped) == (len(seen), [])
+    rows = stored(store, "vector", "width", "height")
+    assert {name: (row["width"], row["height"]) for name, row in rows.items()} == {
+        name: image.size for name, image in seen.items()
+    }
+    for name, image in seen.items():
+        assert np.dot(rows[name]["vector"], encoder.encode_images([image])[0]) > 0.99, name
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_image_of_any_name_is_found_by_its_picture(drawings, encoder, store, tmp_path, name):
     shutil.copytree(drawings / "red star", tmp_path / "odd")
     (tmp_path / "odd" / "red-star-01.jpg").rename(tmp_path / "odd" / name)
     ingest(tmp_path / "odd", encoder, store, progress=False)
     hit = search(tmp_path / "odd" / name, encoder, store, limit=1)[0]
     assert (hit.filepath, hit.path.exists()) == (name, True)
+
+
+def test_a_file_that_vanishes_before_it_is_read_is_skipped(folder, encoder, store, monkeypatch):
+    victim = list_images(folder)[30]
+
+    def vanish_first(path, edge):
+        victim.unlink(missing_ok=True)
+        return load_with_size(path, edge)
+
+    monkeypatch.setattr(ingestion, "load_with_size", vanish_first)
+    report = ingest(folder, encoder, store, batch_size=50, progress=False)
+    name = victim.relative_to(folder).as_posix()
+    assert (report.inserted, report.skipped) == (49, [(name, "No such file or directory")])
+
+
+def test_killed_at_any_moment_and_run_again_every_image_has_one_right_row(
+    drawings, checkpoint, tmp_path
+):
+    if sys.platform == "win32":
+        pytest.skip("Windows has no SIGKILL")
+    outcomes = kill_and_rerun(drawings, checkpoint, tmp_path / "milvus.db", batch_size=4, kills=5)
+    assert len({outcome["acknowledged"] for outcome in outcomes}) == 5
+    for outcome in outcomes:
+        assert outcome["kept"] >= min(4 * outcome["acknowledged"], 50), outcome
+        assert outcome["unchanged"], outcome  # what was stored is not encoded again
+        assert (outcome["count"], outcome["keys"]) == (50, True), outcome
+        assert outcome["cosine"] > 0.9999, outcome
+
+
+def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(
+    drawings, checkpoint, encoder, tmp_path
+):
+    if sys.platform == "win32":
+        pytest.skip("Windows cannot send one process Ctrl-C")
+    with start(drawings, checkpoint, tmp_path / "milvus.db", batch_size=4) as child:
+        signal_in_mid_write(child, 5, 0, signal.SIGINT)
+        *_, last = child.stdout
+    interrupted, inserted, count = json.loads(last)
+    assert (child.returncode, interrupted) == (0, True)
+    assert 16 <= inserted == count < 50
+    with ImageStore(tmp_path / "milvus.db") as store:
+        report = ingest(drawings, encoder, store, progress=False)
+    assert (report.unchanged, report.inserted, report.interrupted) == (count, 50 - count, False)
+
+
+def test_a_report_of_an_interrupted_run_says_what_to_do():
+    assert "run it again" in IngestReport(found=9, inserted=3, interrupted=True)._repr_html_()
+    assert "run it again" not in IngestReport(found=9, inserted=9)._repr_html_()
+
+
+def test_a_long_run_flushes_now_and_then(folder, encoder, store, monkeypatch):
+    flush, flushed = store.flush, []
+    monkeypatch.setattr(ingestion, "_FLUSH_EVERY", 20)
+    monkeypatch.setattr(store, "flush", lambda: flushed.append(store.count()) or flush())
+    ingest(folder, encoder, store, batch_size=8, progress=False)
+    assert flushed == [24, 48, 50]
+
+
+def test_rows_are_written_while_the_next_batch_is_encoded(folder, encoder, store, monkeypatch):
+    encode, upsert, calls, second = encoder.encode_images, store.upsert, [], threading.Event()
+
+    def note_the_second(pixels):
+        calls.append(len(pixels))
+        if len(calls) == 2:
+            second.set()
+        return encode(pixels)
+
+    def wait_for_the_second(rows):
+        assert second.wait(timeout=10)
+        upsert(rows)
+
+    monkeypatch.setattr(encoder, "encode_images", note_the_second)
+    monkeypatch.setattr(store, "upsert", wait_for_the_second)
+    assert ingest(folder, encoder, store, batch_size=20, progress=False).inserted == 50
+    assert calls == [20, 20, 10]
 
 
 def test_rows_that_a_killed_run_left_unflushed_are_flushed_by_the_next(
@@ -181,6 +262,16 @@ def test_shards_are_disjoint_and_together_complete(folder, encoder, store):
     reports = [ingest(folder, encoder, store, shard=(i, 3), progress=False) for i in range(3)]
     assert sum(report.inserted for report in reports) == store.count() == 50
     assert all(report.inserted for report in reports)
+
+
+def test_an_image_stays_in_its_shard_when_the_folder_grows(folder, encoder, store):
+    ingest(folder, encoder, store, shard=(0, 2), progress=False)
+    before = stored(store).keys()
+    for path in list_images(folder):
+        shutil.copy(path, path.with_name(f"a copy of {path.name}"))
+    ingest(folder, encoder, store, shard=(0, 2), progress=False)
+    after = {name for name in stored(store) if "a copy of" not in name}
+    assert (before, store.count() < 100) == (after, True)
 
 
 def test_limit_takes_the_first_images(folder, encoder, store):

@@ -12,8 +12,8 @@ import helpers
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = [
-    {"paths", "vectors", "images", "drawings"},
-    {"connection"},
+    {"paths", "vectors", "images", "drawings", "batches", "acceleration"},
+    {"connection", "checkpoints"},
     {"settings", "datasets", "encoder", "gallery", "store"},
     {"preparation", "ingestion", "retrieval"},
     {"visualization"},

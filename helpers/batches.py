@@ -1,0 +1,58 @@
+"""Work through many things in batches, with bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+__all__ = ["batches", "map_batches"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def batches(items: Iterable[In], size: int) -> Iterator[list[In]]:
+    """Cut an iterable into lists of `size`; the last may be shorter.
+
+    Raises
+    ------
+    ValueError
+        If the size is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {size}")
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def map_batches(
+    function: Callable[[In], Out], items: Iterable[In], size: int, ahead: int
+) -> Iterator[list[Out]]:
+    """Apply a function to every item in threads, and give the results batch by batch, in order.
+
+    Threads, not processes: Pillow decodes and scales without holding Python's lock, and a fork
+    after gRPC has started breaks both.
+
+    Parameters
+    ----------
+    function
+        What it raises is raised here.
+    items : iterable
+        Taken as needed: no more than `ahead` + 1 batches are held.
+    size : int
+    ahead : int
+        So many batches are worked on while the caller uses the one before.
+    """
+    waiting = deque()
+    pool = ThreadPoolExecutor()  # by default more threads than cores: reading also waits for disks
+    try:
+        for batch in batches(items, size):
+            waiting.append([pool.submit(function, item) for item in batch])
+            if len(waiting) > ahead:
+                yield [future.result() for future in waiting.popleft()]
+        while waiting:
+            yield [future.result() for future in waiting.popleft()]
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,61 @@
+import models
+import pytest
+import torch
+from tutorial import load
+
+from helpers.acceleration import accelerate
+
+
+@pytest.fixture
+def model(checkpoint):
+    return load(checkpoint)[0]
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(0)
+    return torch.randn(3, 3, 32, 32)
+
+
+@torch.inference_mode()
+def test_in_float32_the_features_stay_what_they_were(model, images):
+    before = model.encode_image(images)
+    accelerate(model, "float32", "cpu")
+    assert torch.allclose(model.encode_image(images), before, atol=1e-5)
+    assert isinstance(model.visual.transformer.resblocks[0].mlp.gelu, torch.nn.SiLU)
+
+
+@torch.inference_mode()
+def test_in_bfloat16_matrices_are_converted_once_and_norms_stay_float32(model, images):
+    before = model.encode_image(images)
+    accelerate(model, "bfloat16", "cpu")
+    block = model.visual.transformer.resblocks[0]
+    converted = (model.visual.conv1.weight, block.attn.in_proj_weight, block.mlp.c_fc.weight)
+    assert {weights.dtype for weights in converted} == {torch.bfloat16}
+    assert block.ln_1.weight.dtype == torch.float32
+    after = model.encode_image(images).float()
+    assert torch.cosine_similarity(before, after).min() > 0.999
+
+
+@torch.inference_mode()
+def test_bfloat16_weights_are_rounded_once(model):
+    full = model.visual.conv1.weight.clone()
+    accelerate(model, "bfloat16", "cpu")
+    assert torch.equal(model.visual.conv1.weight, full.bfloat16())
+
+
+@torch.inference_mode()
+def test_float16_is_clips_own_conversion(model):
+    accelerate(model, "float16", "cuda")
+    assert model.visual.conv1.weight.dtype == torch.float16
+    assert model.visual.ln_pre.weight.dtype == torch.float32
+
+
+@torch.inference_mode()
+def test_a_resnet_can_be_accelerated_as_well(tmp_path):
+    sizes = models.SMALL | {"vision_layers": (1, 1, 1, 1), "vision_width": 16}
+    path = models.save_random_clip(tmp_path / "resnet.pt", sizes)
+    model, images = load(path)[0], torch.randn(2, 3, 32, 32)
+    before = model.encode_image(images)
+    accelerate(model, "bfloat16", "cpu")
+    assert torch.cosine_similarity(before, model.encode_image(images).float()).min() > 0.999
