@@ -6,10 +6,11 @@ Not about batches and threads: see `encoder` and `batches`.
 import warnings
 
 import torch
+from torch.nn import functional as F
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
-    from clip.model import LayerNorm, ResidualAttentionBlock, convert_weights
+    from clip.model import LayerNorm, ResidualAttentionBlock, Transformer, convert_weights
 
 __all__ = ["accelerate", "has_fast_bfloat16"]
 
@@ -28,7 +29,9 @@ def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
 
     - The weights of matrix products are converted once, and not at every call as autocast does:
       those that CLIP's own `convert_weights` picks.
+    - `_ImageTransformer` does not compute what nobody reads, and copies less.
     - `_fold_gelu` spares two of three passes over the widest activations.
+    - `_PackedLinear` lays weights out for the processor once.
     - CLIP's LayerNorm goes to float32 and back, in three passes; torch's own on the CPU takes
       bfloat16 with float32 weights and computes in float32 inside, in one.
 
@@ -43,10 +46,15 @@ def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
         convert_weights(model)
     if precision == "bfloat16":
         _convert_to_bfloat16(model)
-        if device == "cpu":
-            for module in model.modules():
-                if isinstance(module, LayerNorm):
-                    module.__class__ = torch.nn.LayerNorm
+    on_cpu_in_bfloat16 = (precision, device) == ("bfloat16", "cpu")
+    if on_cpu_in_bfloat16:
+        for module in model.modules():
+            if isinstance(module, LayerNorm):
+                module.__class__ = torch.nn.LayerNorm
+    if hasattr(model.visual, "transformer"):  # a ResNet has none
+        model.visual.transformer = _ImageTransformer(model.visual.transformer)
+        if on_cpu_in_bfloat16:
+            _pack(model.visual.transformer)
 
 
 def _fold_gelu(model: torch.nn.Module) -> None:
@@ -60,7 +68,75 @@ def _fold_gelu(model: torch.nn.Module) -> None:
             before.weight.data.mul_(1.702)
             before.bias.data.mul_(1.702)
             after.weight.data.div_(1.702)
-            block.mlp.gelu = torch.nn.SiLU()
+            block.mlp.gelu = torch.nn.SiLU(inplace=True)
+
+
+class _ImageTransformer(torch.nn.Sequential):
+    """CLIP's transformer for images, which gives the class token only.
+
+    That is the one token that CLIP reads, so the last block computes no other.
+    """
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__(*map(_Block, transformer.resblocks))
+        self[-1].tokens = 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn all tokens, shape (length, n, width), into the first, shape (1, n, width)."""
+        return super().forward(x.permute(1, 0, 2)).permute(1, 0, 2)
+
+
+class _Block(torch.nn.Module):
+    """CLIP's block with the batch first, which saves the copies of torch's own attention.
+
+    It maps shape (n, length, width) to (n, tokens, width): all tokens, or the first ones.
+    """
+
+    def __init__(self, block: ResidualAttentionBlock) -> None:
+        super().__init__()
+        self.heads, self.tokens = block.attn.num_heads, None
+        self.ln_1, self.ln_2, self.mlp = block.ln_1, block.ln_2, block.mlp
+        self.inputs = torch.nn.Linear(1, 1)
+        self.inputs.weight, self.inputs.bias = block.attn.in_proj_weight, block.attn.in_proj_bias
+        self.output = block.attn.out_proj
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inputs = self.inputs(self.ln_1(x)).unflatten(2, (3, self.heads, -1))
+        queries, keys, values = inputs.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(queries[:, :, : self.tokens], keys, values)
+        x = x[:, : self.tokens] + self.output(mixed.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.ln_2(x))
+
+
+class _PackedLinear(torch.nn.Module):
+    """A bfloat16 layer whose weights are laid out for the processor once, and not at every call.
+
+    Torch's `linear` also copies the bias into its result first. The two operations here are what
+    torch.compile makes of a layer; they are private to torch, so `_pack` tries before it trusts.
+    """
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.data)
+        self.bias = layer.bias.data
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+@torch.inference_mode()
+def _pack(transformer: torch.nn.Module) -> None:
+    """Pack all layers, or leave a layer as it is where this torch cannot."""
+    for parent in list(transformer.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, torch.nn.Linear):
+                example = torch.ones(1, layer.weight.shape[1], dtype=torch.bfloat16)
+                try:
+                    packed = _PackedLinear(layer)
+                    torch.testing.assert_close(packed(example), layer(example))
+                except Exception:
+                    return
+                setattr(parent, name, packed)
 
 
 def _convert_to_bfloat16(model: torch.nn.Module) -> None:

@@ -254,12 +254,6 @@ class ImageStore:
         self._connection.close()
 
     def _create(self, model: Model, image_dir: Path) -> None:
-        index = self.client.prepare_index_params()
-        # Exact search. With approximate indexes a filtered search lost hits: Lite's graph gave 1 of
-        # 10 on average, a server's AUTOINDEX on 1,000 rows none at all for a third of the labels.
-        # Zilliz Cloud offers AUTOINDEX only.
-        index_type = "AUTOINDEX" if "zilliz" in self._connection.host else "FLAT"
-        index.add_index("vector", index_type=index_type, metric_type="COSINE")
         properties = {
             "model_name": model.name,
             "model_dim": str(model.dim),
@@ -270,18 +264,33 @@ class ImageStore:
             self.client.create_collection(
                 self.collection_name,
                 schema=_schema(model.dim),
-                index_params=index,
                 properties=properties,
                 consistency_level="Strong",  # else a server's first search misses fresh rows
             )
+            self._loaded()
 
     def _loaded(self) -> MilvusClient:
-        """Load the collection once a connection: found again in a new process it is 'released'."""
+        """Load the collection once a connection: found again in a new process it is 'released'.
+
+        Killed while it was made, it may lack its index; then that is made up for.
+        """
         client = self.client
         if self._loaded_by is not client:
+            if not client.list_indexes(self.collection_name):
+                self._make_index(client)
             client.load_collection(self.collection_name)
             self._loaded_by = client
         return client
+
+    def _make_index(self, client: MilvusClient) -> None:
+        # Exact search. With approximate indexes a filtered search lost hits: Lite's graph gave 1 of
+        # 10 on average, a server's AUTOINDEX on 1,000 rows none at all for a third of the labels.
+        # Zilliz Cloud offers AUTOINDEX only.
+        index_type = "AUTOINDEX" if "zilliz" in self._connection.host else "FLAT"
+        index = client.prepare_index_params()
+        index.add_index("vector", index_type=index_type, metric_type="COSINE")
+        # sync=False: else pymilvus waits half a second before it first looks whether it is done
+        client.create_index(self.collection_name, index, sync=False)
 
     @contextlib.contextmanager
     def _explained(self, done: str, filter: str = "") -> Iterator[None]:

@@ -1,8 +1,10 @@
 import models
 import pytest
 import torch
+from clip.model import LayerNorm
 from tutorial import load
 
+from helpers import acceleration
 from helpers.acceleration import accelerate
 
 
@@ -22,15 +24,15 @@ def test_in_float32_the_features_stay_what_they_were(model, images):
     before = model.encode_image(images)
     accelerate(model, "float32", "cpu")
     assert torch.allclose(model.encode_image(images), before, atol=1e-5)
-    assert isinstance(model.visual.transformer.resblocks[0].mlp.gelu, torch.nn.SiLU)
+    assert isinstance(model.visual.transformer[0].mlp.gelu, torch.nn.SiLU)
 
 
 @torch.inference_mode()
 def test_in_bfloat16_matrices_are_converted_once_and_norms_stay_float32(model, images):
     before = model.encode_image(images)
     accelerate(model, "bfloat16", "cpu")
-    block = model.visual.transformer.resblocks[0]
-    converted = (model.visual.conv1.weight, block.attn.in_proj_weight, block.mlp.c_fc.weight)
+    block = model.visual.transformer[0]
+    converted = (model.visual.conv1.weight, block.inputs.weight, block.mlp.c_fc.weight)
     assert {weights.dtype for weights in converted} == {torch.bfloat16}
     assert block.ln_1.weight.dtype == torch.float32
     after = model.encode_image(images).float()
@@ -59,3 +61,31 @@ def test_a_resnet_can_be_accelerated_as_well(tmp_path):
     before = model.encode_image(images)
     accelerate(model, "bfloat16", "cpu")
     assert torch.cosine_similarity(before, model.encode_image(images).float()).min() > 0.999
+
+
+@torch.inference_mode()
+def test_layers_that_this_torch_cannot_pack_stay_as_they_are(model, images, monkeypatch):
+    def refuse(layer):
+        raise NotImplementedError("no such operation")
+
+    before = model.encode_image(images)
+    monkeypatch.setattr(acceleration, "_PackedLinear", refuse)
+    accelerate(model, "bfloat16", "cpu")
+    assert isinstance(model.visual.transformer[0].inputs, torch.nn.Linear)
+    assert torch.cosine_similarity(before, model.encode_image(images).float()).min() > 0.999
+
+
+@torch.inference_mode()
+def test_layers_that_packing_would_spoil_stay_as_they_are(model, images, monkeypatch):
+    before = model.encode_image(images)
+    monkeypatch.setattr(acceleration._PackedLinear, "forward", lambda layer, x: 2 * x)
+    accelerate(model, "bfloat16", "cpu")
+    assert torch.cosine_similarity(before, model.encode_image(images).float()).min() > 0.999
+
+
+@torch.inference_mode()
+def test_on_another_device_nothing_is_done_that_only_the_cpu_can(model):
+    accelerate(model, "bfloat16", "cuda")
+    block = model.visual.transformer[0]
+    assert isinstance(block.inputs, torch.nn.Linear)
+    assert type(block.ln_1) is LayerNorm

@@ -1,0 +1,330 @@
+"""The ways of encoding that `benchmark.py` compares, each run in a process of its own.
+
+A contender is made ready outside the clock and gives the work to be timed: a function of n that
+encodes the first n images of the sample. What it returns gives the vectors, shape (n, dim), in
+the order of the paths.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import tutorial
+from PIL import Image
+
+from helpers import ClipEncoder, ImageStore, ingest
+from helpers.batches import batches, map_batches
+from helpers.images import load_image
+from helpers.vectors import unit_vectors
+
+Work = Callable[[int], Callable[[], np.ndarray] | None]
+
+COPIES = 8  # of the sample for quick ways, so that starting and ending weigh as little as in use
+QUERY = "a white dog on a green lawn"
+LABELS = [f"{colour} {thing}" for colour in ("red", "green", "blue", "white", "black", "grey",
+          "brown", "pink", "gold", "plain") for thing in ("dog", "cat", "car", "house", "tree",
+          "chair", "bird", "boat", "cup", "shoe")]  # fmt: skip
+TEMPLATES = [f"a {kind} {medium} of a {{}}" for kind in ("good", "bad", "blurry", "bright", "dark",
+             "large", "small", "strange") for medium in ("photo", "drawing", "painting", "sketch",
+             "cartoon", "close-up", "toy", "sculpture", "picture", "print")]  # fmt: skip
+
+
+def the_tutorials_loop(paths: list[Path], model: Path) -> Work:
+    clip_model, preprocess = tutorial.load(model)
+
+    def work(n):
+        vectors = [tutorial.encode_image(clip_model, preprocess, path) for path in paths[:n]]
+        return lambda: np.array(vectors)
+
+    return work
+
+
+def clip_in_batches(paths: list[Path], model: Path) -> Work:
+    clip_model, preprocess = tutorial.load(model)
+    return _in_batches(lambda pixels: clip_model.encode_image(pixels), preprocess, paths)
+
+
+def ours_files_float32(paths: list[Path], model: Path) -> Work:
+    return _files_to_vectors(paths, ClipEncoder(model, device="cpu", precision="float32"))
+
+
+def ours_files_auto(paths: list[Path], model: Path) -> Work:
+    return _files_to_vectors(paths, ClipEncoder(model))
+
+
+def ours_collection_float32(paths: list[Path], model: Path) -> Work:
+    return _folder_to_collection(paths, ClipEncoder(model, device="cpu", precision="float32"))
+
+
+def ours_collection_auto(paths: list[Path], model: Path) -> Work:
+    return _folder_to_collection(paths, ClipEncoder(model))
+
+
+def forward_alone(paths: list[Path], model: Path) -> Work:
+    encoder = ClipEncoder(model)
+    pixels = [encoder.prepare(load_image(path, encoder.edge)) for path in paths]
+
+    def work(n):
+        encoder.encode_images(pixels[:n])
+
+    return work
+
+
+def reading_alone(paths: list[Path], model: Path) -> Work:
+    encoder = ClipEncoder(model)
+
+    def read(path):
+        return encoder.prepare(load_image(path, encoder.edge))
+
+    def work(n):
+        for _ in map_batches(read, paths[:n], encoder.batch_size, encoder.ahead):
+            pass
+
+    return work
+
+
+def open_clip_float32(paths: list[Path], model: Path) -> Work:
+    peer, preprocess = _open_clip(model)
+    return _in_batches(peer.encode_image, preprocess, paths)
+
+
+def open_clip_bfloat16(paths: list[Path], model: Path) -> Work:
+    peer, preprocess = _open_clip(model)
+    photos = _Photos(paths, preprocess)
+    loader = torch.utils.data.DataLoader(
+        photos, batch_size=32, num_workers=os.cpu_count(), persistent_workers=True
+    )
+
+    @torch.inference_mode()
+    def work(n):
+        with torch.autocast("cpu", torch.bfloat16):
+            features = [peer.encode_image(pixels) for pixels in loader]
+        return lambda: _units(features)
+
+    return work
+
+
+def transformers_float32(paths: list[Path], model: Path) -> Work:
+    return _transformers(paths, model, torch.float32)
+
+
+def transformers_bfloat16(paths: list[Path], model: Path) -> Work:
+    return _transformers(paths, model, torch.bfloat16)
+
+
+class _Photos(torch.utils.data.Dataset):
+    def __init__(self, paths: list[Path], preprocess: Callable) -> None:
+        self.paths, self.preprocess = paths, preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.preprocess(Image.open(self.paths[index]))
+
+
+def _units(features: list[torch.Tensor]) -> np.ndarray:
+    return unit_vectors(torch.cat(features).float().numpy())
+
+
+def _in_batches(encode: Callable, preprocess: Callable, paths: list[Path]) -> Work:
+    @torch.inference_mode()
+    def work(n):
+        features = []
+        for batch in batches(paths[:n], 32):
+            features.append(encode(torch.stack([preprocess(Image.open(p)) for p in batch])))
+        return lambda: _units(features)
+
+    return work
+
+
+def _files_to_vectors(paths: list[Path], encoder: ClipEncoder) -> Work:
+    def work(n):
+        vectors = encoder.encode_images(paths[:n])
+        return lambda: vectors
+
+    return work
+
+
+def _folder_to_collection(paths: list[Path], encoder: ClipEncoder) -> Work:
+    scratch = Path(tempfile.mkdtemp(prefix="benchmark"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    for number, path in enumerate(paths):
+        shutil.copy(path, scratch / f"{number:04}{path.suffix}")
+
+    def work(n):
+        with ImageStore(scratch / "milvus.db") as store:
+            report = ingest(scratch, encoder, store, recreate=True, limit=n, progress=False)
+        assert report.inserted == n, report
+        return vectors
+
+    def vectors():
+        with ImageStore(scratch / "milvus.db") as store:
+            rows = {row["filepath"]: row["vector"] for row in store.rows(["filepath", "vector"])}
+        return np.array([rows[name] for name in sorted(rows)])
+
+    return work
+
+
+def _open_clip(model: Path) -> tuple:
+    import open_clip
+
+    peer, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu")
+    peer.load_state_dict(tutorial.load(model)[0].state_dict())
+    return peer.eval(), preprocess
+
+
+def _transformers(paths: list[Path], model: Path, dtype: torch.dtype) -> Work:
+    import transformers
+
+    peer = transformers.CLIPModel(transformers.CLIPConfig())
+    weights = _transformers_names(tutorial.load(model)[0].state_dict())
+    missing, unexpected = peer.load_state_dict(weights, strict=False)
+    assert not unexpected, unexpected
+    assert not [name for name in missing if "vis" in name], missing
+    peer = peer.to(dtype).eval()
+    processor = transformers.CLIPImageProcessor()
+
+    def preprocess(image):
+        return processor(image, return_tensors="pt")["pixel_values"][0]
+
+    def encode(pixels):
+        return peer.get_image_features(pixels.to(dtype)).pooler_output
+
+    return _in_batches(encode, preprocess, paths)
+
+
+def _transformers_names(weights: dict) -> dict:
+    """Give the image half of CLIP's weights the names that transformers has for them."""
+    names = {
+        "visual.class_embedding": "embeddings.class_embedding",
+        "visual.conv1.weight": "embeddings.patch_embedding.weight",
+        "visual.positional_embedding": "embeddings.position_embedding.weight",
+        "visual.ln_pre.": "pre_layrnorm.",
+        "visual.ln_post.": "post_layernorm.",
+        "visual.transformer.resblocks.": "encoder.layers.",
+        ".ln_1.": ".layer_norm1.",
+        ".ln_2.": ".layer_norm2.",
+        ".mlp.c_fc.": ".mlp.fc1.",
+        ".mlp.c_proj.": ".mlp.fc2.",
+        ".attn.": ".self_attn.",
+    }
+    renamed = {"visual_projection.weight": weights["visual.proj"].T}
+    for name, values in weights.items():
+        if not name.startswith("visual.") or name == "visual.proj":
+            continue
+        for old, new in names.items():
+            name = name.replace(old, new)
+        if "in_proj_" in name:
+            for part, third in zip("qkv", values.chunk(3), strict=True):
+                renamed["vision_model." + name.replace("in_proj_", f"{part}_proj.")] = third
+        else:
+            renamed["vision_model." + name] = values
+    return renamed
+
+
+# name: (title, function, how many times it goes through the sample at once)
+CONTENDERS: dict[str, tuple[str, Callable[[list[Path], Path], Work], int]] = {
+    "tutorial": ("the tutorial's loop, float32", the_tutorials_loop, 1),
+    "clip_batches": ("clip in batches of 32, float32", clip_in_batches, 1),
+    "open_clip_float32": ("open_clip, batches of 32, float32", open_clip_float32, 1),
+    "open_clip_bfloat16": ("open_clip, DataLoader, bfloat16", open_clip_bfloat16, 4),
+    "transformers_float32": ("transformers, batches of 32, float32", transformers_float32, 1),
+    "transformers_bfloat16": ("transformers, batches of 32, bfloat16", transformers_bfloat16, 4),
+    "ours_files_float32": ("ours, float32, files to vectors", ours_files_float32, 2),
+    "ours_collection_float32": ("ours, float32, folder to collection", ours_collection_float32, 4),
+    "ours_files_auto": ("ours, auto, files to vectors", ours_files_auto, COPIES),
+    "ours_collection_auto": ("**ours, auto, folder to collection**", ours_collection_auto, COPIES),
+    "forward_alone": ("our forward pass alone, auto", forward_alone, COPIES),
+    "reading_alone": ("our reading and scaling alone", reading_alone, COPIES),
+}
+
+
+def texts(paths: list[Path], model: Path) -> dict[str, float]:
+    """Time texts: seconds for one query, new and repeated, and texts a second for templates."""
+    clip_model, _ = tutorial.load(model)
+    encoder = ClipEncoder(model)
+
+    def new(texts, templates=("{}",)):
+        encoder._texts.clear()
+        return encoder.encode_texts(texts, templates)
+
+    @torch.inference_mode()
+    def a_label_at_a_time(labels):  # the way of CLIP's own notebook
+        for label in labels:
+            tokens = tutorial.clip.tokenize([template.format(label) for template in TEMPLATES])
+            features = clip_model.encode_text(tokens)
+            (features / features.norm(dim=-1, keepdim=True)).mean(dim=0)
+
+    few = LABELS[:4]  # enough to time the slow way
+    return {
+        "query_tutorial": _seconds(lambda: tutorial.encode_text(clip_model, QUERY), 10),
+        "query": _seconds(lambda: new([QUERY]), 20),
+        "query_repeated": _seconds(lambda: encoder.encode_texts([QUERY]), 100),
+        "cosine": float(np.array(tutorial.encode_text(clip_model, QUERY)) @ new([QUERY])[0]),
+        "label_clip": _seconds(lambda: a_label_at_a_time(few), 1) / len(few),
+        "label": _seconds(lambda: new(LABELS, TEMPLATES), 1) / len(LABELS),
+    }
+
+
+def large_photos(paths: list[Path], model: Path) -> dict[str, float]:
+    """Time the preparation of 12-megapixel JPEGs with and without decoding them smaller."""
+    encoder = ClipEncoder(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        large = [_enlarge(path, Path(scratch, f"{n}.jpg")) for n, path in enumerate(paths[:6])]
+        megabytes = sum(path.stat().st_size for path in large) / len(large) / 1e6
+
+        def prepare(edge=None):
+            return [encoder.prepare(load_image(path, edge)) for path in large]
+
+        whole, drafted = map(encoder.encode_images, (prepare(), prepare(encoder.edge)))
+        return {
+            "megabytes": megabytes,
+            "whole": _seconds(prepare, 3) / len(large),
+            "drafted": _seconds(lambda: prepare(encoder.edge), 3) / len(large),
+            "cosine": float((whole * drafted).sum(axis=1).min()),
+        }
+
+
+def _enlarge(path: Path, to: Path) -> Path:
+    """Make a photo of 12 megapixels, with a sensor's noise, so that its file is as large."""
+    pixels = np.asarray(load_image(path).resize((4000, 3000), Image.Resampling.BICUBIC))
+    noise = np.random.default_rng(0).normal(0, 4, pixels.shape)
+    Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).save(to, quality=90)
+    return to
+
+
+def machine(paths: list[Path], model: Path) -> dict[str, float]:
+    """Measure the processor's matrix rates (TFLOP/s), and count the model's work for an image."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    encoder = ClipEncoder(model, device="cpu", precision="float32")
+    pixels = [encoder.prepare(load_image(paths[0]))]
+    with FlopCounterMode(display=False) as counter:
+        encoder.encode_images(pixels)
+    rates = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        rows, weights = torch.randn(3200, 768, dtype=dtype), torch.randn(3072, 768, dtype=dtype)
+        seconds = _seconds(lambda r=rows, w=weights: torch.nn.functional.linear(r, w), 20)
+        rates[str(dtype).removeprefix("torch.")] = 2 * 3200 * 768 * 3072 / seconds / 1e12
+    return rates | {"gflop_per_image": counter.get_total_flops() / 1e9}
+
+
+FACTS = {"texts": texts, "large_photos": large_photos, "machine": machine}
+
+
+def _seconds(work: Callable[[], object], times: int) -> float:
+    """Time a piece of work: the median of so many runs, after one that does not count."""
+    work()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
