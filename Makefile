@@ -2,12 +2,14 @@
 PYTHON ?= python3
 PROFILE ?=
 PARAMS ?=
+IMAGES ?=
+MODEL ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 
 BIN := .venv/bin
 
-.PHONY: run test lab setup clean
+.PHONY: run test lab benchmark setup clean
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
@@ -19,6 +21,9 @@ test: setup  ## lint, unit tests, and every notebook under papermill and nbval, 
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
+
+benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
+	$(BIN)/python tests/benchmark.py $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
 
 setup: .venv/installed  ## only install, into .venv
 

@@ -6,6 +6,7 @@ the order of the paths.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -101,7 +102,7 @@ def open_clip_bfloat16(paths: list[Path], model: Path) -> Work:
         photos, batch_size=32, num_workers=os.cpu_count(), persistent_workers=True
     )
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode autocast would convert all weights at every call
     def work(n):
         with torch.autocast("cpu", torch.bfloat16):
             features = [peer.encode_image(pixels) for pixels in loader]
@@ -134,7 +135,7 @@ def _units(features: list[torch.Tensor]) -> np.ndarray:
 
 
 def _in_batches(encode: Callable, preprocess: Callable, paths: list[Path]) -> Work:
-    @torch.inference_mode()
+    @torch.no_grad()
     def work(n):
         features = []
         for batch in batches(paths[:n], 32):
@@ -175,6 +176,7 @@ def _folder_to_collection(paths: list[Path], encoder: ClipEncoder) -> Work:
 def _open_clip(model: Path) -> tuple:
     import open_clip
 
+    logging.getLogger().setLevel("ERROR")  # it warns that these weights are random
     peer, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu")
     peer.load_state_dict(tutorial.load(model)[0].state_dict())
     return peer.eval(), preprocess
@@ -255,7 +257,7 @@ def texts(paths: list[Path], model: Path) -> dict[str, float]:
         encoder._texts.clear()
         return encoder.encode_texts(texts, templates)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def a_label_at_a_time(labels):  # the way of CLIP's own notebook
         for label in labels:
             tokens = tutorial.clip.tokenize([template.format(label) for template in TEMPLATES])
@@ -295,7 +297,7 @@ def large_photos(paths: list[Path], model: Path) -> dict[str, float]:
 def _enlarge(path: Path, to: Path) -> Path:
     """Make a photo of 12 megapixels, with a sensor's noise, so that its file is as large."""
     pixels = np.asarray(load_image(path).resize((4000, 3000), Image.Resampling.BICUBIC))
-    noise = np.random.default_rng(0).normal(0, 4, pixels.shape)
+    noise = np.random.default_rng(0).normal(0, 8, pixels.shape)
     Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).save(to, quality=90)
     return to
 

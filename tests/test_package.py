@@ -1,6 +1,7 @@
 """What holds for the project as a whole: its parts agree, and imports stay light."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_no_module_imports_one_on_its_own_floor_or_above():
 def test_every_dependency_has_a_bound_a_reason_and_a_tested_version():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = PYPROJECT["project"]["optional-dependencies"]
-    listed = [*PYPROJECT["project"]["dependencies"], *extras["lab"], *extras["dev"]]
+    listed = [*PYPROJECT["project"]["dependencies"], *itertools.chain(*extras.values())]
     others = [line for line in listed if not line.startswith("text-to-image-search")]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     tested = {line.split("==")[0].lower() for line in constraints if "==" in line}

@@ -1,0 +1,60 @@
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import benchmark
+import numpy as np
+import pytest
+from contenders import CONTENDERS
+
+SCRIPT = Path(benchmark.__file__)
+QUICK = ["ours_files_float32", "ours_collection_auto", "forward_alone", "reading_alone"]
+
+
+@pytest.fixture(scope="module")
+def run(drawings, checkpoint, tmp_path_factory):
+    """The benchmark of a few ways, with a small model: what it printed, and the JSON's path."""
+    output = tmp_path_factory.mktemp("benchmark") / "benchmark.json"
+    command = [sys.executable, SCRIPT, "--images", drawings, "--model", checkpoint]
+    command += ["--sample", "10", "--rounds", "1", "--output", output, "--only", *QUICK]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout, output
+
+
+def test_it_prints_a_table_and_writes_json(run):
+    printed, output = run
+    written = json.loads(output.read_text())
+    assert written["results"].keys() == {"tutorial", *QUICK}
+    assert written["about"]["images"] == 10
+    for name, result in written["results"].items():
+        assert f"| {CONTENDERS[name][0]} |" in printed
+        assert result["images_per_second"] > 0
+        assert result["peak_mb"] > 100
+    assert "Limit, when forward pass and reading share the cores" in printed
+
+
+def test_vectors_are_compared_with_the_tutorials(run):
+    results = json.loads(run[1].read_text())["results"]
+    assert results["tutorial"]["lowest_cosine"] == pytest.approx(1)
+    assert results["tutorial"]["times_the_loop"] == 1
+    for name in ("ours_files_float32", "ours_collection_auto"):
+        assert results[name]["lowest_cosine"] > 0.999
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_each_contender_gives_the_vectors_of_the_images_in_their_order(name, photos, tmp_path):
+    peer = next((p for p in ("open_clip", "transformers") if name.startswith(p)), None)
+    if peer and not find_spec(peer):
+        pytest.skip(f"{peer} is not installed: the extra `bench`")
+    model = benchmark.models.save_random_clip(tmp_path / "vit.pt", benchmark.models.VIT_B_32)
+    vectors = CONTENDERS[name][1](photos[:2], model)(2)
+    if vectors is None:
+        assert name.endswith("alone")
+        return
+    expected = CONTENDERS["tutorial"][1](photos[:2], model)(2)()
+    own, crossed = (vectors() * expected).sum(axis=1), (vectors() * expected[::-1]).sum(axis=1)
+    assert own.min() > 0.98  # transformers scales images in another way
+    assert np.all(own > crossed)
