@@ -29,6 +29,7 @@ def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
 
     - The weights of matrix products are converted once, and not at every call as autocast does:
       those that CLIP's own `convert_weights` picks.
+    - `_Patches` cuts an image up by one matrix product in place of a convolution.
     - `_ImageTransformer` does not compute what nobody reads, and copies less.
     - `_fold_gelu` spares two of three passes over the widest activations.
     - `_PackedLinear` lays weights out for the processor once.
@@ -52,9 +53,10 @@ def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
             if isinstance(module, LayerNorm):
                 module.__class__ = torch.nn.LayerNorm
     if hasattr(model.visual, "transformer"):  # a ResNet has none
+        model.visual.conv1 = _Patches(model.visual.conv1)
         model.visual.transformer = _ImageTransformer(model.visual.transformer)
         if on_cpu_in_bfloat16:
-            _pack(model.visual.transformer)
+            _pack(model.visual)
 
 
 def _fold_gelu(model: torch.nn.Module) -> None:
@@ -69,6 +71,23 @@ def _fold_gelu(model: torch.nn.Module) -> None:
             before.bias.data.mul_(1.702)
             after.weight.data.div_(1.702)
             block.mlp.gelu = torch.nn.SiLU(inplace=True)
+
+
+class _Patches(torch.nn.Module):
+    """CLIP's first convolution, whose patches do not overlap, as a matrix product."""
+
+    def __init__(self, convolution: torch.nn.Conv2d) -> None:
+        super().__init__()
+        self.edge = convolution.kernel_size[0]
+        self.weight = convolution.weight  # where CLIP looks up its dtype
+        self.product = torch.nn.Linear(1, 1, bias=False)
+        self.product.weight = torch.nn.Parameter(self.weight.data.flatten(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map shape (n, 3, height, width) to (n, features, rows, columns)."""
+        x = x.unflatten(3, (-1, self.edge)).unflatten(2, (-1, self.edge))
+        patches = x.permute(0, 2, 4, 1, 3, 5).flatten(3)
+        return self.product(patches).permute(0, 3, 1, 2)
 
 
 class _ImageTransformer(torch.nn.Sequential):
@@ -118,16 +137,16 @@ class _PackedLinear(torch.nn.Module):
     def __init__(self, layer: torch.nn.Linear) -> None:
         super().__init__()
         self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.data)
-        self.bias = layer.bias.data
+        self.bias = None if layer.bias is None else layer.bias.data
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
 @torch.inference_mode()
-def _pack(transformer: torch.nn.Module) -> None:
+def _pack(model: torch.nn.Module) -> None:
     """Pack all layers, or leave a layer as it is where this torch cannot."""
-    for parent in list(transformer.modules()):
+    for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, torch.nn.Linear):
                 example = torch.ones(1, layer.weight.shape[1], dtype=torch.bfloat16)

@@ -170,8 +170,10 @@ def _is_image(name: str) -> bool:
 
 
 def _opens(path: Path) -> bool:
+    if not path.is_file():  # opening a pipe would wait for ever
+        return False
     try:
-        load_image(path)
+        load_image(path, edge=64)
     except OSError:
         return False
     return True

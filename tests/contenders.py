@@ -242,7 +242,11 @@ CONTENDERS: dict[str, tuple[str, Callable[[list[Path], Path], Work], int]] = {
     "ours_files_float32": ("ours, float32, files to vectors", ours_files_float32, 2),
     "ours_collection_float32": ("ours, float32, folder to collection", ours_collection_float32, 4),
     "ours_files_auto": ("ours, auto, files to vectors", ours_files_auto, COPIES),
-    "ours_collection_auto": ("**ours, auto, folder to collection**", ours_collection_auto, COPIES),
+    "ours_collection_auto": (
+        "**ours, auto, folder to collection**",
+        ours_collection_auto,
+        2 * COPIES,
+    ),
     "forward_alone": ("our forward pass alone, auto", forward_alone, COPIES),
     "reading_alone": ("our reading and scaling alone", reading_alone, COPIES),
 }

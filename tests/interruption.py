@@ -17,6 +17,7 @@ import numpy as np
 from helpers import ClipEncoder, ImageStore, ingest
 
 CHILD = """
+import json
 import sys
 from helpers import ClipEncoder, ImageStore, ingest
 
@@ -29,13 +30,12 @@ def announced(name, call):
     return announce
 
 folder, model, database, batch_size = sys.argv[1:]
-encoder = ClipEncoder(model, device="cpu", precision="float32")
+encoder = ClipEncoder(model, device="cpu")
 with ImageStore(database) as store:
     store.upsert = announced("write", store.upsert)
     store.flush = announced("flush", store.flush)
     report = ingest(folder, encoder, store, recreate=True, batch_size=int(batch_size),
                     progress=False)
-    import json
     print(json.dumps([report.interrupted, report.inserted, store.count()]), flush=True)
 """
 
@@ -78,7 +78,7 @@ def kill_and_rerun(
         `cosine`: the lowest between a row's vector and the same of a clean run.
     """
     rng = random.Random(seed)
-    encoder = ClipEncoder(model, device="cpu", precision="float32")
+    encoder = ClipEncoder(model, device="cpu")
     with ImageStore(database) as store:
         found = ingest(folder, encoder, store, batch_size=batch_size, progress=False).inserted
         clean = stored(store)
