@@ -25,7 +25,7 @@ def has_fast_bfloat16() -> bool:
 
 
 def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
-    """Change a float32 CLIP in place, before it is moved to its device.
+    """Change a float32 CLIP in place, for inference, before it is moved to its device.
 
     - The weights of matrix products are converted once, and not at every call as autocast does:
       those that CLIP's own `convert_weights` picks.
@@ -42,6 +42,7 @@ def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
     precision : {"float32", "float16", "bfloat16"}
     device : str
     """
+    model.requires_grad_(False)
     _fold_gelu(model)
     if precision == "float16":
         convert_weights(model)
@@ -143,16 +144,17 @@ class _PackedLinear(torch.nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
-@torch.inference_mode()
 def _pack(model: torch.nn.Module) -> None:
-    """Pack all layers, or leave a layer as it is where this torch cannot."""
+    """Pack all layers; where this torch cannot, leave them as they are."""
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, torch.nn.Linear):
                 example = torch.ones(1, layer.weight.shape[1], dtype=torch.bfloat16)
                 try:
                     packed = _PackedLinear(layer)
-                    torch.testing.assert_close(packed(example), layer(example))
+                    torch.testing.assert_close(
+                        packed(example), layer(example), rtol=0.02, atol=0.001
+                    )
                 except Exception:
                     return
                 setattr(parent, name, packed)

@@ -66,8 +66,8 @@ class ClipEncoder:
         Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
         taking turns is faster; 2 elsewhere.
     model, preprocess
-        What `clip.load` returns: the torch module (see `acceleration` for what was changed), and
-        the transform from PIL image to tensor.
+        What `clip.load` returns: the torch module, for inference (see `acceleration` for what
+        was changed), and the transform from PIL image to tensor.
 
     Raises
     ------

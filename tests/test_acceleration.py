@@ -89,3 +89,10 @@ def test_on_another_device_nothing_is_done_that_only_the_cpu_can(model):
     block = model.visual.transformer[0]
     assert isinstance(block.inputs, torch.nn.Linear)
     assert type(block.ln_1) is LayerNorm
+
+
+def test_the_model_may_be_called_with_gradients_on_as_in_the_tutorial(model, images):
+    before = model.encode_image(images)
+    accelerate(model, "bfloat16", "cpu")
+    after = model.encode_image(images).float()
+    assert torch.cosine_similarity(before, after).min() > 0.999
