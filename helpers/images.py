@@ -64,6 +64,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 def _reason(image: str | os.PathLike, error: Exception) -> str:
     if not isinstance(error, Image.UnidentifiedImageError):
         return f"cannot be read as an image ({error})"
+    if os.path.getsize(image) == 0:
+        return "the file is empty"
     if os.fspath(image).lower().endswith((".heic", ".heif")):
         return "HEIC photos need a package: pip install pillow-heif"
     return "cannot be read as an image (format not known)"

@@ -24,7 +24,7 @@ def make_bad_files(folder: Path, photo: Path) -> dict[str, str]:
     (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
     Image.new("1", BOMB).save(folder / "bomb.png")
     reasons = {
-        "empty.jpg": "format not known",
+        "empty.jpg": "the file is empty",
         "cut.jpg": "truncated",
         "header only.png": "cannot be read as an image",
         "page.jpg": "format not known",
