@@ -44,12 +44,18 @@ def test_vectors_are_compared_with_the_tutorials(run):
         assert results[name]["lowest_cosine"] > 0.999
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """ViT-B/32 with random weights: transformers knows no smaller one by default."""
+    path = tmp_path_factory.mktemp("models") / "vit.pt"
+    return benchmark.models.save_random_clip(path, benchmark.models.VIT_B_32)
+
+
 @pytest.mark.parametrize("name", CONTENDERS)
-def test_each_contender_gives_the_vectors_of_the_images_in_their_order(name, photos, tmp_path):
+def test_each_contender_gives_the_vectors_of_the_images_in_their_order(name, photos, model):
     peer = next((p for p in ("open_clip", "transformers") if name.startswith(p)), None)
     if peer and not find_spec(peer):
         pytest.skip(f"{peer} is not installed: the extra `bench`")
-    model = benchmark.models.save_random_clip(tmp_path / "vit.pt", benchmark.models.VIT_B_32)
     vectors = CONTENDERS[name][1](photos[:2], model)(2)
     if vectors is None:
         assert name.endswith("alone")
