@@ -123,7 +123,7 @@ def facts(results: dict) -> list[str]:
         lines.append(
             f"One query: {theirs:.1f} ms in the tutorial's way, {ours:.1f} ms in ours, "
             f"{theirs / ours:.1f} times as fast (cosine {found['cosine']:.5f}); "
-            f"the same again: {again:.2f} ms."
+            f"the same again: {again:.3f} ms."
         )
         theirs, ours = 100 * found["label_clip"], 100 * found["label"]
         lines.append(
