@@ -64,6 +64,21 @@ def test_a_resnet_can_be_accelerated_as_well(tmp_path):
 
 
 @torch.inference_mode()
+def test_the_last_block_computes_the_class_token_only(model):
+    accelerate(model, "float32", "cpu")
+    tokens = torch.randn(17, 3, 64)
+    assert model.visual.transformer(tokens).shape == (1, 3, 64)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+def test_on_the_cpu_bfloat16_layers_are_packed(model):
+    accelerate(model, "bfloat16", "cpu")
+    block = model.visual.transformer[0]
+    layers = (model.visual.conv1.product, block.inputs, block.output, *block.mlp[::2])
+    assert {type(layer) for layer in layers} == {acceleration._PackedLinear}
+
+
+@torch.inference_mode()
 def test_layers_that_this_torch_cannot_pack_stay_as_they_are(model, images, monkeypatch):
     def refuse(layer):
         raise NotImplementedError("no such operation")

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import unprivileged
+from pymilvus import MilvusClient
 
 from helpers import ImageStore, connection
+from helpers import store as store_module
 from helpers.store import image_id
 
 MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
@@ -71,6 +73,34 @@ def test_more_rows_than_one_message_holds_are_all_stored_and_read(store, tmp_pat
     store.upsert([row(f"{i}.jpg") for i in range(2500)])
     assert store.count() == 2500
     assert len({r["filepath"] for r in store.rows(["filepath"])}) == 2500
+
+
+def test_a_message_holds_no_more_than_so_many_bytes(filled, monkeypatch):
+    upsert, sent = MilvusClient.upsert, []
+    monkeypatch.setattr(store_module, "_MESSAGE_BYTES", 100_000)
+    monkeypatch.setattr(
+        MilvusClient, "upsert", lambda c, name, rows: (sent.append(rows), upsert(c, name, rows))[1]
+    )
+    longest = [row(f"{number:04}".ljust(4096, "x")) for number in range(40)]
+    filled.upsert(longest)
+    assert filled.count() == len(ODD_NAMES) + 40
+    assert max(sum(len(str(r)) for r in rows) for rows in sent) <= 100_000
+    assert len(sent) < 10
+
+
+def test_a_collection_whose_making_was_killed_is_made_up_for(store, tmp_path, monkeypatch):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageStore, "_make_index", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.open_for(MODEL, tmp_path)
+    assert store.client.list_indexes(store.collection_name) == []
+    store.open_for(MODEL, tmp_path)
+    store.upsert([row("plain.jpg")])
+    assert store.search(np.eye(8, dtype=np.float32)[0], limit=1)[0]["filepath"] == "plain.jpg"
+    assert len(store.client.list_indexes(store.collection_name)) == 1
 
 
 def test_the_nearest_come_first_with_their_cosine(filled):
