@@ -161,9 +161,8 @@ def _pack(model: torch.nn.Module) -> None:
 
 
 def _convert_to_bfloat16(model: torch.nn.Module) -> None:
-    """Convert what `convert_weights` converts, from float32 and so without rounding twice."""
-    full = {name: weights.data for name, weights in model.named_parameters()}
+    """Convert what `convert_weights` converts; `clip.load` made these float16 once already."""
     convert_weights(model)
-    for name, weights in model.named_parameters():
+    for weights in model.parameters():
         if weights.dtype == torch.float16:
-            weights.data = full[name].bfloat16()
+            weights.data = weights.data.bfloat16()

@@ -40,7 +40,7 @@ def test_in_bfloat16_matrices_are_converted_once_and_norms_stay_float32(model, i
 
 
 @torch.inference_mode()
-def test_bfloat16_weights_are_rounded_once(model):
+def test_weights_become_the_nearest_bfloat16(model):
     full = model.visual.conv1.weight.clone()
     accelerate(model, "bfloat16", "cpu")
     assert torch.equal(model.visual.conv1.weight, full.bfloat16())
