@@ -180,7 +180,7 @@ def main() -> None:
         scratch = Path(scratch)
         images = options.images or scratch / "drawings"
         if not options.images:
-            draw_demo_images(images, n=options.sample)
+            draw_demo_images(images, n=-(-options.sample // 10) * 10)  # ten a class
         model = (
             checkpoint_path(options.model)
             if options.model
