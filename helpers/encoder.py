@@ -28,7 +28,7 @@ from .vectors import unit_vectors
 
 __all__ = ["ClipEncoder"]
 
-Picture = str | os.PathLike | Image.Image | torch.Tensor
+Picture = str | os.PathLike | Image.Image
 
 _BATCH_SIZE = 64
 _LONGEST = 20  # times the short side
@@ -112,7 +112,7 @@ class ClipEncoder:
 
         Parameters
         ----------
-        images : iterable of paths, PIL images, or tensors made by `prepare`
+        images : iterable of paths or PIL images
         batch_size : int, optional
             Images per forward pass; memory grows with it.
         progress : bool
@@ -131,11 +131,11 @@ class ClipEncoder:
         total = len(images) if hasattr(images, "__len__") else None
         bar = tqdm(total=total, unit="image", desc="encoding images", disable=not progress)
         size = self.batch_size if batch_size is None else batch_size
-        prepared = map_batches(self._as_tensor, images, size, self.ahead)
+        prepared = map_batches(self._read, images, size, self.ahead)
         vectors = []
         with bar, contextlib.closing(prepared):
             for batch in prepared:
-                vectors.append(self._encode_pixels(torch.stack(batch)))
+                vectors.append(self.encode_pixels(torch.stack(batch)))
                 bar.update(len(batch))
         return np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
 
@@ -183,20 +183,32 @@ class ClipEncoder:
         """How many pixels a side are enough of an image: twice what the model sees."""
         return 2 * self.model.visual.input_resolution
 
-    def _as_tensor(self, image: Picture) -> torch.Tensor:
-        if isinstance(image, torch.Tensor):
-            if image.dtype != torch.uint8:
-                raise TypeError(f"a tensor has to come from `prepare` (uint8), not {image.dtype}")
-            return image
-        return self.prepare(load_image(image, self.edge))
+    def encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
+        """Encode images that `prepare` made, in one forward pass.
 
-    def _encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
-        """Encode a batch, shape (n, 3, resolution, resolution), uint8."""
+        Parameters
+        ----------
+        pixels : tensor of uint8, shape (n, 3, resolution, resolution)
+
+        Returns
+        -------
+        ndarray of float32, shape (n, dim), each row of unit length
+
+        Raises
+        ------
+        TypeError
+            If the tensor is not of uint8, and so not what `prepare` gives.
+        """
+        if pixels.dtype != torch.uint8:
+            raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
         if self.device.startswith("cuda"):
             pixels = pixels.pin_memory()
         with torch.inference_mode():
             pixels = pixels.to(self.device, non_blocking=True)
             return _as_vectors(self.model.encode_image(self._normalize(pixels.float().div_(255))))
+
+    def _read(self, image: Picture) -> torch.Tensor:
+        return self.prepare(load_image(image, self.edge))
 
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         """Encode what is not remembered, phrases of like length together."""

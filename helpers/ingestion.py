@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from .batches import map_batches
@@ -212,8 +213,9 @@ def _encode(
         for batch in batches:
             readable = [item for item in batch if item[1] is not None]
             report.skipped += [(file.filepath, why) for file, px, why in batch if px is None]
-            vectors = encoder.encode_images([pixels for _, pixels, _ in readable])
-            yield [_row(f, size, v) for (f, _, size), v in zip(readable, vectors, strict=True)]
+            if readable:
+                vectors = encoder.encode_pixels(torch.stack([pixels for _, pixels, _ in readable]))
+                yield [_row(f, size, v) for (f, _, size), v in zip(readable, vectors, strict=True)]
             bar.set_postfix(skipped=len(report.skipped), refresh=False)
             bar.update(len(batch))
 

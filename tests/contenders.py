@@ -48,7 +48,7 @@ def the_tutorials_loop(paths: list[Path], model: Path) -> Work:
 
 def clip_in_batches(paths: list[Path], model: Path) -> Work:
     clip_model, preprocess = tutorial.load(model)
-    return _in_batches(lambda pixels: clip_model.encode_image(pixels), preprocess, paths)
+    return _in_batches(clip_model.encode_image, preprocess, paths)
 
 
 def ours_files_float32(paths: list[Path], model: Path) -> Work:
@@ -72,7 +72,8 @@ def forward_alone(paths: list[Path], model: Path) -> Work:
     pixels = [encoder.prepare(load_image(path, encoder.edge)) for path in paths]
 
     def work(n):
-        encoder.encode_images(pixels[:n])
+        for batch in batches(pixels[:n], encoder.batch_size):
+            encoder.encode_pixels(torch.stack(batch))
 
     return work
 
@@ -289,7 +290,8 @@ def large_photos(paths: list[Path], model: Path) -> dict[str, float]:
         def prepare(edge=None):
             return [encoder.prepare(load_image(path, edge)) for path in large]
 
-        whole, drafted = map(encoder.encode_images, (prepare(), prepare(encoder.edge)))
+        pixels = prepare(), prepare(encoder.edge)
+        whole, drafted = (encoder.encode_pixels(torch.stack(each)) for each in pixels)
         return {
             "megabytes": megabytes,
             "whole": _seconds(prepare, 3) / len(large),
@@ -311,9 +313,8 @@ def machine(paths: list[Path], model: Path) -> dict[str, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     encoder = ClipEncoder(model, device="cpu", precision="float32")
-    pixels = [encoder.prepare(load_image(paths[0]))]
     with FlopCounterMode(display=False) as counter:
-        encoder.encode_images(pixels)
+        encoder.encode_images(paths[:1])
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         rows, weights = torch.randn(3200, 768, dtype=dtype), torch.randn(3072, 768, dtype=dtype)

@@ -111,8 +111,9 @@ def test_weights_that_give_no_numbers_are_noticed(checkpoint, drawings):
 def test_pil_images_paths_and_strings_are_the_same(encoder, photos):
     path = photos[2]
     with Image.open(path) as image:
-        kinds = [path, os.fspath(path), ImageOps.exif_transpose(image), encoder.prepare(image)]
-        vectors = encoder.encode_images(kinds)
+        kinds = [path, os.fspath(path), ImageOps.exif_transpose(image)]
+        prepared = encoder.encode_pixels(encoder.prepare(image.convert("RGB")).unsqueeze(0))
+        vectors = np.concatenate([encoder.encode_images(kinds), prepared])
     assert np.allclose(vectors, vectors[0], atol=1e-6)
 
 
@@ -127,8 +128,11 @@ def test_a_very_long_image_is_cut_round_its_centre_before_it_is_scaled(encoder, 
 
 
 def test_a_tensor_that_prepare_did_not_make_is_refused(encoder, photos):
-    with pytest.raises(TypeError, match=r"has to come from `prepare` \(uint8\), not torch.float32"):
-        encoder.encode_images([encoder.preprocess(Image.open(photos[0]))])
+    pixels = encoder.preprocess(Image.open(photos[0])).unsqueeze(0)
+    with pytest.raises(
+        TypeError, match=r"have to come from `prepare` \(uint8\), not torch.float32"
+    ):
+        encoder.encode_pixels(pixels)
 
 
 def test_a_large_photo_is_decoded_smaller_and_gives_the_same_vector(encoder, photos, tmp_path):

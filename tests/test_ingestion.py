@@ -46,7 +46,7 @@ def test_every_image_has_one_row_with_its_vector_and_facts(folder, encoder, stor
 
 def test_a_second_run_encodes_nothing(folder, encoder, store, monkeypatch):
     ingest(folder, encoder, store, progress=False)
-    monkeypatch.setattr(encoder, "encode_images", None)
+    monkeypatch.setattr(encoder, "encode_pixels", None)
     report = ingest(folder, encoder, store, progress=False)
     assert (report.found, report.unchanged, report.inserted, report.updated) == (50, 50, 0, 0)
 
@@ -184,7 +184,7 @@ def test_a_long_run_flushes_now_and_then(folder, encoder, store, monkeypatch):
 
 
 def test_rows_are_written_while_the_next_batch_is_encoded(folder, encoder, store, monkeypatch):
-    encode, upsert, calls, second = encoder.encode_images, store.upsert, [], threading.Event()
+    encode, upsert, calls, second = encoder.encode_pixels, store.upsert, [], threading.Event()
 
     def note_the_second(pixels):
         calls.append(len(pixels))
@@ -196,7 +196,7 @@ def test_rows_are_written_while_the_next_batch_is_encoded(folder, encoder, store
         assert second.wait(timeout=10)
         upsert(rows)
 
-    monkeypatch.setattr(encoder, "encode_images", note_the_second)
+    monkeypatch.setattr(encoder, "encode_pixels", note_the_second)
     monkeypatch.setattr(store, "upsert", wait_for_the_second)
     assert ingest(folder, encoder, store, batch_size=20, progress=False).inserted == 50
     assert calls == [20, 20, 10]
@@ -212,6 +212,28 @@ def test_rows_that_a_killed_run_left_unflushed_are_flushed_by_the_next(
     monkeypatch.setattr(store, "flush", lambda: flushed.append(True))
     assert ingest(folder, encoder, store, progress=False).unchanged == 50
     assert flushed == [True]
+
+
+def test_batch_size_is_that_of_forward_passes_and_writes(folder, encoder, store, monkeypatch):
+    encode, upsert, passes, writes = encoder.model.encode_image, store.upsert, [], []
+    for path in list_images(folder):
+        shutil.copy(path, path.with_name(f"again {path.name}"))
+    monkeypatch.setattr(encoder.model, "encode_image", lambda p: passes.append(len(p)) or encode(p))
+    monkeypatch.setattr(store, "upsert", lambda rows: writes.append(len(rows)) or upsert(rows))
+    ingest(folder, encoder, store, batch_size=80, progress=False)
+    assert (passes, writes) == ([80, 20], [80, 20])
+    store.drop()
+    passes.clear()
+    ingest(folder, encoder, store, progress=False)
+    assert passes == [encoder.batch_size, 100 - encoder.batch_size]
+
+
+def test_a_batch_of_bad_files_alone_is_skipped(encoder, store, tmp_path):
+    (tmp_path / "bad").mkdir()
+    for number in range(3):
+        (tmp_path / "bad" / f"{number}.jpg").touch()
+    report = ingest(tmp_path / "bad", encoder, store, batch_size=2, progress=False)
+    assert (report.found, report.inserted, len(report.skipped)) == (3, 0, 3)
 
 
 def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder, store):
