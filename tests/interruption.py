@@ -18,8 +18,12 @@ from helpers import ClipEncoder, ImageStore, ingest
 
 CHILD = """
 import json
+import signal
 import sys
 from helpers import ClipEncoder, ImageStore, ingest
+
+# as in a terminal or a kernel; a shell's background jobs inherit that it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def announced(name, call):
     def announce(*args):
