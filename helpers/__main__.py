@@ -71,8 +71,10 @@ def _names(folder: Path) -> list[str]:
 
 def _typed(name: str, value: str) -> object:
     """Read a value; a path is made absolute here, since the notebooks run in their own folder."""
-    is_path = name in ("model_name", "milvus_uri") and Path(value).expanduser().exists()
-    if name == "image_dir" or is_path:
+    if name == "output_csv":
+        return str(Path(value).expanduser().resolve())
+    may_be = name in ("model_name", "milvus_uri", "query_image")
+    if name == "image_dir" or (may_be and Path(value).expanduser().exists()):
         return str(resolve_path(value))
     try:
         return json.loads(value)
@@ -124,13 +126,17 @@ def _print_failure(output: Path, what: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _write_page(notebook: Path) -> None:
+def _write_page(executed: Path) -> None:
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("widgets", None)  # pictures instead, which need no kernel and no network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from nbconvert import HTMLExporter
 
-        page, _ = HTMLExporter().from_filename(str(notebook))
-    notebook.with_suffix(".html").write_text(page, encoding="utf-8")
+        page, _ = HTMLExporter().from_notebook_node(notebook)
+    executed.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def _print_hits(executed: Path) -> None:

@@ -54,6 +54,8 @@ class ClipEncoder:
     ----------
     name : str
         The model's name, or the checkpoint's file name.
+    path : Path
+        The checkpoint file.
     dim : int
         Length of the vectors: 512 for ViT-B/32.
     device : str
@@ -83,12 +85,12 @@ class ClipEncoder:
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        path = checkpoint_path(model_name)
-        self.name = str(model_name) if is_known(model_name) else path.name
+        self.path = checkpoint_path(model_name)
+        self.name = str(model_name) if is_known(model_name) else self.path.name
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self.digest = checkpoint_digest(model_name, path)
-        self.model, self.preprocess = load_checkpoint(path)
+        self.digest = checkpoint_digest(model_name, self.path)
+        self.model, self.preprocess = load_checkpoint(self.path)
         accelerate(self.model, self.precision, self.device)
         self.model.to(self.device)
         self.dim = self.model.text_projection.shape[1]

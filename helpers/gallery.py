@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from .images import load_image
 
-__all__ = ["grid_html", "image_grid", "thumbnail"]
+__all__ = ["grid_html", "image_grid", "thumbnail", "tile_html"]
 
 _EDGE = 160  # pixels
 
@@ -51,7 +51,7 @@ def grid_html(
 ) -> str:
     """Give the HTML of `image_grid`; every text in it is escaped."""
     captions = [Path(path).name for path in paths] if captions is None else captions
-    tiles = "".join(_tile(*pair) for pair in zip(paths, captions, strict=True))
+    tiles = "".join(tile_html(*pair) for pair in zip(paths, captions, strict=True))
     heading = f"<p style='margin:4px 0 8px'><b>{html.escape(title)}</b></p>" if title else ""
     return (
         f"{heading}<div style='display:grid;gap:10px;"
@@ -62,25 +62,18 @@ def grid_html(
 def thumbnail(path: str | os.PathLike, edge: int = _EDGE) -> Image.Image:
     """Open an image cut to a square of `edge` x `edge` pixels around its centre, upright, RGB.
 
-    The last two thousand are kept; a file that changes is read again.
-
     Raises
     ------
     OSError
         If the file cannot be read as an image.
     """
-    stat = os.stat(path)
-    return _thumbnail(os.fspath(path), edge, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=2000)
-def _thumbnail(path: str, edge: int, mtime: int, size: int) -> Image.Image:
     return ImageOps.fit(load_image(path, 2 * edge), (edge, edge), Image.Resampling.BICUBIC)
 
 
-def _tile(path: str | os.PathLike, caption: str) -> str:
+def tile_html(path: str | os.PathLike, caption: str, edge: int = _EDGE) -> str:
+    """Give the HTML of one thumbnail and its caption; every text in it is escaped."""
     name = html.escape(os.fspath(path), quote=True)
-    size = f"width:{_EDGE}px;height:{_EDGE}px;border-radius:6px;display:block"
+    size = f"width:{edge}px;height:{edge}px;border-radius:6px;display:block"
     try:
         picture = f"<img src='{_data_uri(path)}' alt='{name}' title='{name}' style='{size}'>"
     except (OSError, ValueError):  # ValueError: a NUL in the name
@@ -96,6 +89,13 @@ def _tile(path: str | os.PathLike, caption: str) -> str:
 
 
 def _data_uri(path: str | os.PathLike) -> str:
+    stat = os.stat(path)
+    return _encoded(os.fspath(path), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=2000)
+def _encoded(path: str, mtime: int, size: int) -> str:
+    """Keep the last two thousand, some 8 KB each; a file that changes is read again."""
     buffer = io.BytesIO()
     thumbnail(path).save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -3,22 +3,37 @@
 It only asks (`retrieval`) and shows; what a question means is decided there.
 """
 
+import functools
+import hashlib
 import html
+import json
+import os
+import re
+import shlex
+import time
+from pathlib import Path
 
 import ipywidgets as widgets
 
 from .encoder import ClipEncoder
+from .gallery import tile_html
+from .images import load_image
+from .paths import project_root, resolve_path
+from .queries import TEMPLATES, Query, Term, describe
+from .results import SearchResults
 from .retrieval import search
 from .store import ImageStore
 
 __all__ = ["SearchPanel"]
 
+_WIDTH = "170px"
+
 
 class SearchPanel:
-    """A search box, the number of results, a button and the pictures.
+    """A search box, what narrows the search, and the pictures found.
 
-    Enter in the box or a click on the button searches. An error is shown in `message`; the
-    pictures stay until new ones are there.
+    Enter in a box, or a click on the button, searches. Text, image and "less like" combine to one
+    `Query`. An error is shown in `message`; the pictures stay until new ones are there.
 
     Parameters
     ----------
@@ -28,52 +43,222 @@ class SearchPanel:
         How many images to show at first.
     query_text : str
         What stands in the box at first; not blank: it is searched at once.
+    upload_dir : path, optional
+        Where uploaded images are kept, so that their search can be run again; `runs/uploads` of
+        the project where none is given.
 
     Attributes
     ----------
-    query, limit, button, message, results
+    query, unlike, upload, add_label, labels, limit, templates, button, message, results
         The parts, each an ipywidget; a cell may set their values and call `button.click()`.
+    found : SearchResults or None
+        What the pictures show.
     widget
         The whole, which a notebook shows.
     """
 
     def __init__(
-        self, encoder: ClipEncoder, store: ImageStore, limit: int = 10, query_text: str = ""
+        self,
+        encoder: ClipEncoder,
+        store: ImageStore,
+        limit: int = 10,
+        query_text: str = "",
+        upload_dir: str | os.PathLike | None = None,
     ) -> None:
         self._encoder, self._store = encoder, store
-        self.query = widgets.Text(
-            value=query_text,
-            placeholder="what to look for",
-            continuous_update=False,
-            layout=widgets.Layout(flex="1 1 auto"),
-        )
-        self.limit = widgets.BoundedIntText(
-            value=limit, min=1, max=100, description="results", layout={"width": "150px"}
-        )
-        self.button = widgets.Button(description="Search", icon="search", button_style="primary")
-        self.message = widgets.HTML()
-        self.results = widgets.HTML()
-        top = widgets.HBox([self.query, self.limit, self.button])
-        self.widget = widgets.VBox([top, self.message, self.results], layout={"max_width": "860px"})
-
-        self.query.observe(self.show_results, names="value")
-        self.limit.observe(self.show_results, names="value")
-        self.button.on_click(self.show_results)
+        self._upload_dir = Path(upload_dir or project_root() / "runs" / "uploads")
+        self._image: Path | None = None
+        self._tiles: list[widgets.VBox] = []
+        self._settling = False
+        self.found: SearchResults | None = None
+        self._make_parts(limit, query_text)
+        self._arrange_parts()
+        self._connect_parts()
         if query_text.strip():
             self.show_results()
 
-    def show_results(self, _event: object = None) -> None:
-        """Search for what the box says and show the pictures, or the error."""
-        try:
-            found = search(self.query.value, self._encoder, self._store, limit=self.limit.value)
-        except Exception as error:  # anything that happens must be seen: widgets swallow errors
-            self._say(str(error), "#c62828")
-            return
-        self.results.value = found.to_html() if found else ""
-        self._say("" if found else "The collection is empty: run 02_ingestion first.")
+    @property
+    def image(self) -> Path | None:
+        """The image to be like, uploaded or chosen with "more like this"; None for none."""
+        return self._image
 
-    def _say(self, text: str, colour: str = "inherit") -> None:
-        self.message.value = f"<span style='color:{colour}'>{html.escape(text)}</span>"
+    @image.setter
+    def image(self, path: str | os.PathLike | None) -> None:
+        self._image = resolve_path(path) if path else None
+        shown = self._image and tile_html(self._image, "", edge=40)
+        self.picture.value = shown or ""
+        self.forget.layout.display = "" if shown else "none"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What is asked, as parameters of 03_search for papermill."""
+        image, folder = self._image, self.found.image_dir if self.found else None
+        if image and folder and image.is_relative_to(folder):
+            image = image.relative_to(folder)
+        asked = {
+            "query_text": self.query.value.strip(),
+            "query_image": image.as_posix() if image else None,
+            "unlike": self.unlike.value.strip(),
+            "labels": list(self.labels.value),
+            "templates": list(TEMPLATES) if self.templates.value else None,
+        }
+        return {name: value for name, value in asked.items() if value} | {"limit": self.limit.value}
+
+    def show_results(self, _event: object = None) -> None:
+        """Search for what the parts say and show the pictures, or the error."""
+        self.labels.layout.display = "" if self.labels.value else "none"
+        if self._settling:
+            return
+        try:
+            found = search(
+                self._ask(),
+                self._encoder,
+                self._store,
+                limit=self.limit.value,
+                where={"label": list(self.labels.value)} if self.labels.value else None,
+                templates=list(TEMPLATES) if self.templates.value else None,
+            )
+            started = time.perf_counter()
+            self._show(found)
+            self._report(found, 1000 * (time.perf_counter() - started))
+        except Exception as error:  # anything that happens must be seen: widgets swallow errors
+            self._say(str(error) or type(error).__name__, failed=True)
+
+    def _ask(self) -> Term | Query:
+        like: list[Term] = [self.query.value.strip()] if self.query.value.strip() else []
+        like += [self._image] if self._image else []
+        unlike = [self.unlike.value.strip()] if self.unlike.value.strip() else []
+        if len(like) == 1 and not unlike:
+            return like[0]
+        return Query(like, unlike) if like or unlike else ""
+
+    def _show(self, found: SearchResults) -> None:
+        while len(self._tiles) < len(found):
+            self._tiles.append(self._make_tile(len(self._tiles)))
+        for hit, tile in zip(found, self._tiles, strict=False):
+            tile.children[0].value = tile_html(hit.path, hit.caption)
+        self.results.children = self._tiles[: len(found)]
+        self.found = found
+
+    def _report(self, found: SearchResults, pictures: float) -> None:
+        spent = found.milliseconds
+        shares = f"query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f}"
+        line = (
+            f"{len(found)} images in {spent['total'] + pictures:.0f} ms "
+            f"({shares}, pictures {pictures:.0f})"
+        )
+        self.status.value = f"<small>{html.escape(describe(found.query))}: {line}</small>"
+        call = f"papermill 03_search.ipynb out.ipynb -y {shlex.quote(json.dumps(self.parameters))}"
+        lines = (html.escape(text) for text in (found.code, call))
+        style = "user-select:all;white-space:pre-wrap;font-size:11px"
+        self.code.value = "<br>".join(f"<code style='{style}'>{line}</code>" for line in lines)
+        if not found:
+            self._say(
+                "No image has such a label."
+                if found.options.get("where")
+                else "The collection is empty: run 02_ingestion first."
+            )
+        else:
+            self._say(found.verdict if found.matches is False else "")
+
+    def _more_like(self, place: int, _button: object) -> None:
+        self._settling = True
+        self.query.value, self.unlike.value, self.image = "", "", self.found[place].path
+        self._settling = False
+        self.show_results()
+
+    def _forget_image(self, _button: object) -> None:
+        self.image = None
+        self.show_results()
+
+    def _add_label(self, _change: object) -> None:
+        if self.add_label.value:
+            self.labels.value = [*self.labels.value, self.add_label.value]
+            self.add_label.value = ""
+
+    def _take_upload(self, _change: object) -> None:
+        if not self.upload.value:
+            return
+        file = self.upload.value[0]
+        try:
+            self.image = self._keep(file["name"], bytes(file["content"]))
+        except Exception as error:  # as above
+            self._say(f"{file['name']}: {error}", failed=True)
+            return
+        finally:
+            self.upload.value = ()  # so that the same file may be chosen again
+        self.show_results()
+
+    def _keep(self, name: str, content: bytes) -> Path:
+        """Write an uploaded image to a file of its own; OSError if it is none."""
+        self._upload_dir.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.blake2b(content, digest_size=4).hexdigest()
+        path = self._upload_dir / f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-60:]}"
+        path.write_bytes(content)
+        try:
+            load_image(path)
+        except OSError:
+            path.unlink()
+            raise
+        return path
+
+    def _say(self, text: str, failed: bool = False) -> None:
+        colour = "#c62828" if failed else "#9a6700"
+        style = f"display:block;border-left:4px solid {colour};padding-left:8px"
+        self.message.value = f"<span style='{style}'>{html.escape(text)}</span>" if text else ""
+
+    def _make_parts(self, limit: int, query_text: str) -> None:
+        text = {"continuous_update": False, "layout": {"flex": "1 1 240px", "width": "auto"}}
+        self.query = widgets.Text(query_text, placeholder="what to look for", **text)
+        self.button = widgets.Button(description="Search", icon="search", button_style="primary")
+        self.unlike = widgets.Text(placeholder="less like …", **text)
+        self.upload = widgets.FileUpload(accept="image/*", description="Image")
+        self.picture = widgets.HTML()
+        self.forget = widgets.Button(
+            icon="times", tooltip="without this image", layout={"width": "36px", "display": "none"}
+        )
+        labels = self._store.labels()
+        self.add_label = widgets.Dropdown(
+            options=[("only this label …", ""), *((label, label) for label in labels)],
+            layout={"width": "190px"},
+        )
+        self.labels = widgets.TagsInput(allowed_tags=labels, layout={"display": "none"})
+        self.limit = widgets.BoundedIntText(limit, 1, 100, layout={"width": "64px"})
+        self.templates = widgets.Checkbox(
+            description="several phrasings", indent=False, layout={"width": "auto"}
+        )
+        self.message, self.status, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        columns = f"repeat(auto-fill, {_WIDTH})"
+        self.results = widgets.GridBox(layout={"grid_template_columns": columns})
+
+    def _arrange_parts(self) -> None:
+        line = {"flex_flow": "row wrap", "align_items": "center"}
+        number = widgets.HBox([self.limit, widgets.Label("results")])
+        rows = [
+            [self.query, self.button],
+            [self.unlike, self.upload, self.picture, self.forget, number, self.templates],
+            [self.add_label, self.labels] if self.labels.allowed_tags else [],
+        ]
+        boxes = [widgets.Box(row, layout=line) for row in rows]
+        self.widget = widgets.VBox(
+            [*boxes, self.message, self.status, self.results, self.code],
+            layout={"max_width": "900px"},
+        )
+
+    def _connect_parts(self) -> None:
+        for part in (self.query, self.unlike, self.labels, self.limit, self.templates):
+            part.observe(self.show_results, names="value")
+        self.button.on_click(self.show_results)
+        self.upload.observe(self._take_upload, names="value")
+        self.forget.on_click(self._forget_image)
+        self.add_label.observe(self._add_label, names="value")
+
+    def _make_tile(self, place: int) -> widgets.VBox:
+        more = widgets.Button(description="more like this", layout={"width": "160px"})
+        more.on_click(functools.partial(self._more_like, place))
+        return widgets.VBox([widgets.HTML(), more], layout={"width": _WIDTH})
 
     def _repr_mimebundle_(self, **options: object) -> dict:
-        return self.widget._repr_mimebundle_(**options)
+        """Show the widget; where there are none, as in a page, at least the pictures."""
+        shown = {"text/html": self.found.to_html()} if self.found else {}
+        return self.widget._repr_mimebundle_(**options) | shown

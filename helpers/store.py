@@ -71,6 +71,7 @@ class ImageStore:
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
         self._loaded_by: MilvusClient | None = None
+        self._behind = True
 
     def __enter__(self) -> "ImageStore":
         return self
@@ -94,9 +95,7 @@ class ImageStore:
     @property
     def image_dir(self) -> Path | None:
         """The folder that `filepath` counts from; None before the first ingestion."""
-        if self._moved_to:
-            return self._moved_to
-        folder = self.properties.get("image_dir")
+        folder = self._moved_to or self.properties.get("image_dir")
         return Path(folder) if folder else None
 
     @property
@@ -114,7 +113,8 @@ class ImageStore:
                 f"collection {self.collection_name!r} was not made by this project, so nothing is "
                 "known of its vectors: choose another collection_name"
             )
-        return dict(properties)
+        moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
+        return dict(properties) | moved
 
     def exists(self) -> bool:
         """Say whether the collection has been made."""
@@ -125,9 +125,30 @@ class ImageStore:
         """Count the images; 0 where the collection has not been made."""
         if not self.exists():
             return 0
-        with self._explained("counted"):
-            answer = self._loaded().query(self.collection_name, output_fields=["count(*)"])
+        with self._explained("counted"), self._consistency() as level:
+            answer = self._loaded().query(
+                self.collection_name, output_fields=["count(*)"], consistency_level=level
+            )
         return answer[0]["count(*)"]
+
+    def sample(self, size: int) -> np.ndarray:
+        """Draw images at random, the same ones every time, and give their vectors.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, dim)
+            As many as asked for, or about all where there are fewer.
+        """
+        count = self.count()
+        if not count:
+            return np.empty((0, 0), np.float32)
+        # Keys are digests, and so random: those below a bound are a fair sample.
+        bound = min(int(1.1 * size / count * 16**8), 16**8 - 1)
+        with self._explained("read"):
+            rows = self._loaded().query(
+                self.collection_name, f'id <= "{bound:08x}g"', output_fields=["vector"], limit=size
+            )
+        return np.array([row["vector"] for row in rows], np.float32)
 
     def open_for(self, model: Model, image_dir: Path) -> None:
         """Make the collection for a model and a folder, or check that it is theirs.
@@ -148,8 +169,13 @@ class ImageStore:
                 "afresh; if the folder moved: ImageStore(..., image_dir=its new place)"
             )
 
-    def check_model(self, model: Model) -> None:
+    def check_model(self, model: Model) -> dict[str, str]:
         """Refuse a model that did not fill this collection: its scores would mean nothing.
+
+        Returns
+        -------
+        dict
+            The collection's properties; empty before the first ingestion.
 
         Raises
         ------
@@ -164,11 +190,13 @@ class ImageStore:
                 f" not by {model.name!r} ({model.dim}-d): their vectors cannot be compared. Use "
                 "that model, choose another collection_name, or ingest with recreate=True"
             )
+        return filled_by
 
     def upsert(self, rows: Sequence[dict]) -> None:
         """Write rows; a row with a known `id` replaces the old one."""
         if not rows:
             return
+        self._behind = True
         at_once = max(1, _MESSAGE_BYTES // (4 * len(rows[0]["vector"]) + _FIELD_BYTES))
         for part in batches(rows, at_once):
             with self._explained("written"):
@@ -176,6 +204,7 @@ class ImageStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows by their `id`."""
+        self._behind = True
         for part in batches(ids, _KEYS_PER_MESSAGE):
             with self._explained("deleted from"):
                 self._loaded().delete(self.collection_name, ids=part)
@@ -216,6 +245,15 @@ class ImageStore:
             finally:
                 batches.close()
 
+    def labels(self) -> list[str]:
+        """List the labels in order, a thousand at most; images without one do not count."""
+        dim = int(self.properties.get("model_dim", 0))
+        if not dim:
+            return []
+        anywhere = np.full(dim, dim**-0.5, np.float32)
+        found = self.search(anywhere, 1000, output_fields=["label"], group_by="label")
+        return sorted({row["label"] for row in found} - {""})
+
     def search(
         self,
         vector: np.ndarray,
@@ -223,22 +261,28 @@ class ImageStore:
         offset: int = 0,
         filter: str = "",
         output_fields: Sequence[str] = ("filepath", "label", "width", "height"),
+        group_by: str = "",
     ) -> list[dict]:
         """Find the images nearest to a unit vector of shape (dim,), best first.
+
+        The collection must have been made. On a server the first search after a write of this
+        object waits until all is seen; what others wrote is seen some seconds later.
 
         Returns
         -------
         list of dict
-            `id`, `score` (cosine) and the output fields.
+            `id`, `score` (cosine) and the output fields; with `group_by`, the name of a field,
+            the best of each of its values (a server may repeat a value).
 
         Raises
         ------
         ValueError
-            If Milvus does not understand the filter.
+            If Milvus does not understand the filter or the field.
         """
-        if not self.exists():
-            return []
-        with self._explained("searched", filter):
+        grouping = {"group_by_field": group_by} if group_by else {}
+        asked = [f"the filter {filter!r}"] if filter else []
+        asked += [f"to group by {group_by!r}"] if group_by else []
+        with self._explained("searched", " and ".join(asked)), self._consistency() as level:
             hits = self._loaded().search(
                 self.collection_name,
                 data=[vector],
@@ -246,12 +290,20 @@ class ImageStore:
                 filter=filter,
                 output_fields=list(output_fields),
                 search_params={"metric_type": "COSINE", "offset": offset},
+                consistency_level=level,
+                **grouping,
             )[0]
         return [{"id": h["id"], "score": h["distance"], **h["entity"]} for h in hits]
 
     def close(self) -> None:
         """Let go of the database, so that another process may open it."""
         self._connection.close()
+
+    @contextlib.contextmanager
+    def _consistency(self) -> Iterator[str]:
+        """Wait for all writes once, and then no more: that takes a server 0.2 to 0.4 seconds."""
+        yield "Strong" if self._behind else "Bounded"
+        self._behind = False
 
     def _create(self, model: Model, image_dir: Path) -> None:
         properties = {
@@ -293,14 +345,14 @@ class ImageStore:
         client.create_index(self.collection_name, index, sync=False)
 
     @contextlib.contextmanager
-    def _explained(self, done: str, filter: str = "") -> Iterator[None]:
+    def _explained(self, done: str, asked: str = "") -> Iterator[None]:
         """Turn Milvus's exceptions into one clear error."""
         try:
             yield
         except MilvusException as error:
             where = f"collection {self.collection_name!r} at {self._connection.shown_uri}"
-            if filter and self._answers():
-                raise ValueError(f"Milvus refused the filter {filter!r}: {error.message}") from None
+            if asked and self._answers():
+                raise ValueError(f"Milvus refused {asked}: {error.message}") from None
             raise ConnectionError(f"{where} could not be {done}: {error.message}") from None
 
     def _answers(self) -> bool:

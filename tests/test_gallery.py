@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import image_grid, list_images
-from helpers.gallery import grid_html, thumbnail
+from helpers import gallery, image_grid, list_images
+from helpers.gallery import grid_html, thumbnail, tile_html
 
 
 def pictures(html: str) -> list[Image.Image]:
@@ -62,12 +62,22 @@ def test_a_thumbnail_is_a_centred_square_upright_and_on_white(tmp_path):
     assert thumbnail(tmp_path / "clear.png", 8).getpixel((4, 4)) == (255, 255, 255)
 
 
-def test_a_thumbnail_follows_its_file(tmp_path):
+def test_a_tile_follows_its_file_and_is_made_once(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(gallery, "thumbnail", lambda path: opened.append(path) or thumbnail(path))
     for colour in ("red", "lime"):
         Image.new("RGB", (20, 30), colour).save(tmp_path / "x.png")
-        (tmp_path / "x.png").touch()
-        last = thumbnail(tmp_path / "x.png")
-    assert last.getpixel((5, 5)) == (0, 255, 0)
+        os.utime(tmp_path / "x.png", ns=(0, len(colour)))
+        tiles = [tile_html(tmp_path / "x.png", caption) for caption in ("one", "two", "three")]
+    (last,) = pictures(tiles[-1])
+    assert np.abs(np.subtract(last.getpixel((5, 5)), (0, 255, 0))).max() < 5
+    assert len(opened) == 2
+
+
+def test_a_small_tile_is_the_same_picture_shown_smaller(drawings):
+    path = list_images(drawings)[0]
+    assert "width:40px" in tile_html(path, "", edge=40)
+    assert pictures(tile_html(path, "", edge=40))[0].size == (160, 160)
 
 
 def test_a_thumbnail_of_a_16_bit_image_keeps_its_greys(tmp_path):

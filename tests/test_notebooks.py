@@ -9,10 +9,19 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import papermill
 import pytest
 
-from helpers import list_images
+from helpers import (
+    ClipEncoder,
+    ImageStore,
+    Query,
+    SearchPanel,
+    Settings,
+    list_images,
+    search,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -141,6 +150,33 @@ def test_a_token_in_the_environment_reaches_no_file(demo):
         assert "geheim-token" not in path.read_text(encoding="utf-8")
     for path in (demo / "data").rglob("*.json"):
         assert "geheim-token" not in path.read_text(encoding="utf-8")
+
+
+def test_panel_cell_and_papermill_give_the_same_hits(demo, monkeypatch):
+    """What is found by hand can be run again: by the panel's line of code, and by papermill."""
+    settings = Settings.resolve("demo", data_dir=demo / "data")
+    encoder = ClipEncoder(settings.model_name)
+    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+        panel = SearchPanel(encoder, store, limit=7)
+        panel.image = list_images(settings.image_dir)[123]
+        panel.unlike.value = "a yellow thing"
+        panel.labels.value = sorted({path.parent.name for path in list_images(settings.image_dir)})[
+            :40
+        ]
+        panel.templates.value = True
+        panel.query.value = 'a "red" star'
+        names = {"search": search, "Query": Query, "encoder": encoder, "store": store}
+        by_cell = eval(panel.found.code, names)
+        table = panel.found.to_frame()
+    assert by_cell.hits == panel.found.hits
+    for name, value in environment(demo / "data").items():
+        monkeypatch.setenv(name, value)
+    own = panel.parameters | {"profile": "demo", "output_csv": str(demo / "hits.csv")}
+    path = ROOT / "notebooks" / "03_search.ipynb"
+    papermill.execute_notebook(str(path), str(demo / "again.ipynb"), own, progress_bar=False)
+    by_papermill = pd.read_csv(demo / "hits.csv")
+    assert len(table) == 7
+    pd.testing.assert_frame_equal(by_papermill[table.columns], table, atol=1e-4, check_dtype=False)
 
 
 def test_a_second_run_of_ingestion_encodes_nothing(demo):

@@ -13,11 +13,12 @@ import helpers
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = [
-    {"paths", "vectors", "images", "drawings", "batches", "acceleration"},
+    {"paths", "vectors", "images", "drawings", "batches", "acceleration", "filters"},
     {"connection", "checkpoints"},
     {"settings", "datasets", "encoder", "gallery", "store"},
-    {"preparation", "ingestion", "retrieval"},
-    {"visualization"},
+    {"preparation", "ingestion", "queries", "visualization"},
+    {"margins", "results"},
+    {"retrieval"},
     {"panel"},
     {"__main__"},
 ]

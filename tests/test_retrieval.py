@@ -2,14 +2,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 from PIL import Image
-from test_store import MODEL, row
 
-from helpers import ImageStore, Query, SearchResults, ingest, list_images, search
-from helpers.retrieval import build_filter, embed
+from helpers import (
+    ClipEncoder,
+    ImageStore,
+    Query,
+    SearchResults,
+    ingest,
+    list_images,
+    retrieval,
+    search,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,102 +77,14 @@ def test_where_and_filter_must_both_hold(filled, encoder, drawings):
     assert {hit.label for hit in narrowed} == {labels[0]}
 
 
-@pytest.mark.parametrize(
-    ("where", "expression"),
-    [
-        (None, ""),
-        ({}, ""),
-        ({"label": "goldfish"}, 'label == "goldfish"'),
-        ({"label": ["a", "b"]}, 'label in ["a", "b"]'),
-        ({"width": (640, None)}, "width >= 640"),
-        ({"width": (None, 9), "height": 3}, "width <= 9 and height == 3"),
-        ({"size": (1, 2)}, "size >= 1 and size <= 2"),
-        ({"width": (np.float64(3.5), None), "size": np.int64(7)}, "width >= 3.5 and size == 7"),
-    ],
-)
-def test_conditions_become_a_milvus_expression(where, expression):
-    assert build_filter(where) == expression
-
-
-@pytest.mark.parametrize(
-    "where",
-    [{"label": []}, {"a b": 1}, {"label": None}, {"x": float("nan")}, {"x": (None, None)},
-     {"x": (1, 2, 3)}, {"label == 1 or label": "x"}],
-)  # fmt: skip
-def test_conditions_that_make_no_sense_are_refused(where):
-    with pytest.raises(ValueError, match=r"field|empty|neither|range"):
-        build_filter(where)
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory):
-    """A store whose first row gets any label that a test thinks of."""
-    folder = tmp_path_factory.mktemp("labelled")
-    with ImageStore(folder / "milvus.db") as store:
-        store.open_for(MODEL, folder)
-        store.upsert([row("other.jpg", label="other")])
-        yield store
-
-
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(label=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
-@example(label='" or label != "')
-@example(label="\\")
-@example(label='\\" or 1 == 1 or label == \\"')
-@example(label="line\nbreak\ttab {x} $1 '")
-@example(label="😀 \u2028 é")
-def test_no_label_breaks_out_of_its_quotes(labelled, label):
-    labelled.upsert([row("odd.jpg", label=label)])
-    query = np.eye(8, dtype=np.float32)[0]
-    found = labelled.search(query, 9, filter=build_filter({"label": label}))
-    expected = {"odd.jpg", "other.jpg"} if label == "other" else {"odd.jpg"}
-    assert {hit["filepath"] for hit in found} == expected
-
-
-def cosine(encoder, query, term) -> float:
-    return float(embed(query, encoder) @ embed(term, encoder))
-
-
-texts = st.sampled_from(["a dog", "a beach", "grass", "red star", "two cats", "a photo"])
-weights = st.floats(0.1, 5)
-terms = st.lists(st.tuples(texts, weights), min_size=1, max_size=4, unique_by=lambda term: term[0])
-relaxed = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
-@relaxed
-@given(terms=terms, factor=st.floats(0.2, 5), seed=st.randoms())
-def test_neither_the_order_of_terms_nor_a_common_factor_matters(encoder, terms, factor, seed):
-    scaled = [(term, weight * factor) for term, weight in terms]
-    seed.shuffle(scaled)
-    assert np.allclose(
-        embed(Query(like=terms), encoder), embed(Query(like=scaled), encoder), atol=1e-4
-    )
-
-
-@relaxed
-@given(like=texts, unlike=texts, weight=st.floats(0.1, 0.9))
-def test_unlike_lowers_the_similarity(encoder, like, unlike, weight):
-    if like == unlike:
-        return
-    without = Query(like=[like], unlike=[(unlike, weight)])
-    assert cosine(encoder, without, unlike) < cosine(encoder, like, unlike) + 1e-5
-
-
-def test_a_query_of_one_term_is_that_term(encoder, drawings):
-    path = list_images(drawings)[0]
-    assert np.allclose(embed(Query(like=[path]), encoder), embed(path, encoder), atol=1e-6)
-
-
 def test_texts_and_images_mix(filled, encoder, drawings):
     path = list_images(drawings)[0]
     query = Query(like=[path, ("a star", 0.1)], unlike=[("a fish", 0.05)])
     results = search(query, encoder, filled)
     assert results[0].path == path
-    assert results.query == f"like {path.name} + a star x 0.1, unlike a fish x 0.05"
+    assert results.query is query
+    title = f"{path.name} + a star x 0.1, unlike a fish x 0.05"
+    assert results.summary.startswith(f"{title}: 10 images in ")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +96,9 @@ def test_texts_and_images_mix(filled, encoder, drawings):
         (Query(like=[("a", 0)]), ValueError, "above 0"),
         (Query(like=[("a", -1)]), ValueError, "unlike"),
         (Query(like="a"), TypeError, "lists"),
+        (Query(like=[("a", "b")]), TypeError, "pair"),
+        (Query(like=[("a", 1, 2)]), TypeError, "pair"),
+        (Query(like=[("a", float("nan"))]), ValueError, "above 0"),
         (42, TypeError, "cannot search for a int"),
         (np.ones(3), ValueError, r"shape \(64,\), not \(3,\)"),
         (np.zeros(64), ValueError, "length zero"),
@@ -206,7 +127,9 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     store.open_for(encoder, tmp_path)
     results = search("x", encoder, store)
     assert len(results) == 0
-    assert results.to_frame().columns.tolist() == ["filepath", "score", "label", "width", "height"]
+    columns = ["filepath", "score", "margin", "label", "width", "height"]
+    assert results.to_frame().columns.tolist() == columns
+    assert results.matches is None
     assert "0 images" in results._repr_html_()
 
 
@@ -220,5 +143,109 @@ def test_results_are_a_sequence_a_table_a_grid_and_a_text(filled, encoder):
     assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
 
 
-def test_true_and_numbers_are_written_as_milvus_wants_them():
-    assert build_filter({"a": True, "b": -1.5}) == "a == true and b == -1.5"
+def test_a_page_is_a_whole_number(filled, encoder):
+    for page in ({"limit": "10"}, {"limit": 2.5}, {"offset": None}):
+        with pytest.raises(TypeError, match="whole numbers"):
+            search("x", encoder, filled, **page)
+
+
+@pytest.mark.parametrize("asked", [{"filter": "label =="}, {"group_by": "no field"}])
+def test_what_milvus_does_not_understand_is_a_value_error(filled, encoder, asked):
+    with pytest.raises(ValueError, match=f"Milvus refused .*{next(iter(asked.values()))}"):
+        search("x", encoder, filled, **asked)
+
+
+def test_each_value_of_a_group_appears_once_with_its_best_image(filled, encoder):
+    best = {}
+    for hit in search("a star", encoder, filled, limit=50):
+        best.setdefault(hit.label, hit)
+    grouped = search("a star", encoder, filled, limit=20, group_by="label")
+    assert [hit.filepath for hit in grouped] == [hit.filepath for hit in best.values()]
+    page = search("a star", encoder, filled, limit=2, offset=1, group_by="label")
+    assert page.hits == grouped.hits[1:3]
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory, drawings):
+    """Every drawing twice, the second smaller and of worse quality, and one of them thrice."""
+    folder = tmp_path_factory.mktemp("doubled") / "images"
+    for path in list_images(drawings):
+        image = Image.open(path)
+        target = folder / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        image.save(target, quality=95)
+        image.resize((200, 200)).save(target.with_suffix(".small.jpg"), quality=60)
+    image.save(target.with_suffix(".png"))
+    encoder = ClipEncoder("tiny", device="cpu", precision="float32")
+    with ImageStore(folder.parent / "milvus.db") as store:
+        ingest(folder, encoder, store, progress=False)
+        assert store.count() == 101
+        yield store, encoder
+
+
+def test_near_duplicates_are_folded_and_nothing_else(doubled, drawings):
+    store, encoder = doubled
+    results = search("x", encoder, store, limit=100, unique=True)
+    drawn = {
+        path.relative_to(drawings).with_suffix("").as_posix() for path in list_images(drawings)
+    }
+    assert {hit.filepath.split(".")[0] for hit in results} == drawn
+    assert len(results) == len(drawn) == 50
+    for hit in results:
+        assert {name.split(".")[0] for name in hit.alike} == {hit.filepath.split(".")[0]}
+    assert sorted(len(hit.alike) for hit in results) == [1] * 49 + [2]
+    assert "(+1 alike)" in results.to_html()
+
+
+def test_pages_of_unique_images_follow_each_other(doubled):
+    store, encoder = doubled
+    whole = search("a star", encoder, store, limit=12, unique=True)
+    assert len(whole) == 12
+    pages = [search("a star", encoder, store, limit=4, offset=o, unique=True) for o in (0, 4, 8)]
+    assert [hit.filepath for page in pages for hit in page] == [hit.filepath for hit in whole]
+    both = search("a star", encoder, store, limit=9, unique=True, group_by="label")
+    assert both.to_frame().label.is_unique
+    assert len(both) == 5
+
+
+def test_folding_goes_on_until_enough_are_left():
+    vectors = np.repeat(np.eye(4, dtype=np.float32), 30, axis=0)
+    rows = [{"vector": v, "filepath": str(i), "label": ""} for i, v in enumerate(vectors)]
+    asked = []
+
+    def ask(limit):
+        asked.append(limit)
+        return rows[:limit]
+
+    kept = retrieval._fold(ask, 3, 1, unique=True, group_by="")
+    assert [row["filepath"] for row in kept] == ["30", "60", "90"]
+    assert asked == [4, 8, 16, 32, 64, 128]
+
+
+def test_the_results_know_how_to_ask_again(filled, encoder, drawings):
+    asked = {"limit": 3, "offset": 1, "where": {"width": (10, None)}, "unique": False}
+    query = Query(like=[list_images(drawings)[0], ("a star", 0.5)], unlike=["a fish"])
+    results = search(query, encoder, filled, **asked, templates=["a photo of {}"])
+    assert "offset=1" in results.code
+    assert "unique" not in results.code
+    names = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
+    assert eval(results.code, names).hits == results.hits
+    assert search("x", encoder, filled).code == "search('x', encoder, store)"
+
+
+def test_the_hits_are_written_as_csv(filled, encoder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = search('a "red" star, é', encoder, filled, limit=3, offset=2)
+    assert results.to_csv("hits.csv") == tmp_path / "hits.csv"
+    table = pd.read_csv(tmp_path / "hits.csv")
+    assert table["query"].tolist() == ['a "red" star, é'] * 3
+    assert table["rank"].tolist() == [3, 4, 5]
+    assert table.score.tolist() == [hit.score for hit in results]
+    assert table.filepath.tolist() == [hit.filepath for hit in results]
+
+
+def test_the_folder_may_have_moved(filled, encoder, drawings, tmp_path):
+    (tmp_path / "moved").mkdir()
+    with ImageStore(filled._connection.uri, image_dir=tmp_path / "moved") as store:
+        hit = search("x", encoder, store, limit=1)[0]
+    assert hit.path == tmp_path / "moved" / hit.filepath

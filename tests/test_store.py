@@ -39,7 +39,7 @@ def test_before_the_first_ingestion_there_is_nothing(store):
     assert not store.exists()
     assert store.image_dir is None
     assert list(store.rows(["filepath"])) == []
-    assert store.search(np.ones(8, np.float32), limit=3) == []
+    assert len(store.sample(9)) == 0
     store.flush()
     store.drop()
 
@@ -322,3 +322,51 @@ def test_the_same_code_speaks_to_a_server_by_its_address(filled, tmp_path):
 def test_nothing_lies_about_after_closing(tmp_path):
     ImageStore(tmp_path / "milvus.db").close()
     assert os.listdir(tmp_path) == ["milvus.db"]
+
+
+def test_a_sample_is_random_but_always_the_same(store, tmp_path):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store.open_for(MODEL, tmp_path)
+    store.upsert([row(f"{i:04}.jpg", v, size=i) for i, v in enumerate(vectors)])
+    sample = store.sample(500)
+    assert sample.shape == (500, 8)
+    assert sample.dtype == np.float32
+    assert np.array_equal(sample, store.sample(500))
+    places = [int((vectors @ vector).argmax()) for vector in sample]
+    assert len(set(places)) == 500
+    assert 1300 < np.mean(places) < 1700  # 1,500 with a standard error of 39
+    assert len(store.sample(5000)) == 3000
+
+
+def test_the_labels_are_those_that_are_there(store, tmp_path):
+    assert store.labels() == []
+    store.open_for(MODEL, tmp_path)
+    labels = ["b", "a", "", "a", 'with "quotes"']
+    store.upsert([row(f"{i}.jpg", label=label) for i, label in enumerate(labels)])
+    assert store.labels() == ["a", "b", 'with "quotes"']
+
+
+def test_grouping_by_what_is_no_field_is_a_value_error(filled):
+    with pytest.raises(ValueError, match="refused to group by 'nothing'"):
+        filled.search(np.ones(8, np.float32), limit=1, group_by="nothing")
+
+
+def test_only_the_first_search_after_a_write_waits_for_it(filled, monkeypatch):
+    """On a server waiting takes 0.2 to 0.4 seconds, each time."""
+    levels = []
+    search = filled.client.search
+
+    def spy(*arguments, consistency_level, **more):
+        levels.append(consistency_level)
+        return search(*arguments, **more)
+
+    monkeypatch.setattr(filled.client, "search", spy)
+    for _ in range(2):
+        filled.search(np.ones(8, np.float32), limit=1)
+    filled.upsert([row("new.jpg")])
+    filled.delete([image_id("plain.jpg")])
+    for _ in range(2):
+        filled.search(np.ones(8, np.float32), limit=1)
+    assert levels == ["Strong", "Bounded", "Strong", "Bounded"]

@@ -1,9 +1,10 @@
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import embedding_map, list_images, similarity_heatmap
-from helpers.visualization import project
+from helpers.visualization import margin_histograms, project
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +61,18 @@ def test_a_picture_that_is_gone_is_left_out(drawings, tmp_path):
     paths = [list_images(drawings)[0], tmp_path / "gone.jpg"]
     figure = embedding_map(np.array([[0.1, 0.1], [0.9, 0.9]]), paths, [], np.zeros((0, 2)))
     assert len(figure.axes[0].artists) == 1
+
+
+def test_the_histograms_say_how_well_margins_tell_apart():
+    kinds = ["present"] * 4 + ["absent class"] * 4 + ["unseen word"] * 2
+    margins = [4.0, 4.5, 5.0, 2.0, 1.0, 2.5, 3.5, 1.5, 0.5, 0.6]
+    judged = pd.DataFrame({"kind": kinds, "margin": margins})
+    figure = margin_histograms(judged, threshold=3.0)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == [
+        "present or absent class: area 0.875, misjudged 25.0% and 25.0%",
+        "present or unseen word: area 1.000, misjudged 25.0% and 0.0%",
+    ]
+    drawn = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]
+    assert drawn == [8, 6]
+    assert not matplotlib.pyplot.get_fignums()

@@ -1,0 +1,151 @@
+"""Scores one can read: how far a hit stands above chance, and whether that is a match.
+
+A cosine means little by itself: its scale differs from model to model, from query to query and
+from image to image. So each hit also gets a margin, by the symmetric score normalisation
+("S-norm") of speaker verification, which has the same question to answer (Shum et al.,
+"Unsupervised speaker adaptation based on the cosine similarity", Odyssey 2010; to use it for CLIP
+is our own idea). It is the mean of two standard scores:
+
+- of the hit's cosine among those of *random images* of the collection with this query,
+- of the hit's cosine among those of *random queries* of the same kind with this image. In a
+  random query each text is a common word in the same phrasings, and each image is one of the
+  collection's; weights stay.
+
+So 0 is what chance gives, and the unit is about one standard deviation of chance. The second
+half is what tells "a star" where stars abound from a word that means nothing.
+"""
+
+import functools
+import json
+import random
+import re
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .checkpoints import clip
+from .encoder import ClipEncoder
+from .queries import NOTHING, Query, Term, combine, weighted
+from .store import ImageStore
+from .vectors import unit_vectors
+
+__all__ = ["MARGIN_SAMPLE", "calibration_file", "margins", "match_threshold"]
+
+MARGIN_SAMPLE = 1000
+"""So many images of the collection stand for all: that gives a margin within some 3 %."""
+
+_FEWEST = 20  # images; with fewer there is no chance to speak of
+_COMMON, _WORDS = 10_000, 100
+_samples: weakref.WeakKeyDictionary[ImageStore, tuple] = weakref.WeakKeyDictionary()
+
+
+def margins(
+    query: Term | Query,
+    query_vector: np.ndarray,
+    hit_vectors: np.ndarray,
+    encoder: ClipEncoder,
+    store: ImageStore,
+    templates: Sequence[str] | None = None,
+) -> list[float | None]:
+    """Say how far hits stand above chance; see the module's description.
+
+    Parameters
+    ----------
+    query : Term or Query
+    query_vector : ndarray, shape (dim,)
+        What `embed` made of it.
+    hit_vectors : ndarray, shape (n, dim)
+        Unit vectors of images that the query found.
+    encoder, store, templates
+        As in `search`.
+
+    Returns
+    -------
+    list of n floats
+        None where there is no telling: fewer than 20 images, all alike, or a query made of
+        vectors only, which do not say what they are of.
+    """
+    terms = weighted(query)
+    unknown = [None] * len(hit_vectors)
+    images = _sample(encoder, store) if len(hit_vectors) else []
+    if len(images) < _FEWEST or all(isinstance(term, np.ndarray) for term, _ in terms):
+        return unknown
+    queries = _random_queries(terms, images, encoder, templates)
+    scores = hit_vectors @ query_vector
+    by_image, by_query = images @ query_vector, queries @ hit_vectors.T
+    spreads = by_image.std(), by_query.std(axis=0)
+    if min(spreads[0], spreads[1].min(initial=1)) < 1e-6:
+        return unknown
+    among_images = (scores - by_image.mean()) / spreads[0]
+    among_queries = (scores - by_query.mean(axis=0)) / spreads[1]
+    return ((among_images + among_queries) / 2).tolist()
+
+
+def match_threshold(
+    query: Term | Query,
+    encoder: ClipEncoder,
+    store: ImageStore,
+    templates: Sequence[str] | None = None,
+) -> float | None:
+    """Give the margin from which on a best hit counts as a match; None: nobody measured that.
+
+    It is measured for a model, a collection (with fewer kinds of images, margins are smaller) and
+    for single texts as they are, and is read from `calibration_file`.
+    """
+    [(term, weight), *others] = weighted(query)
+    if not isinstance(term, str) or weight < 0 or others or templates:
+        return None
+    path = calibration_file(encoder)
+    if not path.exists():
+        return None
+    try:
+        calibration = json.loads(path.read_text(encoding="utf-8"))
+        measured = calibration["digest"], calibration["collection_name"]
+        threshold = float(calibration["threshold"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no calibration ({error!r}): mend it or delete it") from error
+    return threshold if measured == (encoder.digest, store.collection_name) else None
+
+
+def calibration_file(encoder: ClipEncoder) -> Path:
+    """Say where a model's calibration is: beside its checkpoint, with the suffix .json."""
+    return encoder.path.with_suffix(".json")
+
+
+def _sample(encoder: ClipEncoder, store: ImageStore) -> np.ndarray:
+    """Draw images, and keep them until the collection grows, shrinks or changes its model."""
+    state = (encoder.digest, store.count())
+    if _samples.get(store, (None,))[0] != state:
+        _samples[store] = state, store.sample(MARGIN_SAMPLE)
+    return _samples[store][1]
+
+
+def _random_queries(
+    terms: Sequence[tuple[Term, float]],
+    images: np.ndarray,
+    encoder: ClipEncoder,
+    templates: Sequence[str] | None,
+) -> np.ndarray:
+    """Ask at random: shape (at most _WORDS, dim)."""
+    vectors = []
+    for place, (term, _) in enumerate(terms):
+        if isinstance(term, np.ndarray):
+            vectors.append(np.tile(unit_vectors(term), (_WORDS, 1)))
+            continue
+        is_text = isinstance(term, str)
+        pool = encoder.encode_texts(_common_words(), templates or ("{}",)) if is_text else images
+        # Another start for each term, lest the same word be liked and disliked.
+        vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
+    sums = combine(vectors, [weight for _, weight in terms])
+    return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])
+
+
+@functools.cache
+def _common_words() -> list[str]:
+    """Draw from the most frequent whole words of CLIP's vocabulary, which is so ordered."""
+    vocabulary = clip.simple_tokenizer.SimpleTokenizer().encoder
+    words = (token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>"))
+    common = [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]
+    return random.Random(0).sample(common, _WORDS)

@@ -1,0 +1,135 @@
+"""What a search found: hits that show themselves as pictures, a table, a CSV file or a text."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from .gallery import grid_html
+from .queries import Query, Term, as_code, describe
+
+__all__ = ["Hit", "SearchResults"]
+
+_COLUMNS = ["filepath", "score", "margin", "label", "width", "height"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One image found.
+
+    `score` is the cosine between query and image; `margin` is how far that stands above chance
+    (see `margins`; None where there is no telling); `path` is where the image lies; `alike` are
+    the near-duplicates that were folded into it.
+    """
+
+    filepath: str
+    score: float
+    margin: float | None
+    label: str
+    width: int
+    height: int
+    path: Path
+    alike: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """Score and margin, then the label, or the file's name where there is none."""
+        margin = "" if self.margin is None else f" · margin {self.margin:.1f}"
+        alike = f" (+{len(self.alike)} alike)" if self.alike else ""
+        return f"{self.score:.3f}{margin}\n{self.label or Path(self.filepath).name}{alike}"
+
+
+@dataclass(frozen=True)
+class SearchResults(Sequence):
+    """The hits, best first; a notebook shows them as a grid.
+
+    Attributes
+    ----------
+    query : str, Path, PIL image, vector or Query
+        As it was asked.
+    hits : tuple of Hit
+    options : dict
+        What else was given to `search`.
+    image_dir : Path or None
+        The folder that each `filepath` counts from.
+    margin : float or None
+        The largest margin among the first ten images from `offset` on.
+    threshold : float or None
+        The margin from which on there is a match; None where nobody measured it.
+    milliseconds : dict
+        The time of the whole search, `total`, and what of it the model (`encoding`) and Milvus
+        (`searching`) took.
+    """
+
+    query: Term | Query
+    hits: tuple[Hit, ...]
+    options: Mapping[str, object]
+    image_dir: Path | None
+    margin: float | None
+    threshold: float | None
+    milliseconds: Mapping[str, float] = field(compare=False)
+
+    def __getitem__(self, index):
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @property
+    def matches(self) -> bool | None:
+        """Whether anything here matches well; None where there is no verdict."""
+        if self.threshold is None or self.margin is None:
+            return None
+        return self.margin >= self.threshold
+
+    @property
+    def code(self) -> str:
+        """The call that asks the same again, on one line."""
+        arguments = [as_code(self.query, self.image_dir), "encoder", "store"]
+        arguments += [f"{name}={value!r}" for name, value in self.options.items()]
+        return f"search({', '.join(arguments)})"
+
+    @property
+    def verdict(self) -> str:
+        """Say `matches` in words; empty where there is no verdict."""
+        if self.matches is None:
+            return ""
+        what = "There are matches" if self.matches else "Nothing here matches well"
+        return (
+            f"{what}: the best margin is {self.margin:.1f}, matches begin at {self.threshold:.1f}"
+        )
+
+    @property
+    def summary(self) -> str:
+        """The query, how many images it found, how long that took, and if nothing matches."""
+        words = f"{describe(self.query)}: {len(self)} images in {self.milliseconds['total']:.0f} ms"
+        return f"{words}. {self.verdict}" if self.matches is False else words
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the hits as a table: filepath, score, margin, label, width, height."""
+        rows = [[getattr(hit, name) for name in _COLUMNS] for hit in self]
+        return pd.DataFrame(rows, columns=_COLUMNS).astype({"score": float, "margin": float})
+
+    def to_csv(self, path: str | os.PathLike) -> Path:
+        """Write that table, with the query and the ranks before it, in UTF-8; give the path."""
+        table = self.to_frame()
+        first = 1 + self.options.get("offset", 0)
+        table.insert(0, "query", describe(self.query))
+        table.insert(1, "rank", range(first, first + len(table)))
+        path = Path(path).expanduser().resolve()
+        table.to_csv(path, index=False)
+        return path
+
+    def to_html(self, columns: int = 5) -> str:
+        """Give the grid, with a caption below each picture."""
+        paths, captions = [hit.path for hit in self], [hit.caption for hit in self]
+        return grid_html(paths, captions, columns, self.summary)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __repr__(self) -> str:
+        lines = (f"{rank:4}  {hit.score:.3f}  {hit.filepath}" for rank, hit in enumerate(self, 1))
+        return "\n".join([self.summary, *lines])

@@ -1,0 +1,110 @@
+"""The demo's threshold, as `data/demo/calibrate.py` sets it: on one list, judged on another."""
+
+import json
+import sys
+from types import ModuleType
+
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from test_tiny_clip import DEMO
+
+from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
+from helpers.margins import calibration_file
+
+CALIBRATION = json.loads((DEMO / "tiny-clip.json").read_text())
+QUERIES = pd.read_csv(DEMO / "queries.csv")
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    sys.path.insert(0, str(DEMO))
+    try:
+        import calibrate
+    finally:
+        sys.path.remove(str(DEMO))
+    return calibrate
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> pd.DataFrame:
+    return draw_demo_images(tmp_path_factory.mktemp("demo") / "images")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's collection, in this machine's precision, and its encoder."""
+    encoder = ClipEncoder("tiny")
+    folder = tmp_path_factory.mktemp("judged")
+    draw_demo_images(folder / "images")
+    with ImageStore(folder / "milvus.db", "demo_collection") as store:
+        ingest(folder / "images", encoder, store, progress=False)
+        yield encoder, store
+
+
+@pytest.fixture(scope="module")
+def judged(demo) -> pd.DataFrame:
+    """The queries, with their largest margins."""
+    margins = [search(text, *demo).margin for text in QUERIES["text"]]
+    return QUERIES.assign(margin=margins, present=QUERIES["kind"] == "present")
+
+
+def test_the_committed_list_is_what_the_script_writes(script, table):
+    pd.testing.assert_frame_equal(script.write_queries(table), QUERIES, check_dtype=False)
+
+
+def test_the_two_lists_share_no_text_and_absent_means_absent(script, table):
+    parts = {part: set(rows["text"]) for part, rows in QUERIES.groupby("part")}
+    assert not parts["set"] & parts["judge"]
+    for _, rows in QUERIES.groupby("part"):
+        counts = rows["kind"].value_counts()
+        assert counts["present"] == 2 * counts["absent class"] == 2 * counts["unseen word"]
+    known = {*table["object"], *(script.plural(name) for name in table["object"])}
+    shown = set(zip(table["object"], table["colour"], strict=True))
+    for text in QUERIES["text"][QUERIES["kind"] == "absent class"]:
+        words = text.split()
+        (colour,) = set(words) & set(table["colour"])
+        (thing,) = set(words) & known
+        assert not {(name, colour) for name in {thing, thing[:-1], thing[:-3] + "y"}} & shown
+    words = set(script.strange_words()[1]) | {"a", "an", "photo", "of"}
+    for text in QUERIES["text"][QUERIES["kind"] == "unseen word"]:
+        assert set(text.split()) <= words
+
+
+def test_the_threshold_is_the_one_that_the_first_list_gives(script, judged):
+    rows = judged[judged["part"] == "set"]
+    picked = script.pick_threshold(rows["present"], rows["margin"])
+    assert picked == pytest.approx(CALIBRATION["threshold"], abs=0.1)
+
+
+def test_the_calibration_is_of_the_committed_checkpoint(demo):
+    assert CALIBRATION["digest"] == demo[0].digest
+    assert calibration_file(demo[0]) == DEMO / "tiny-clip.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "area", "wrong"), [("absent class", 0.95, 0.3), ("unseen word", 0.99, 0.05)]
+)
+def test_margins_tell_what_is_there_from_what_is_not(judged, kind, area, wrong):
+    rows = judged[(judged["part"] == "judge") & judged["kind"].isin(["present", kind])]
+    assert roc_auc_score(rows["present"], rows["margin"]) > area
+    matches = rows["margin"] >= CALIBRATION["threshold"]
+    assert matches[~rows["present"]].mean() < wrong
+    assert matches[rows["present"]].mean() > 0.94
+
+
+def test_the_results_say_so_when_nothing_matches(demo):
+    nothing = search("a zebra on a train", *demo)
+    assert nothing.matches is False
+    assert "Nothing here matches well: the best margin is" in nothing.summary
+    assert "Nothing here matches well" in nothing.to_html()
+    something = search("a red star", *demo)
+    assert something.matches is True
+    assert "matches" not in something.summary
+    assert search("a red star", *demo, where={"label": "yellow kite"}).matches is False
+
+
+def test_the_threshold_is_where_both_kinds_part(script):
+    present = pd.Series([0, 0, 1, 0, 1, 1])
+    margins = pd.Series([1.0, 2.0, 2.5, 3.0, 4.0, 5.0])
+    assert script.pick_threshold(present, margins) in (2.25, 3.5)

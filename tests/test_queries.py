@@ -1,0 +1,96 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from helpers import Query, list_images
+from helpers.queries import as_code, describe, embed
+
+
+def cosine(encoder, query, term) -> float:
+    return float(embed(query, encoder) @ embed(term, encoder))
+
+
+texts = st.sampled_from(["a dog", "a beach", "grass", "red star", "two cats", "a photo"])
+weights = st.floats(0.1, 5)
+terms = st.lists(st.tuples(texts, weights), min_size=1, max_size=4, unique_by=lambda term: term[0])
+relaxed = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@relaxed
+@given(terms=terms, factor=st.floats(0.2, 5), seed=st.randoms())
+def test_neither_the_order_of_terms_nor_a_common_factor_matters(encoder, terms, factor, seed):
+    scaled = [(term, weight * factor) for term, weight in terms]
+    seed.shuffle(scaled)
+    assert np.allclose(
+        embed(Query(like=terms), encoder), embed(Query(like=scaled), encoder), atol=1e-4
+    )
+
+
+@relaxed
+@given(like=texts, unlike=texts, weight=st.floats(0.1, 0.9))
+def test_unlike_lowers_the_similarity(encoder, like, unlike, weight):
+    if like == unlike:
+        return
+    without = Query(like=[like], unlike=[(unlike, weight)])
+    assert cosine(encoder, without, unlike) < cosine(encoder, like, unlike) + 1e-5
+
+
+def test_a_query_of_one_term_is_that_term(encoder, drawings):
+    path = list_images(drawings)[0]
+    assert np.allclose(embed(Query(like=[path]), encoder), embed(path, encoder), atol=1e-6)
+
+
+def test_a_weight_may_be_as_small_as_one_likes(encoder):
+    tiny = Query(like=[("a dog", 1e-9), ("a beach", 1e-9)])
+    assert np.allclose(
+        embed(tiny, encoder), embed(Query(like=["a dog", "a beach"]), encoder), atol=1e-6
+    )
+
+
+def test_to_be_unlike_alone_is_to_be_opposite(encoder):
+    assert cosine(encoder, Query(unlike=["a dog"]), "a dog") == pytest.approx(-1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("a dog", "a dog"),
+        (Path("some/dog.jpg"), "dog.jpg"),
+        (Image.new("RGB", (2, 2)), "image"),
+        (np.ones(64), "vector"),
+        (Query(like=["a dog"]), "a dog"),
+        (Query(["a", ("b", 0.5)], [Path("x/y.jpg")]), "a + b x 0.5, unlike y.jpg"),
+        (Query(unlike=["grass"]), "unlike grass"),
+    ],
+)
+def test_a_query_has_a_title(query, title):
+    assert describe(query) == title
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'it\'s "odd" \\ \n',
+        Path("a 'b'.jpg"),
+        Query([Path("/photos/a b/c.jpg"), ("a dog", 0.5)], ["x", (Path("d.jpg"), 2)]),
+    ],
+)
+def test_the_code_of_a_query_is_the_query(query):
+    store = SimpleNamespace(image_dir=Path("/photos"))
+    code = as_code(query, store.image_dir)
+    assert eval(code, {"store": store, "Query": Query, "Path": Path}) == query
+    assert "\n" not in code
+
+
+def test_code_names_images_by_their_place_in_the_collection():
+    path = Path("/photos/red star/1.jpg")
+    assert as_code(path, Path("/photos")) == "store.image_dir / 'red star/1.jpg'"
+    assert as_code(path, Path("/pho")) == "Path('/photos/red star/1.jpg')"
+    assert as_code(Query([Image.new("L", (2, 2)), np.ones(3)])) == "Query(like=[image, vector])"
