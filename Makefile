@@ -14,7 +14,7 @@ BIN := .venv/bin
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
 
-test: setup  ## lint, unit tests, and every notebook under papermill and nbval, without network
+test: setup  ## lint, unit tests, every notebook under papermill and nbval, the panel in a browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest

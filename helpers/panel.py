@@ -183,7 +183,7 @@ class SearchPanel:
         try:
             self.image = self._keep(file["name"], bytes(file["content"]))
         except Exception as error:  # as above
-            self._say(f"{file['name']}: {error}", failed=True)
+            self._say(str(error), failed=True)
             return
         finally:
             self.upload.value = ()  # so that the same file may be chosen again
@@ -197,9 +197,9 @@ class SearchPanel:
         path.write_bytes(content)
         try:
             load_image(path)
-        except OSError:
+        except OSError as error:
             path.unlink()
-            raise
+            raise OSError(str(error).replace(str(path), name)) from error
         return path
 
     def _say(self, text: str, failed: bool = False) -> None:

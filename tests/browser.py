@@ -1,0 +1,148 @@
+"""A real JupyterLab in a real Chromium, on copies of the notebooks."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page, TimeoutError, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are no cells
+    "apputils-extension/notification": {"fetchNews": "false"},  # else it asks
+}
+
+
+def find_chromium() -> str | None:
+    """Find a Chromium of the system, or the one that `playwright install chromium` fetches."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found:
+        return found
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if os.path.exists(path) else None
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path, env: dict[str, str]) -> Iterator[str]:
+    """Serve copies of the notebooks in a folder, since JupyterLab saves what it runs."""
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for name, setting in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(setting))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", "--ip=127.0.0.1", f"--notebook-dir={folder}"]
+    command += ["--ServerApp.token=", "--ServerApp.password="]
+    command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
+    with open(folder / "lab.log", "w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, server, folder / "lab.log")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@contextlib.contextmanager
+def run_notebook(address: str, name: str) -> Iterator[Page]:
+    """Open a notebook, run all its cells, and give the page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1300, "height": 1250})
+        page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?reset")
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+        _run_all_cells(page)
+        yield page
+        browser.close()
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{address}/api", timeout=5).close()
+            return
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+        time.sleep(0.2)
+
+
+def _run_all_cells(page: Page, seconds: float = 180) -> None:
+    """Click until the first cell waits or has run: just opened, JupyterLab may ignore it."""
+    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+    for _ in range(10):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_function(f"{prompts}[0].textContent.trim() != '[ ]:'", timeout=3000)
+            break
+    all_have_numbers = f"{prompts}.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()))"
+    page.wait_for_function(all_have_numbers, timeout=1000 * seconds)
+
+
+class PanelPage:
+    """The search panel of 03_search as a person uses it: by what stands on the page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.query = page.get_by_placeholder("what to look for")
+        self.unlike = page.get_by_placeholder("less like")
+        self.root = page.locator(".widget-vbox", has=self.query).first
+        self.tiles = self.root.locator(".widget-gridbox .widget-vbox")
+        self.status = self.root.locator("small")
+        self.message = self.root.locator("span[style*='border-left']")
+        self.code = self.root.locator("code").first
+
+    def enter(self, text: str) -> None:
+        """Type into the search box, and press Enter."""
+        self.query.fill(text)
+        self.query.press("Enter")
+
+    def upload(self, path: Path) -> None:
+        """Choose a file as the image to be like."""
+        with self.page.expect_file_chooser() as chooser:
+            self.root.get_by_role("button", name="Image").click()
+        chooser.value.set_files(path)
+
+    def wait_for(self, status: str) -> None:
+        """Wait until the panel says so of the pictures that it shows, and they are drawn."""
+        self.status.filter(has_text=status).wait_for(timeout=20_000)
+        drawn = "tiles => tiles.every(tile => tile.complete && tile.naturalWidth > 0)"
+        assert self.tiles.locator("img").evaluate_all(drawn)
+
+    def captions(self) -> list[str]:
+        return self.tiles.locator("figcaption").all_inner_texts()
+
+    def labels(self) -> list[str]:
+        return [caption.splitlines()[-1] for caption in self.captions()]
+
+    def scores(self) -> list[float]:
+        return [float(caption.split()[0]) for caption in self.captions()]
+
+    def picture(self, place: int) -> str:
+        """Give what a picture shows, as its data address."""
+        return self.tiles.locator("img").nth(place).get_attribute("src")
