@@ -9,7 +9,7 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := .venv/bin
 
-.PHONY: run test lab benchmark setup clean
+.PHONY: run test lab benchmark latency setup clean
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
@@ -24,6 +24,9 @@ lab: setup  ## open JupyterLab on the notebooks
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python tests/benchmark.py $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
+
+latency: setup  ## from Enter to pictures: time the search panel in a browser
+	$(BIN)/python tests/latency.py
 
 setup: .venv/installed  ## only install, into .venv
 

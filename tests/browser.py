@@ -12,6 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,9 +44,14 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def jupyter_lab(folder: Path, env: dict[str, str]) -> Iterator[str]:
+def jupyter_lab(
+    folder: Path, env: dict[str, str], parameters: dict[str, str] | None = None
+) -> Iterator[str]:
     """Serve copies of the notebooks in a folder, since JupyterLab saves what it runs."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for path in (folder / "notebooks").glob("*.ipynb"):
+        notebook = load_notebook_node(str(path))
+        nbformat.write(parameterize_notebook(notebook, parameters or {}), path)
     for name, setting in SETTINGS.items():
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,85 @@
+"""From Enter to pictures: what a search takes in the panel, in a real browser. `make latency`.
+
+The demo's 1,000 drawings, JupyterLab and Chromium on this machine, the demo's tiny model and a
+ViT-B/32 of random weights. Each query is a new one, and so are most of its thumbnails.
+"""
+
+import argparse
+import json
+import os
+import re
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import browser
+import models
+import pandas as pd
+from test_notebooks import environment
+
+from helpers.drawings import COLOURS, OBJECTS, with_article
+
+ROOT = Path(__file__).resolve().parent.parent
+STOPWATCH = """text => new Promise(resolve => {
+    const shown = () => {
+        const images = [...document.querySelectorAll('.widget-gridbox img')];
+        const status = document.querySelector('.widget-vbox small');
+        return status.textContent.startsWith(text + ':')
+            && images.every(image => image.complete && image.naturalWidth > 0);
+    };
+    document.addEventListener('keydown', event => {
+        const started = performance.now();
+        const look = () => shown()
+            ? requestAnimationFrame(() => { window.spent = performance.now() - started; })
+            : setTimeout(look, 1);
+        look();
+    }, {once: true, capture: true});
+    window.spent = null;
+    resolve();
+})"""
+
+
+def measure(model_name: str, rounds: int) -> pd.DataFrame:
+    """Ask so many times, in milliseconds: the whole, and what the panel says of its parts."""
+    things = [with_article(f"{colour} {name}") for colour, name in product(COLOURS, OBJECTS)]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder) / "data", IMAGE_SEARCH_PROFILE="demo")
+        parameters = {"model_name": model_name}
+        with (
+            browser.jupyter_lab(Path(folder), env, parameters) as address,
+            browser.run_notebook(address, "03_search") as page,
+        ):
+            panel = browser.PanelPage(page)
+            for text in things[:: len(things) // (rounds + 1)][: rounds + 1]:
+                panel.query.fill(text)
+                page.evaluate(STOPWATCH, text)
+                panel.query.press("Enter")
+                page.wait_for_function("window.spent")
+                parts = re.findall(
+                    r"(query|Milvus|pictures|in) ([\d.]+)", panel.status.inner_text()
+                )
+                named = {name: float(value) for name, value in parts}
+                rows.append({"enter to pictures": page.evaluate("window.spent")} | named)
+    table = pd.DataFrame(rows[1:])  # the first makes the connection warm
+    return table.rename(columns={"query": "text", "pictures": "thumbnails", "in": "in the kernel"})
+
+
+def main() -> None:
+    """Measure both models, and print and keep the medians and the 95th percentiles."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="queries of each model")
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as scratch:
+        vit = models.save_random_clip(Path(scratch) / "random-vit-b-32.pt", models.VIT_B_32)
+        tables = {"tiny": measure("tiny", rounds), "ViT-B/32": measure(str(vit), rounds)}
+    figures = pd.concat({name: table.quantile([0.5, 0.95]) for name, table in tables.items()})
+    figures.index.names = ["model", "quantile"]
+    print(f"\nmilliseconds, {rounds} queries each, {os.cpu_count()} cores\n\n{figures.round(1)}")
+    (ROOT / "runs").mkdir(exist_ok=True)
+    report = json.loads(figures.reset_index().to_json(orient="records"))
+    (ROOT / "runs" / "latency.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
