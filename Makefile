@@ -4,12 +4,13 @@ PROFILE ?=
 PARAMS ?=
 IMAGES ?=
 MODEL ?=
+COLLECTION ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 
 BIN := .venv/bin
 
-.PHONY: run test lab benchmark latency setup clean
+.PHONY: run test lab app benchmark latency setup clean
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
@@ -21,6 +22,9 @@ test: setup  ## lint, unit tests, every notebook under papermill and nbval, the 
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
+
+app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
+	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python tests/benchmark.py $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))

@@ -17,13 +17,18 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
-
-from pymilvus import MilvusClient, MilvusException
-
 from .paths import without_password
 
-__all__ = ["Connection"]
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
+_uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path
+try:
+    import pymilvus
+    from pymilvus import MilvusClient, MilvusException
+finally:
+    if _uri is not None:
+        os.environ["MILVUS_URI"] = _uri
+
+__all__ = ["Connection", "pymilvus"]
 
 for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
     logging.getLogger(noisy).setLevel(logging.CRITICAL)

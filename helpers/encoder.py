@@ -54,6 +54,8 @@ class ClipEncoder:
     ----------
     name : str
         The model's name, or the checkpoint's file name.
+    model_name : str
+        What makes the same encoder again: the model's name, or the checkpoint's path.
     path : Path
         The checkpoint file.
     dim : int
@@ -86,6 +88,7 @@ class ClipEncoder:
         precision: str = "auto",
     ) -> None:
         self.path = checkpoint_path(model_name)
+        self.model_name = str(model_name if is_known(model_name) else self.path)
         self.name = str(model_name) if is_known(model_name) else self.path.name
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)

@@ -101,8 +101,12 @@ class SearchPanel:
             "unlike": self.unlike.value.strip(),
             "labels": list(self.labels.value),
             "templates": list(TEMPLATES) if self.templates.value else None,
+            "limit": self.limit.value,
+            "model_name": self._encoder.model_name,
+            "milvus_uri": self._store.shown_uri,
+            "collection_name": self._store.collection_name,
         }
-        return {name: value for name, value in asked.items() if value} | {"limit": self.limit.value}
+        return {name: value for name, value in asked.items() if value}
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
@@ -208,10 +212,20 @@ class SearchPanel:
         self.message.value = f"<span style='{style}'>{html.escape(text)}</span>" if text else ""
 
     def _make_parts(self, limit: int, query_text: str) -> None:
-        text = {"continuous_update": False, "layout": {"flex": "1 1 240px", "width": "auto"}}
-        self.query = widgets.Text(query_text, placeholder="what to look for", **text)
+        self.query = widgets.Text(
+            query_text,
+            placeholder="what to look for",
+            continuous_update=False,
+            layout={"flex": "1 1 240px", "width": "auto"},
+        )
         self.button = widgets.Button(description="Search", icon="search", button_style="primary")
-        self.unlike = widgets.Text(placeholder="less like …", **text)
+        self.unlike = widgets.Text(
+            description="less like",
+            placeholder="words to stay away from",
+            style={"description_width": "initial"},
+            continuous_update=False,
+            layout={"flex": "1 1 200px", "width": "auto", "min_width": "0"},
+        )
         self.upload = widgets.FileUpload(accept="image/*", description="Image")
         self.picture = widgets.HTML()
         self.forget = widgets.Button(
@@ -225,7 +239,9 @@ class SearchPanel:
         self.labels = widgets.TagsInput(allowed_tags=labels, layout={"display": "none"})
         self.limit = widgets.BoundedIntText(limit, 1, 100, layout={"width": "64px"})
         self.templates = widgets.Checkbox(
-            description="several phrasings", indent=False, layout={"width": "auto"}
+            description="several phrasings",
+            indent=False,
+            layout={"width": "auto", "margin": "2px 0 2px 8px"},
         )
         self.message, self.status, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
         columns = f"repeat(auto-fill, {_WIDTH})"

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from pymilvus import CollectionSchema, DataType, MilvusClient, MilvusException
 
 from .batches import batches
-from .connection import Connection
+from .connection import Connection, pymilvus
 from .paths import resolve_path
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model", "image_id"]
@@ -70,7 +69,7 @@ class ImageStore:
         self.collection_name = collection_name
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
-        self._loaded_by: MilvusClient | None = None
+        self._loaded_by: pymilvus.MilvusClient | None = None
         self._behind = True
 
     def __enter__(self) -> "ImageStore":
@@ -80,12 +79,17 @@ class ImageStore:
         self.close()
 
     def __repr__(self) -> str:
-        return f"ImageStore({self._connection.shown_uri!r}, {self.collection_name!r})"
+        return f"ImageStore({self.shown_uri!r}, {self.collection_name!r})"
 
     @property
-    def client(self) -> MilvusClient:
+    def client(self) -> pymilvus.MilvusClient:
         """The MilvusClient below, for everything this class does not do."""
         return self._connection.client
+
+    @property
+    def shown_uri(self) -> str:
+        """The address of the database, without a password."""
+        return self._connection.shown_uri
 
     @property
     def is_file(self) -> bool:
@@ -321,7 +325,7 @@ class ImageStore:
             )
             self._loaded()
 
-    def _loaded(self) -> MilvusClient:
+    def _loaded(self) -> pymilvus.MilvusClient:
         """Load the collection once a connection: found again in a new process it is 'released'.
 
         Killed while it was made, it may lack its index; then that is made up for.
@@ -334,7 +338,7 @@ class ImageStore:
             self._loaded_by = client
         return client
 
-    def _make_index(self, client: MilvusClient) -> None:
+    def _make_index(self, client: pymilvus.MilvusClient) -> None:
         # Exact search. With approximate indexes a filtered search lost hits: Lite's graph gave 1 of
         # 10 on average, a server's AUTOINDEX on 1,000 rows none at all for a third of the labels.
         # Zilliz Cloud offers AUTOINDEX only.
@@ -349,8 +353,8 @@ class ImageStore:
         """Turn Milvus's exceptions into one clear error."""
         try:
             yield
-        except MilvusException as error:
-            where = f"collection {self.collection_name!r} at {self._connection.shown_uri}"
+        except pymilvus.MilvusException as error:
+            where = f"collection {self.collection_name!r} at {self.shown_uri}"
             if asked and self._answers():
                 raise ValueError(f"Milvus refused {asked}: {error.message}") from None
             raise ConnectionError(f"{where} could not be {done}: {error.message}") from None
@@ -358,7 +362,7 @@ class ImageStore:
     def _answers(self) -> bool:
         try:
             return self.client.has_collection(self.collection_name)
-        except (MilvusException, OSError):
+        except (pymilvus.MilvusException, OSError):
             return False
 
 
@@ -370,12 +374,12 @@ def image_id(filepath: str) -> str:
     return hashlib.blake2b(filepath.encode("utf-8"), digest_size=16).hexdigest()
 
 
-def _schema(dim: int) -> CollectionSchema:
-    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
-    schema.add_field("id", DataType.VARCHAR, max_length=32, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-    schema.add_field("filepath", DataType.VARCHAR, max_length=4096)  # bytes; Linux's longest path
-    schema.add_field("label", DataType.VARCHAR, max_length=1024)
+def _schema(dim: int) -> pymilvus.CollectionSchema:
+    schema = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field("id", pymilvus.DataType.VARCHAR, max_length=32, is_primary=True)
+    schema.add_field("vector", pymilvus.DataType.FLOAT_VECTOR, dim=dim)
+    schema.add_field("filepath", pymilvus.DataType.VARCHAR, max_length=4096)  # bytes, Linux's most
+    schema.add_field("label", pymilvus.DataType.VARCHAR, max_length=1024)
     for name in ("width", "height", "size", "mtime"):
-        schema.add_field(name, DataType.INT64)
+        schema.add_field(name, pymilvus.DataType.INT64)
     return schema

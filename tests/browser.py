@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import psutil
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import Page, TimeoutError, sync_playwright
@@ -56,46 +56,69 @@ def jupyter_lab(
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(setting))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
-    command += [f"--port={port}", "--ip=127.0.0.1", f"--notebook-dir={folder}"]
+    command += ["--ip=127.0.0.1", f"--notebook-dir={folder}"]
     command += ["--ServerApp.token=", "--ServerApp.password="]
     command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
-    with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(address, server, folder / "lab.log")
+    with _serving(command, env, folder) as (address, _):
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
+
+
+@contextlib.contextmanager
+def voila_app(folder: Path, env: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the app as `make app` does; give its address and its process."""
+    command = [sys.executable, "-m", "voila", "app.py", "--no-browser"]
+    with _serving(command, env, folder, cwd=ROOT / "notebooks") as served:
+        yield served
+
+
+@contextlib.contextmanager
+def open_page(address: str) -> Iterator[Page]:
+    """Open a page in a fresh Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1300, "height": 1250})
+        page.goto(address)
+        yield page
+        browser.close()
 
 
 @contextlib.contextmanager
 def run_notebook(address: str, name: str) -> Iterator[Page]:
     """Open a notebook, run all its cells, and give the page."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1250})
-        page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb?reset")
+    with open_page(f"{address}/lab/tree/notebooks/{name}.ipynb?reset") as page:
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
         _run_all_cells(page)
         yield page
-        browser.close()
 
 
-def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+@contextlib.contextmanager
+def _serving(
+    command: list[str], env: dict[str, str], folder: Path, cwd: Path | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(folder / "server.log", "w") as log:
+        command = [*command, f"--port={port}"]
+        server = subprocess.Popen(command, env=env, cwd=cwd, stdout=log, stderr=log)
+    try:
+        _wait_for(port, server, folder / "server.log")
+        yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{address}/api", timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+            raise RuntimeError(f"{server.args} did not start:\n{log.read_text()}")
         time.sleep(0.2)
 
 
@@ -118,7 +141,7 @@ class PanelPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.query = page.get_by_placeholder("what to look for")
-        self.unlike = page.get_by_placeholder("less like")
+        self.unlike = page.get_by_placeholder("stay away from")
         self.root = page.locator(".widget-vbox", has=self.query).first
         self.tiles = self.root.locator(".widget-gridbox .widget-vbox")
         self.status = self.root.locator("small")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import TEMPLATES, Query, SearchPanel, ingest, list_images, search
+from helpers import TEMPLATES, ImageStore, Query, SearchPanel, ingest, list_images, search
 
 NOW = datetime.now(UTC)
 
@@ -124,7 +124,8 @@ def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_pa
     assert kept.parent == tmp_path / "uploads"
     assert kept.read_bytes() == png()
     assert panel.found.query == kept
-    assert panel.parameters == {"query_image": kept.as_posix(), "limit": 10}
+    assert panel.parameters["query_image"] == kept.as_posix()
+    assert "query_text" not in panel.parameters
     assert panel.upload.value == ()
     upload(panel, "other.png", png(1))
     assert panel.image.read_bytes() == png(1)
@@ -239,3 +240,14 @@ def test_a_notebook_shows_the_panel_as_a_widget_and_a_page_its_pictures(panel):
     assert "text/html" not in panel._repr_mimebundle_()
     panel.query.value = "a fish"
     assert panel._repr_mimebundle_()["text/html"].count("<img ") == 10
+
+
+def test_the_parameters_lead_to_the_same_model_and_collection_but_hold_no_password(
+    panel, encoder, filled, checkpoint, monkeypatch
+):
+    found = panel.parameters
+    assert found["model_name"] == str(checkpoint)
+    assert found["collection_name"] == filled.collection_name
+    assert ImageStore(found["milvus_uri"]).count() == 50
+    monkeypatch.setattr(filled._connection, "uri", "http://root:secret@far:19530")
+    assert "secret" not in str(panel.parameters)

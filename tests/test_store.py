@@ -370,3 +370,19 @@ def test_only_the_first_search_after_a_write_waits_for_it(filled, monkeypatch):
     for _ in range(2):
         filled.search(np.ones(8, np.float32), limit=1)
     assert levels == ["Strong", "Bounded", "Strong", "Bounded"]
+
+
+def test_the_address_in_the_environment_may_be_a_path(tmp_path):
+    """pymilvus reads MILVUS_URI when it is imported, and refuses a path."""
+    script = """
+        import os
+        from helpers import ImageStore, Settings
+        uri = Settings.resolve().milvus_uri
+        with ImageStore(uri) as store:
+            print(store.count(), uri == os.environ["MILVUS_URI"])
+    """
+    env = os.environ | {"MILVUS_URI": str(tmp_path / "milvus.db")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True
+    )
+    assert done.stdout == "0 True\n", done.stderr
