@@ -8,8 +8,8 @@ is our own idea). It is the mean of two standard scores:
 
 - of the hit's cosine among those of *random images* of the collection with this query,
 - of the hit's cosine among those of *random queries* of the same kind with this image. In a
-  random query each text is a common word in the same phrasings, and each image is one of the
-  collection's; weights stay.
+  random query each text is a common word in the same phrasings (four of them, where there are
+  more), and each image is one of the collection's; weights stay.
 
 So 0 is what chance gives, and the unit is about one standard deviation of chance. The second
 half is what tells "a star" where stars abound from a word that means nothing.
@@ -17,6 +17,7 @@ half is what tells "a star" where stars abound from a word that means nothing.
 
 import functools
 import json
+import math
 import random
 import re
 import weakref
@@ -38,6 +39,7 @@ MARGIN_SAMPLE = 1000
 
 _FEWEST = 20  # images; with fewer there is no chance to speak of
 _COMMON, _WORDS = 10_000, 100
+_PHRASINGS = 4  # more would take seconds
 _samples: weakref.WeakKeyDictionary[ImageStore, tuple] = weakref.WeakKeyDictionary()
 
 
@@ -129,13 +131,15 @@ def _random_queries(
     templates: Sequence[str] | None,
 ) -> np.ndarray:
     """Ask at random: shape (at most _WORDS, dim)."""
+    phrasings = templates or ("{}",)
+    phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
     vectors = []
     for place, (term, _) in enumerate(terms):
         if isinstance(term, np.ndarray):
             vectors.append(np.tile(unit_vectors(term), (_WORDS, 1)))
             continue
         is_text = isinstance(term, str)
-        pool = encoder.encode_texts(_common_words(), templates or ("{}",)) if is_text else images
+        pool = encoder.encode_texts(_common_words(), phrasings) if is_text else images
         # Another start for each term, lest the same word be liked and disliked.
         vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
     sums = combine(vectors, [weight for _, weight in terms])

@@ -106,7 +106,7 @@ class SearchPanel:
             "milvus_uri": self._store.shown_uri,
             "collection_name": self._store.collection_name,
         }
-        return {name: value for name, value in asked.items() if value}
+        return {name: value for name, value in asked.items() if value or name == "query_text"}
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
@@ -166,6 +166,8 @@ class SearchPanel:
             self._say(found.verdict if found.matches is False else "")
 
     def _more_like(self, place: int, _button: object) -> None:
+        if place >= len(self.found):
+            return  # the picture was clicked just when it went away
         self._settling = True
         self.query.value, self.unlike.value, self.image = "", "", self.found[place].path
         self._settling = False

@@ -122,3 +122,17 @@ def test_a_broken_calibration_says_which_file(tiny, filled, tmp_path, monkeypatc
     (tmp_path / "model.json").write_text('{"threshold": 3}')
     with pytest.raises(ValueError, match=r"model.json is no calibration"):
         search("a star", tiny, filled)
+
+
+def test_many_phrasings_cost_no_more_than_four(filled, tiny, monkeypatch):
+    encoded = []
+    encode = tiny.encode_texts
+
+    def spy(texts, templates=("{}",)):
+        encoded.append(len(texts) * len(templates))
+        return encode(texts, templates)
+
+    monkeypatch.setattr(tiny, "encode_texts", spy)
+    many = [f"{{}} in picture {number}" for number in range(80)]
+    assert search("a star", tiny, filled, templates=many).margin > 0
+    assert sorted(encoded) == [80, 400]

@@ -152,27 +152,27 @@ def test_a_token_in_the_environment_reaches_no_file(demo):
         assert "geheim-token" not in path.read_text(encoding="utf-8")
 
 
-def test_panel_cell_and_papermill_give_the_same_hits(demo, monkeypatch):
+@pytest.mark.parametrize("combined", [True, False], ids=["combined", "unlike alone"])
+def test_panel_cell_and_papermill_give_the_same_hits(demo, combined, monkeypatch):
     """What is found by hand can be run again: by the panel's line of code, and by papermill."""
-    settings = Settings.resolve("demo", data_dir=demo / "data")
+    for name, value in environment(demo / "data", IMAGE_SEARCH_PROFILE="demo").items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.resolve()
+    images = list_images(settings.image_dir)
     encoder = ClipEncoder(settings.model_name)
     with ImageStore(settings.milvus_uri, settings.collection_name) as store:
         panel = SearchPanel(encoder, store, limit=7)
-        panel.image = list_images(settings.image_dir)[123]
         panel.unlike.value = "a yellow thing"
-        panel.labels.value = sorted({path.parent.name for path in list_images(settings.image_dir)})[
-            :40
-        ]
-        panel.templates.value = True
-        panel.query.value = 'a "red" star'
+        if combined:
+            panel.image = images[123]
+            panel.labels.value = sorted({path.parent.name for path in images})[:40]
+            panel.templates.value = True
+            panel.query.value = 'a "red" star'
         names = {"search": search, "Query": Query, "encoder": encoder, "store": store}
-        by_cell = eval(panel.found.code, names)
+        assert eval(panel.found.code, names).hits == panel.found.hits
         table = panel.found.to_frame()
-    assert by_cell.hits == panel.found.hits
-    for name, value in environment(demo / "data").items():
-        monkeypatch.setenv(name, value)
-    own = panel.parameters | {"profile": "demo", "output_csv": str(demo / "hits.csv")}
     path = ROOT / "notebooks" / "03_search.ipynb"
+    own = panel.parameters | {"output_csv": str(demo / "hits.csv")}
     papermill.execute_notebook(str(path), str(demo / "again.ipynb"), own, progress_bar=False)
     by_papermill = pd.read_csv(demo / "hits.csv")
     assert len(table) == 7
