@@ -104,6 +104,10 @@ def test_the_results_say_so_when_nothing_matches(demo):
     assert search("a red star", *demo, where={"label": "yellow kite"}).matches is False
 
 
+def test_no_two_drawings_are_near_duplicates(demo):
+    assert len(search("a star", *demo, limit=1000, unique=True)) == 1000
+
+
 def test_the_threshold_is_where_both_kinds_part(script):
     present = pd.Series([0, 0, 1, 0, 1, 1])
     margins = pd.Series([1.0, 2.0, 2.5, 3.0, 4.0, 5.0])

@@ -57,6 +57,7 @@ def test_every_kind_of_query_has_margins_but_bare_vectors(filled, tiny, drawings
         Image.open(path),
         Query([path, "a star"], ["a fish"]),
         Query([path, other]),
+        Query(["a star"], ["a fish"]),
     ):
         found = search(query, tiny, filled)
         assert all(np.isfinite(hit.margin) for hit in found)
@@ -67,8 +68,11 @@ def test_every_kind_of_query_has_margins_but_bare_vectors(filled, tiny, drawings
 
 
 def test_the_margin_is_no_matter_of_how_many_are_asked_for(filled, tiny):
-    assert search("a fish", tiny, filled, limit=1).margin == search("a fish", tiny, filled).margin
-    assert len(search("a fish", tiny, filled, limit=1)) == 1
+    found = [search(word, tiny, filled) for word in ("fish", "star", "two", "red", "white")]
+    assert any(results.margin > results[0].margin for results in found)
+    for results in found:
+        alone = search(results.query, tiny, filled, limit=1)
+        assert (len(alone), alone.margin) == (1, results.margin)
 
 
 def test_templates_and_weights_count_for_the_random_queries_too(filled, tiny):
