@@ -9,6 +9,8 @@ COLLECTION ?=
 CONSTRAINTS ?= constraints.txt
 
 BIN := .venv/bin
+# Jupyter by itself drops messages above 10 MB without a word, and an uploaded image is one message.
+LARGE := {'websocket_max_message_size': 104857600}
 
 .PHONY: run test lab app benchmark latency setup clean
 
@@ -21,7 +23,7 @@ test: setup  ## lint, unit tests, every notebook under papermill and nbval, the 
 	$(BIN)/python -m pytest
 
 lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
+	$(BIN)/jupyter lab --notebook-dir=. --ServerApp.tornado_settings="$(LARGE)" notebooks/01_setup.ipynb
 
 app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
 	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py

@@ -228,7 +228,11 @@ class SearchPanel:
             continuous_update=False,
             layout={"flex": "1 1 200px", "width": "auto", "min_width": "0"},
         )
-        self.upload = widgets.FileUpload(accept="image/*", description="Image")
+        self.upload = widgets.FileUpload(
+            accept="image/*",
+            description="Image",
+            tooltip="an image to be like; Jupyter started by itself drops files above 10 MB",
+        )
         self.picture = widgets.HTML()
         self.forget = widgets.Button(
             icon="times", tooltip="without this image", layout={"width": "36px", "display": "none"}

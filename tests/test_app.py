@@ -1,6 +1,7 @@
 """`make app`: the search panel alone, as a page, in a real Chromium."""
 
 import psutil
+from PIL import Image
 from test_browser import ROOT, browser, environment, pytestmark  # noqa: F401
 
 
@@ -15,6 +16,9 @@ def test_the_app_is_the_panel_and_for_this_machine_only(tmp_path):
         panel.enter("two blue birds")
         panel.wait_for("two blue birds: 10 images")
         assert panel.labels() == ["two blue birds"] * 10
+        Image.new("RGB", (2400, 2400), "red").save(tmp_path / "large.bmp")
+        panel.upload(tmp_path / "large.bmp")
+        panel.wait_for("large.bmp: 10 images")
         (ROOT / "runs").mkdir(exist_ok=True)
         page.screenshot(path=ROOT / "runs" / "app.png")
         sockets = [s for s in process.net_connections("tcp") if s.status == psutil.CONN_LISTEN]

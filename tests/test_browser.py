@@ -130,6 +130,11 @@ def test_an_uploaded_image_finds_what_is_like_it(panel, images, tmp_path):
     assert panel.picture(0) == shown(photo)
     assert panel.scores()[0] == 1
     assert set(panel.labels()[:3]) == {"green star"}
+    Image.open(photo).resize((2400, 2400)).save(tmp_path / "large.bmp")
+    assert (tmp_path / "large.bmp").stat().st_size > 15e6  # more than Jupyter takes by itself
+    panel.upload(tmp_path / "large.bmp")
+    panel.wait_for("large.bmp: 10 images")
+    assert set(panel.labels()[:3]) == {"green star"}
 
 
 def test_an_error_is_shown_and_the_pictures_stay(panel, tmp_path):
