@@ -35,7 +35,7 @@ from .vectors import unit_vectors
 __all__ = ["MARGIN_SAMPLE", "calibration_file", "margins", "match_threshold"]
 
 MARGIN_SAMPLE = 1000
-"""So many images of the collection stand for all: that gives a margin within some 3 %."""
+"""So many images stand for all: the standard error of their mean is 3 % of their spread."""
 
 _FEWEST = 20  # images; with fewer there is no chance to speak of
 _COMMON, _WORDS = 10_000, 100
