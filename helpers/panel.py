@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import time
+import warnings
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -114,17 +115,21 @@ class SearchPanel:
         if self._settling:
             return
         try:
-            found = search(
-                self._ask(),
-                self._encoder,
-                self._store,
-                limit=self.limit.value,
-                where={"label": list(self.labels.value)} if self.labels.value else None,
-                templates=list(TEMPLATES) if self.templates.value else None,
-            )
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                found = search(
+                    self._ask(),
+                    self._encoder,
+                    self._store,
+                    limit=self.limit.value,
+                    where={"label": list(self.labels.value)} if self.labels.value else None,
+                    templates=list(TEMPLATES) if self.templates.value else None,
+                )
             started = time.perf_counter()
             self._show(found)
             self._report(found, 1000 * (time.perf_counter() - started))
+            if too_long := [str(w.message) for w in caught if w.category is UserWarning]:
+                self._say(too_long[0])
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
             self._say(str(error) or type(error).__name__, failed=True)
 

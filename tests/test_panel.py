@@ -251,3 +251,11 @@ def test_the_parameters_lead_to_the_same_model_and_collection_but_hold_no_passwo
     assert ImageStore(found["milvus_uri"]).count() == 50
     monkeypatch.setattr(filled._connection, "uri", "http://root:secret@far:19530")
     assert "secret" not in str(panel.parameters)
+
+
+def test_a_text_that_is_cut_is_said_to_be(panel):
+    panel.query.value = "a star " * 60
+    assert "longer than CLIP&#x27;s 77 tokens" in panel.message.value
+    assert len(tiles(panel)) == 10
+    panel.query.value = "a star"
+    assert panel.message.value == ""
