@@ -32,11 +32,9 @@ from .queries import NOTHING, Query, Term, combine, weighted
 from .store import ImageStore
 from .vectors import unit_vectors
 
-__all__ = ["MARGIN_SAMPLE", "calibration_file", "margins", "match_threshold"]
+__all__ = ["calibration_file", "margins", "match_threshold"]
 
-MARGIN_SAMPLE = 1000
-"""So many images stand for all: the standard error of their mean is 3 % of their spread."""
-
+_SAMPLE = 1000  # images stand for all: their mean is then within 3 % of their spread
 _FEWEST = 20  # images; with fewer there is no chance to speak of
 _COMMON, _WORDS = 10_000, 100
 _PHRASINGS = 4  # more would take seconds
@@ -120,7 +118,7 @@ def _sample(encoder: ClipEncoder, store: ImageStore) -> np.ndarray:
     """Draw images, and keep them until the collection grows, shrinks or changes its model."""
     state = (encoder.digest, store.count())
     if _samples.get(store, (None,))[0] != state:
-        _samples[store] = state, store.sample(MARGIN_SAMPLE)
+        _samples[store] = state, store.sample(_SAMPLE)
     return _samples[store][1]
 
 

@@ -52,6 +52,8 @@ class SearchPanel:
     ----------
     query, unlike, upload, add_label, labels, limit, templates, button, message, results
         The parts, each an ipywidget; a cell may set their values and call `button.click()`.
+    image : Path or None
+        The image to be like; a cell may set it.
     found : SearchResults or None
         What the pictures show.
     widget
