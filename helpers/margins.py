@@ -73,6 +73,8 @@ def margins(
     if len(images) < _FEWEST or all(isinstance(term, np.ndarray) for term, _ in terms):
         return unknown
     queries = _random_queries(terms, images, encoder, templates)
+    if not len(queries):
+        return unknown
     scores = hit_vectors @ query_vector
     by_image, by_query = images @ query_vector, queries @ hit_vectors.T
     spreads = by_image.std(), by_query.std(axis=0)
@@ -110,8 +112,8 @@ def match_threshold(
 
 
 def calibration_file(encoder: ClipEncoder) -> Path:
-    """Say where a model's calibration is: beside its checkpoint, with the suffix .json."""
-    return encoder.path.with_suffix(".json")
+    """Say where a model's calibration is: beside its checkpoint, ending in .calibration.json."""
+    return encoder.path.with_suffix(".calibration.json")
 
 
 def _sample(encoder: ClipEncoder, store: ImageStore) -> np.ndarray:
@@ -128,7 +130,7 @@ def _random_queries(
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
 ) -> np.ndarray:
-    """Ask at random: shape (at most _WORDS, dim)."""
+    """Ask at random: shape (at most _WORDS, dim); without those that cancel themselves out."""
     phrasings = templates or ("{}",)
     phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
     vectors = []

@@ -42,6 +42,12 @@ def encoder(checkpoint) -> ClipEncoder:
 
 
 @pytest.fixture(scope="session")
+def tiny() -> ClipEncoder:
+    """The demo's model, which knows what drawings show; in float32 as well."""
+    return ClipEncoder("tiny", device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
 def other_encoder(tmp_path_factory) -> ClipEncoder:
     """A model of the same dimension with other weights."""
     path = models.save_random_clip(tmp_path_factory.mktemp("models") / "other.pt", seed=1)

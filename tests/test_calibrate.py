@@ -12,7 +12,7 @@ from test_tiny_clip import DEMO
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
 from helpers.margins import calibration_file
 
-CALIBRATION = json.loads((DEMO / "tiny-clip.json").read_text())
+CALIBRATION = json.loads((DEMO / "tiny-clip.calibration.json").read_text())
 QUERIES = pd.read_csv(DEMO / "queries.csv")
 
 
@@ -79,7 +79,7 @@ def test_the_threshold_is_the_one_that_the_first_list_gives(script, judged):
 
 def test_the_calibration_is_of_the_committed_checkpoint(demo):
     assert CALIBRATION["digest"] == demo[0].digest
-    assert calibration_file(demo[0]) == DEMO / "tiny-clip.json"
+    assert calibration_file(demo[0]) == DEMO / "tiny-clip.calibration.json"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import ClipEncoder, ImageStore, Query, ingest, list_images, search
+from helpers import ImageStore, Query, ingest, list_images, search
 from helpers.margins import margins, match_threshold
-
-
-@pytest.fixture(scope="module")
-def tiny() -> ClipEncoder:
-    return ClipEncoder("tiny", device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +93,11 @@ def test_a_handful_of_images_or_equal_ones_have_no_margins(tiny, store, tmp_path
     assert found.margin is None
     assert "· margin" not in found.to_html()
     assert found.to_frame().margin.isna().all()
+    mixed = Query([folder / "0.png", ("a star", 0.1)], unlike=[folder / "1.png"])
+    assert search(mixed, tiny, store).margin is None
+    vectors = np.array([row["vector"] for row in store.rows(["vector"])])
+    cancelling = Query([folder / "0.png"], [folder / "1.png"])
+    assert margins(cancelling, vectors[0], vectors[:2], tiny, store) == [None, None]
 
 
 def test_the_sample_follows_the_collection(tiny, store, drawings):
@@ -123,8 +123,8 @@ def test_nobody_measured_other_models_collections_and_queries(tiny, filled, enco
 
 def test_a_broken_calibration_says_which_file(tiny, filled, tmp_path, monkeypatch):
     monkeypatch.setattr(tiny, "path", tmp_path / "model.pt")
-    (tmp_path / "model.json").write_text('{"threshold": 3}')
-    with pytest.raises(ValueError, match=r"model.json is no calibration"):
+    (tmp_path / "model.calibration.json").write_text('{"threshold": 3}')
+    with pytest.raises(ValueError, match=r"model.calibration.json is no calibration"):
         search("a star", tiny, filled)
 
 

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from helpers import (
-    ClipEncoder,
     ImageStore,
     Query,
     SearchResults,
@@ -166,7 +165,7 @@ def test_each_value_of_a_group_appears_once_with_its_best_image(filled, encoder)
 
 
 @pytest.fixture(scope="module")
-def doubled(tmp_path_factory, drawings):
+def doubled(tmp_path_factory, drawings, tiny):
     """Every drawing twice, the second smaller and of worse quality, and one of them thrice."""
     folder = tmp_path_factory.mktemp("doubled") / "images"
     for path in list_images(drawings):
@@ -176,11 +175,10 @@ def doubled(tmp_path_factory, drawings):
         image.save(target, quality=95)
         image.resize((200, 200)).save(target.with_suffix(".small.jpg"), quality=60)
     image.save(target.with_suffix(".png"))
-    encoder = ClipEncoder("tiny", device="cpu", precision="float32")
     with ImageStore(folder.parent / "milvus.db") as store:
-        ingest(folder, encoder, store, progress=False)
+        ingest(folder, tiny, store, progress=False)
         assert store.count() == 101
-        yield store, encoder
+        yield store, tiny
 
 
 def test_near_duplicates_are_folded_and_nothing_else(doubled, drawings):

@@ -1,8 +1,8 @@
 """Measure where the tiny CLIP's matches begin, and write that beside the checkpoint.
 
 Writes `queries.csv`, texts that the demo's collection shows or does not show, in two lists that
-have none in common, and `tiny-clip.json`, the threshold that the first list ("set") gives. The
-second ("judge") tells how good that threshold is; 03_search shows it. After a new training, run
+have none in common, and `tiny-clip.calibration.json`, the threshold that the first list ("set")
+gives. The second ("judge") tells how good that is; 03_search shows it. After a new training, run
 from the project's root::
 
     python data/demo/calibrate.py
