@@ -7,6 +7,7 @@ from importlib import import_module
 
 _HOME_OF = {
     "Settings": "settings",
+    "read_flag": "settings",
     "fetch_tutorial_images": "datasets",
     "list_images": "datasets",
     "sample_images": "datasets",

@@ -107,7 +107,7 @@ def ingest(
     ------
     OSError
         If the folder cannot be read.
-    ValueError
+    ValueError, TypeError
         If another model or folder filled the collection, or an argument makes no sense.
     ConnectionError
         If Milvus fails; what it acknowledged is kept.
@@ -116,6 +116,7 @@ def ingest(
     folder = resolve_path(image_dir)
     images = list_images(folder)
     batch_size = encoder.batch_size if batch_size is None else batch_size
+    _check_flags(recreate=recreate, prune=prune)
     _check(images, prune, limit, shard, batch_size)
     if recreate:
         store.drop()
@@ -145,6 +146,13 @@ def ingest(
         store.flush()  # rows not flushed are searched slowly, those of a killed run too
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _check_flags(**flags: object) -> None:
+    """Refuse a text: "false" is not empty, and would delete."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} is True or False, not {value!r}")
 
 
 def _check(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .paths import resolve_path, without_password
 
-__all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
+__all__ = ["PROFILES", "Settings", "read_flag", "remember_profile", "remembered_profile"]
 
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
@@ -29,6 +29,8 @@ PROFILES: dict[str, dict[str, str]] = {
     },
 }
 _ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
+_FLAGS = dict.fromkeys(("true", "yes", "y", "on", "1"), True)
+_FLAGS |= dict.fromkeys(("false", "no", "n", "off", "0", "none", ""), False)
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
 
@@ -118,6 +120,27 @@ class Settings:
         head, *body = (f"<tr>{line}</tr>" for line in lines)
         head = head.replace("td", "th")
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def read_flag(name: str, value: object) -> bool:
+    """Read a parameter that says yes or no, which papermill's `-p` passes on as text.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the error.
+    value : bool, None, 0, 1 or str
+        None is no; a text is one of the usual words for yes and no, in any case.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    word = "" if value is None else str(value).strip().lower()
+    if word not in _FLAGS:
+        raise ValueError(f"{name} is yes or no (true or false), not {value!r}")
+    return _FLAGS[word]
 
 
 def remember_profile(settings: Settings) -> None:

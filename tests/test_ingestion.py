@@ -310,6 +310,16 @@ def test_recreate_starts_afresh_with_another_model(folder, encoder, other_encode
     assert (report.inserted, store.count()) == (9, 9)
 
 
+@pytest.mark.parametrize("flag", ["recreate", "prune"])
+def test_a_flag_that_is_no_bool_is_refused_and_nothing_is_lost(folder, encoder, store, flag):
+    ingest(folder, encoder, store, progress=False)
+    shutil.rmtree(folder / "red star")
+    for value in ("false", "true", "", 0, 1, None):
+        with pytest.raises(TypeError, match=f"{flag} is True or False, not {value!r}"):
+            ingest(folder, encoder, store, **{flag: value})
+    assert store.count() == 50
+
+
 def test_recreate_with_a_folder_that_is_missing_loses_nothing(folder, encoder, store, tmp_path):
     ingest(folder, encoder, store, progress=False)
     with pytest.raises(FileNotFoundError, match="gone"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Settings
+from helpers import Settings, read_flag
 from helpers.paths import project_root
 from helpers.settings import remember_profile
 
@@ -111,3 +111,21 @@ def test_the_note_of_what_was_prepared_is_plain_json(tmp_path):
 def test_a_number_for_a_name_is_its_digits():
     settings = Settings.resolve("demo", query_text=7, collection_name=2024)
     assert (settings.query_text, settings.collection_name) == ("7", "2024")
+
+
+@pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "y", "on", "1"])
+def test_the_usual_words_for_yes_are_yes(value):
+    assert read_flag("prune", value) is True
+
+
+@pytest.mark.parametrize(
+    "value", [False, None, 0, "false", "FALSE", "No", "n", "off", "0", "None", " "]
+)
+def test_the_usual_words_for_no_are_no(value):
+    assert read_flag("prune", value) is False
+
+
+@pytest.mark.parametrize("value", ["maybe", "flase", 2, [False], {}, "true false"])
+def test_what_is_neither_yes_nor_no_is_refused_by_its_name(value):
+    with pytest.raises(ValueError, match="prune is yes or no"):
+        read_flag("prune", value)
