@@ -6,6 +6,7 @@ next call of another opens the file. Not about collections: that is `store`.
 """
 
 import contextlib
+import ipaddress
 import logging
 import os
 import re
@@ -33,6 +34,12 @@ __all__ = ["Connection", "pymilvus"]
 for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
+_LOCAL_OPTIONS = {
+    "grpc.enable_http_proxy": 0,  # else a lowercase http_proxy is used even for 127.0.0.1
+    # pymilvus pings every 10 s, and a local database then answers "Too many pings" to the next
+    # client of an idle process
+    "grpc.keepalive_time_ms": 3_600_000,
+}
 _PATIENCE = 10.0  # seconds that whoever holds the database has to write its address, or to end
 _open_files: Counter[Path] = Counter()  # how many connections of this process serve a file
 
@@ -103,7 +110,12 @@ class Connection:
 
     def _open_server(self) -> MilvusClient:
         try:
-            return MilvusClient(self.uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=10)
+            return MilvusClient(
+                self.uri,
+                token=os.environ.get("MILVUS_TOKEN", ""),
+                timeout=10,
+                grpc_options=_LOCAL_OPTIONS if _is_local(self.host) else {},
+            )
         except MilvusException as error:
             raise ConnectionError(
                 f"no Milvus answers at {self.shown_uri} ({error.message}). Is the server running, "
@@ -116,11 +128,11 @@ class Connection:
             address = _serve(self._path)
             if address:
                 self._closer = weakref.finalize(self, _release, self._path)
-                return MilvusClient(address)
+                return MilvusClient(address, grpc_options=_LOCAL_OPTIONS)
             address = _read_address(self._path)
             if address and _answers(address):
                 with contextlib.suppress(MilvusException):  # it is ending, or has stopped
-                    client = MilvusClient(address, timeout=2)
+                    client = MilvusClient(address, timeout=2, grpc_options=_LOCAL_OPTIONS)
                     self._guest_at = address
                     return client
             if time.monotonic() > deadline:
@@ -129,6 +141,13 @@ class Connection:
                     "end that process (another notebook's kernel?) and try again"
                 )
             time.sleep(0.1)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _checked_path(uri: str) -> Path:

@@ -319,6 +319,25 @@ def test_the_same_code_speaks_to_a_server_by_its_address(filled, tmp_path):
         assert "127.0.0.1" in repr(store)
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy", "all_proxy"])
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(tmp_path, name):
+    """gRPC honours it even for 127.0.0.1; and it is read when a channel is made."""
+    script = """
+        import sys
+        from helpers import ImageStore
+        with ImageStore(sys.argv[1]) as store:
+            address = store.client._config.uri
+            for host in ("127.0.0.1", "localhost"):
+                with ImageStore(address.replace("127.0.0.1", host)) as other:
+                    print(store.count(), other.count())
+    """
+    env = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    command = [sys.executable, "-c", textwrap.dedent(script), tmp_path / "milvus.db"]
+    env |= {name: "http://127.0.0.1:9"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.stdout == "0 0\n" * 2, done.stderr
+
+
 def test_nothing_lies_about_after_closing(tmp_path):
     ImageStore(tmp_path / "milvus.db").close()
     assert os.listdir(tmp_path) == ["milvus.db"]
