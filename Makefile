@@ -29,10 +29,10 @@ app: setup  ## serve the search panel alone as a page on this machine; COLLECTIO
 	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
-	$(BIN)/python tests/benchmark.py $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.benchmark $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
 
 latency: setup  ## from Enter to pictures: time the search panel in a browser
-	$(BIN)/python tests/latency.py
+	$(BIN)/python -m tests.benchmarks.latency
 
 setup: .venv/installed  ## only install, into .venv
 

@@ -1,18 +1,20 @@
 """What the tests share: a small model of random weights, drawings, a real Milvus Lite."""
 
-import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
-import models
 import numpy as np
 import pytest
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
+
+from .support import models
+from .support.processes import environment, python
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,53 @@ def drawings(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("drawings") / "images"
     draw_demo_images(folder, n=50)
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_images(tmp_path_factory) -> Path:
+    """The demo's 1,000 drawings, drawn once a run; whoever changes them takes `demo_data`."""
+    folder = tmp_path_factory.mktemp("demo") / "images"
+    draw_demo_images(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_data(demo_images) -> Callable[[Path], Path]:
+    """Return a function that makes a data folder in which the demo's drawings are there."""
+
+    def make(data_dir: Path) -> Path:
+        images = data_dir / "demo" / "images"
+        try:
+            shutil.copytree(demo_images, images, copy_function=os.link)
+        except OSError:  # no links here
+            shutil.copytree(demo_images, images, dirs_exist_ok=True)
+        return data_dir
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo_data, tmp_path_factory) -> SimpleNamespace:
+    """All notebooks, run in order by `python -m helpers`, with no network and nothing chosen.
+
+    `data` and `runs` are its folders, `printed` is what it printed, `hits` the CSV of 03.
+    """
+    folder = tmp_path_factory.mktemp("demo run")
+    data, runs, hits = demo_data(folder / "data"), folder / "runs", folder / "hits.csv"
+    home = {"HOME": str(folder), "USERPROFILE": str(folder)}  # where no weights were fetched
+    env = environment(data, MILVUS_TOKEN="geheim-token", **home)
+    done = python("-m", "helpers", "--output", runs, "-p", "output_csv", hits, env=env)
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(data=data, runs=runs, hits=hits, printed=done.stdout)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser for a module's pages; while it runs, no other test may use asyncio."""
+    from .support import browser
+
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -67,21 +116,6 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
-    """Act as an ordinary user: root is never refused anything."""
-    if not hasattr(os, "geteuid"):
-        pytest.skip("this system has no users to change to")
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-import models
 import pytest
 import torch
 from clip.model import LayerNorm
-from tutorial import load
 
 from helpers import acceleration
 from helpers.acceleration import accelerate
+
+from .support import models
+from .support.tutorial import load
 
 
 @pytest.fixture

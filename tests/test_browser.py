@@ -1,4 +1,4 @@
-"""The search panel in a real JupyterLab, driven in a real Chromium as a person would."""
+"""The notebooks in a real JupyterLab, their panel driven in a real Chromium as a person would."""
 
 import os
 import re
@@ -7,72 +7,100 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_notebooks import environment
 
-from helpers import draw_demo_images, list_images
+from helpers import list_images
 from helpers.gallery import tile_html
 
-REQUIRED = os.environ.get("REQUIRE_BROWSER")  # as in CI: then nothing is skipped
-if not REQUIRED:
-    pytest.importorskip("playwright")
-import browser  # noqa: E402
+from .support import browser
+from .support.notebooks import NOTEBOOKS, pictures
+from .support.processes import ROOT, environment
 
-ROOT = Path(__file__).resolve().parent.parent
 EVIL = "<img src=x onerror=document.title='broken'>.jpg"
-pytestmark = pytest.mark.skipif(
-    not REQUIRED and not browser.find_chromium(),
-    reason="no Chromium here: apt install chromium, or playwright install chromium",
-)
+pytestmark = browser.needed
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory) -> Path:
-    """The demo's data folder, with one photo whose name is HTML."""
-    folder = tmp_path_factory.mktemp("data")
-    images = folder / "demo" / "images"
-    draw_demo_images(images)
+def images(demo_data, tmp_path_factory) -> Path:
+    """The demo's drawings, with one photo whose name is HTML."""
+    images = demo_data(tmp_path_factory.mktemp("data")) / "demo" / "images"
     if os.name == "posix":
         Image.effect_mandelbrot((200, 200), (-2, -1.5, 1, 1.5), 50).save(images / EVIL)
     return images
 
 
 @pytest.fixture(scope="module")
-def panel(images, tmp_path_factory):
-    """The panel of 03_search, on a page where all cells have run."""
+def folder(tmp_path_factory) -> Path:
+    """What JupyterLab serves."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def lab(images, folder):
     env = environment(images.parent.parent, IMAGE_SEARCH_PROFILE="demo")
-    with (
-        browser.jupyter_lab(tmp_path_factory.mktemp("lab"), env) as address,
-        browser.run_notebook(address, "03_search") as page,
-    ):
+    with browser.jupyter_lab(folder, env) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def kernel_that_ran_03(lab, chromium) -> None:
+    """Run 03_search alone: it fills the collection itself. Its kernel goes on after the page."""
+    with browser.open_notebook(chromium, lab, "03_search") as page:
+        browser.run_all_cells(page)
         errors = page.locator("[data-mime-type='application/vnd.jupyter.error']")
         assert errors.count() == 0, errors.all_inner_texts()
+        browser.PanelPage(page).wait_for("a red star: 10 images", {"red star"})
+        assert broken_pictures(page) == []
+
+
+@pytest.fixture
+def panel(kernel_that_ran_03, lab, chromium, request):
+    """A panel on a page of its own, new from its cell; keep a picture of the end of each test."""
+    with browser.open_notebook(chromium, lab, "03_search") as page:
         page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-        yield browser.PanelPage(page)
+        browser.run_cell(page, "panel = SearchPanel(")
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 10 images", {"red star"})
+        yield panel
+        (ROOT / "runs").mkdir(exist_ok=True)
+        panel.query.scroll_into_view_if_needed()
+        name = request.node.name.removeprefix("test_")
+        page.screenshot(path=ROOT / "runs" / f"panel-{name}.png")
 
 
-@pytest.fixture(autouse=True)
-def screenshot(panel, request):
-    """Start from a plain search; keep a picture of the end of each test."""
-    if panel.root.get_by_role("button").locator(".fa-times").is_visible():
-        panel.root.get_by_role("button").locator(".fa-times").click()
-    panel.enter("a red star")
-    panel.wait_for("a red star: 10 images")
-    yield
-    (ROOT / "runs").mkdir(exist_ok=True)
-    panel.query.scroll_into_view_if_needed()
-    name = request.node.name.removeprefix("test_")
-    panel.page.screenshot(path=ROOT / "runs" / f"panel-{name}.png")
+def broken_pictures(page) -> list[str]:
+    """Return the addresses of pictures that are not shown; wait for those that are not yet."""
+    whole = "[...document.querySelectorAll('.jp-Notebook img')].filter(image => image.complete)"
+    page.wait_for_function(
+        f"{whole}.length == document.querySelectorAll('.jp-Notebook img').length"
+    )
+    return page.evaluate(f"{whole}.filter(image => !image.naturalWidth).map(image => image.src)")
 
 
 def shown(path: Path) -> str:
-    """Give the data address of an image's thumbnail."""
+    """Return the data address of an image's thumbnail."""
     return re.search(r"src='([^']+)'", tile_html(path, ""))[1]
+
+
+def test_every_picture_of_every_notebook_is_shown(lab, folder, demo_run, chromium):
+    (folder / "executed").mkdir()
+    for path in NOTEBOOKS:
+        shutil.copy(demo_run.runs / path.name, folder / "executed")
+    with browser.open_page(chromium, f"{lab}/lab?reset") as page:
+        for path in NOTEBOOKS:
+            browser.show_notebook(page, f"executed/{path.name}")
+            expected = pictures(demo_run.runs / path.name)
+            assert expected > 0
+            page.wait_for_function(
+                "n => document.querySelectorAll('.jp-Notebook img').length >= n", arg=expected
+            )
+            assert broken_pictures(page) == [], path.name
+            (ROOT / "runs").mkdir(exist_ok=True)
+            page.screenshot(path=ROOT / "runs" / f"lab-{path.stem}.png")
 
 
 def test_enter_shows_the_right_pictures(panel, images):
     panel.enter("two blue birds")
-    panel.wait_for("two blue birds: 10 images")
-    assert panel.labels() == ["two blue birds"] * 10
+    panel.wait_for("two blue birds: 10 images", {"two blue birds"})
     assert panel.scores() == sorted(panel.scores(), reverse=True)
     drawn = {shown(path) for path in list_images(images / "two blue birds")}
     assert {panel.picture(place) for place in range(10)} == drawn
@@ -84,7 +112,7 @@ def test_more_like_this_finds_the_picture_itself_first(panel):
     panel.wait_for("red-star-")
     assert panel.picture(0) == chosen
     assert panel.scores()[0] == 1
-    assert panel.code.inner_text().startswith("search(store.image_dir / 'red star/red-star-")
+    panel.code.filter(has_text="search(store.image_dir / 'red star/red-star-").wait_for()
     assert panel.query.input_value() == ""
     panel.enter("a blue thing")
     panel.wait_for("a blue thing + red-star-")
@@ -100,25 +128,17 @@ def test_less_like_stays_away(panel):
     panel.unlike.press("Enter")
     panel.wait_for(f"something red, unlike a {away}: 10 images")
     assert not any(away in label for label in panel.labels())
-    assert panel.code.inner_text().startswith("search(Query(like=['something red'], unlike=['a ")
-    panel.unlike.fill("")
-    panel.unlike.press("Enter")
+    panel.code.filter(has_text="search(Query(like=['something red'], unlike=['a ").wait_for()
 
 
 def test_labels_narrow_the_search_and_can_be_taken_back(panel):
-    select = panel.root.locator("select")
-    select.select_option("blue bird")
-    panel.wait_for("a red star: 10 images")
+    panel.root.locator("select").select_option("blue bird")
     panel.root.locator(".jupyter-widget-tag", has_text="blue bird").wait_for()
-    panel.page.wait_for_function(
-        "() => [...document.querySelectorAll('.widget-gridbox figcaption')]"
-        ".every(caption => caption.innerText.endsWith('blue bird'))"
-    )
-    assert set(panel.labels()) == {"blue bird"}
-    assert "where={'label': ['blue bird']}" in panel.code.inner_text()
+    panel.wait_for("a red star: 10 images", {"blue bird"})
+    panel.code.filter(has_text="where={'label': ['blue bird']}").wait_for()
     panel.root.locator(".jupyter-widget-tag .fa-times, .jupyter-widget-tag-close").first.click()
     panel.code.filter(has_not_text="where").wait_for()
-    assert set(panel.labels()) == {"red star"}
+    panel.wait_for("a red star: 10 images", {"red star"})
 
 
 def test_an_uploaded_image_finds_what_is_like_it(panel, images, tmp_path):
@@ -152,10 +172,11 @@ def test_an_error_is_shown_and_the_pictures_stay(panel, tmp_path):
 def test_the_last_of_five_quick_queries_stays(panel):
     for text in ("blue", "two hearts", "a fish", "a boat", "a purple heart"):
         panel.enter(text)
-    panel.wait_for("a purple heart: 10 images")
-    panel.page.wait_for_timeout(1000)
-    assert panel.labels() == ["purple heart"] * 10
+    panel.wait_for("a purple heart: 10 images", {"purple heart"})
+    panel.page.wait_for_function(browser.READY)  # the kernel has nothing more to do
+    assert "a purple heart: 10 images" in panel.status.inner_text()
     assert "a purple heart" in panel.code.inner_text()
+    assert set(panel.labels()) == {"purple heart"}
 
 
 def test_nothing_that_matches_is_said(panel):

@@ -7,11 +7,13 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_tiny_clip import DEMO
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
 from helpers.margins import calibration_file
 
+from .support.processes import ROOT
+
+DEMO = ROOT / "data" / "demo"
 CALIBRATION = json.loads((DEMO / "tiny-clip.calibration.json").read_text())
 QUERIES = pd.read_csv(DEMO / "queries.csv")
 
@@ -27,18 +29,17 @@ def script() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory) -> pd.DataFrame:
-    return draw_demo_images(tmp_path_factory.mktemp("demo") / "images")
+def table(demo_images) -> pd.DataFrame:
+    return draw_demo_images(demo_images)  # they are there: this only lists them
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(demo_images, tmp_path_factory):
     """The demo's collection, in this machine's precision, and its encoder."""
     encoder = ClipEncoder("tiny")
-    folder = tmp_path_factory.mktemp("judged")
-    draw_demo_images(folder / "images")
-    with ImageStore(folder / "milvus.db", "demo_collection") as store:
-        ingest(folder / "images", encoder, store, progress=False)
+    database = tmp_path_factory.mktemp("judged") / "milvus.db"
+    with ImageStore(database, "demo_collection") as store:
+        ingest(demo_images, encoder, store, progress=False)
         yield encoder, store
 
 

@@ -2,11 +2,12 @@ import hashlib
 import http.server
 import threading
 
-import models
 import pytest
-from tutorial import cosines_with_the_tutorial
 
 from helpers import ClipEncoder, checkpoints, list_images
+
+from .support import models
+from .support.tutorial import cosines_with_the_tutorial
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import time
 import zipfile
 
 import pytest
-from conftest import unprivileged
 
 from helpers import datasets, fetch_tutorial_images, list_images, sample_images
+
+from .support.processes import unprivileged
 
 
 def zip_of(names) -> bytes:

@@ -1,15 +1,16 @@
 import os
 
 import clip
-import models
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
-from tutorial import cosines_with_the_tutorial
 
 from helpers import ClipEncoder, list_images, load_image
 from helpers.checkpoints import checkpoint_path
+
+from .support import models
+from .support.tutorial import cosines_with_the_tutorial
 
 LOWEST = {"float32": 0.99999, "bfloat16": 0.999}  # cosine with the tutorial's vectors
 

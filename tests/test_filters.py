@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_store import MODEL, row
 
 from helpers import ImageStore
 from helpers.filters import build_filter
+
+from .support.rows import MODEL, row
 
 
 @pytest.mark.parametrize(

@@ -3,27 +3,19 @@ import signal
 import subprocess
 import sys
 import textwrap
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import unprivileged
 from pymilvus import MilvusClient
 
 from helpers import ImageStore, connection
 from helpers import store as store_module
 from helpers.store import image_id
 
-MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
-TWIN = SimpleNamespace(name="eight", dim=8, digest="b" * 64)
+from .support.processes import unprivileged
+from .support.rows import MODEL, TWIN, row
+
 ODD_NAMES = ["plain.jpg", 'it\'s "quoted".jpg', "line\nbreak.jpg", "tab\t\\.jpg", "😀 <script>.jpg"]
-
-
-def row(filepath: str, vector=None, **fields) -> dict:
-    vector = np.eye(8, dtype=np.float32)[0] if vector is None else vector
-    numbers = {"width": 1, "height": 1, "size": 1, "mtime": 1}
-    base = {"id": image_id(filepath), "vector": vector, "filepath": filepath, "label": ""}
-    return base | numbers | fields
 
 
 @pytest.fixture

@@ -16,12 +16,14 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import models
 import numpy as np
-from contenders import CONTENDERS, FACTS
 
 from helpers import ClipEncoder, draw_demo_images, sample_images
 from helpers.checkpoints import checkpoint_path
+
+from ..support import models
+from ..support.processes import ROOT
+from .contenders import CONTENDERS, FACTS
 
 LEAST = 1.0  # seconds that a turn lasts at least
 
@@ -53,13 +55,14 @@ def compare(paths: list[Path], model: Path, names: list[str], rounds: int, scrat
             if name in FACTS and number:  # these take medians themselves
                 continue
             vectors = str(scratch / f"{name}.npy")
-            command = [sys.executable, __file__, "--turn", name]
+            command = [sys.executable, "-m", __spec__.name, "--turn", name]
             answer = subprocess.run(
                 command,
                 input=json.dumps(job | {"vectors": vectors}),
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
+                cwd=ROOT,
             )
             turns[name].append(json.loads(answer.stdout.splitlines()[-1]))
             print(f"turn {number + 1} of {rounds}: {name}", file=sys.stderr)
@@ -165,7 +168,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=48, help="so many images of the folder")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="the tutorial and these")
-    parser.add_argument("--output", type=Path, default=Path("runs/benchmark.json"))
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "benchmark.json")
     parser.add_argument("--turn", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.turn:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tutorial
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, ingest
 from helpers.batches import batches, map_batches
 from helpers.images import load_image
 from helpers.vectors import unit_vectors
+
+from ..support import tutorial
 
 Work = Callable[[int], Callable[[], np.ndarray] | None]
 

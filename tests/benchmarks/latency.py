@@ -12,14 +12,13 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-import browser
-import models
 import pandas as pd
-from test_notebooks import environment
 
 from helpers.drawings import COLOURS, OBJECTS, with_article
 
-ROOT = Path(__file__).resolve().parent.parent
+from ..support import browser, models
+from ..support.processes import ROOT, environment
+
 STOPWATCH = """text => new Promise(resolve => {
     const shown = () => {
         const images = [...document.querySelectorAll('.widget-gridbox img')];

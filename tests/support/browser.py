@@ -1,4 +1,7 @@
-"""A real JupyterLab in a real Chromium, on copies of the notebooks."""
+"""A real JupyterLab, and a real Voila, in a real Chromium.
+
+Nothing here is in a hurry: what has to be seen is waited for, on the slowest of machines.
+"""
 
 import contextlib
 import json
@@ -9,16 +12,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import psutil
+import pytest
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from playwright.sync_api import Page, TimeoutError, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
+from .processes import ROOT
+
+REQUIRED = os.environ.get("REQUIRE_BROWSER")  # as in CI: then nothing is skipped
+if not REQUIRED:
+    pytest.importorskip("playwright")
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+
+PATIENCE = 300.0  # seconds until what is not seen counts as missing
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox",
@@ -30,8 +40,14 @@ ARGUMENTS = [
 ]
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are no cells
-    "apputils-extension/notification": {"fetchNews": "false"},  # else it asks
+    "apputils-extension/notification": {"fetchNews": "false", "doNotDisturbMode": True},
+    "docmanager-extension/plugin": {"autosave": False},  # each page begins with what is on disk
 }
+NOTEBOOK = "jupyterapp.shell.currentWidget"
+READY = f"""() => {{
+    const session = window.jupyterapp && {NOTEBOOK}?.sessionContext?.session;
+    return session?.kernel?.status == 'idle' && session.kernel.connectionStatus == 'connected';
+}}"""
 
 
 def find_chromium() -> str | None:
@@ -42,6 +58,20 @@ def find_chromium() -> str | None:
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if os.path.exists(path) else None
+
+
+needed = pytest.mark.skipif(
+    not REQUIRED and not find_chromium(),
+    reason="no Chromium here: apt install chromium, or playwright install chromium",
+)
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Look again and again until it is so; AssertionError where it never is."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -58,7 +88,7 @@ def jupyter_lab(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(setting))
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
-    command += ["--ip=127.0.0.1", f"--notebook-dir={folder}"]
+    command += ["--ip=127.0.0.1", f"--notebook-dir={folder}", "--expose-app-in-browser"]
     command += ["--ServerApp.token=", "--ServerApp.password="]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     command += [f"--ServerApp.tornado_settings={re.search('^LARGE := (.+)', makefile, re.M)[1]}"]
@@ -68,32 +98,75 @@ def jupyter_lab(
 
 
 @contextlib.contextmanager
-def voila_app(folder: Path, env: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app as `make app` does; give its address and its process."""
-    command = [sys.executable, "-m", "voila", "app.py", "--no-browser"]
+def voila_app(
+    folder: Path, env: dict[str, str], *options: str
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the app as `make app` does; yield its address and its process."""
+    command = [sys.executable, "-m", "voila", "app.py", "--no-browser", *options]
     with _serving(command, env, folder, cwd=ROOT / "notebooks") as served:
         yield served
 
 
 @contextlib.contextmanager
-def open_page(address: str) -> Iterator[Page]:
-    """Open a page in a fresh Chromium."""
+def chromium() -> Iterator[Browser]:
+    """Start Chromium, with no window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1250})
-        page.goto(address)
-        yield page
+        yield browser
         browser.close()
 
 
 @contextlib.contextmanager
-def run_notebook(address: str, name: str) -> Iterator[Page]:
-    """Open a notebook, run all its cells, and give the page."""
-    with open_page(f"{address}/lab/tree/notebooks/{name}.ipynb?reset") as page:
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
-        _run_all_cells(page)
+def open_page(browser: Browser, address: str) -> Iterator[Page]:
+    """Open a page that knows nothing of other pages; JupyterLab's dialogs are closed."""
+    page = browser.new_page(viewport={"width": 1300, "height": 1250})
+    page.set_default_timeout(1000 * PATIENCE)
+    page.add_locator_handler(
+        page.locator(".jp-Dialog"), lambda dialog: dialog.locator("button").last.click()
+    )
+    page.goto(address)
+    yield page
+    page.context.close()
+
+
+@contextlib.contextmanager
+def open_notebook(browser: Browser, address: str, name: str) -> Iterator[Page]:
+    """Open a notebook and wait for its kernel: a new one, or the one that ran it before."""
+    with open_page(browser, f"{address}/lab/tree/notebooks/{name}.ipynb?reset") as page:
+        page.wait_for_function(READY)
         yield page
+
+
+def show_notebook(page: Page, path: str) -> None:
+    """Open a notebook beside what the page shows, in front."""
+    page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
+    page.evaluate("path => { jupyterapp.commands.execute('docmanager:open', {path}) }", path)
+    page.wait_for_function(f"path => {NOTEBOOK}?.context?.path == path", arg=path)
+    page.wait_for_function(f"{NOTEBOOK}.context.isReady")
+
+
+def run_all_cells(page: Page) -> None:
+    """Run the whole notebook, to its end."""
+    _run(page, "run-all-cells")
+
+
+def run_cell(page: Page, begins: str) -> None:
+    """Run the one cell that begins so, to its end."""
+    page.evaluate(
+        f"begins => {{ const cells = {NOTEBOOK}.content; cells.activeCellIndex = cells.widgets"
+        ".findIndex(cell => cell.model.sharedModel.source.startsWith(begins)) }",
+        begins,
+    )
+    _run(page, "run-cell")
+
+
+def _run(page: Page, command: str) -> None:
+    page.evaluate(
+        "command => { window.ran = false; jupyterapp.commands.execute(command)"
+        ".then(() => { window.ran = true }) }",
+        f"notebook:{command}",
+    )
+    page.wait_for_function("window.ran")
 
 
 @contextlib.contextmanager
@@ -107,39 +180,23 @@ def _serving(
         command = [*command, f"--port={port}"]
         server = subprocess.Popen(command, env=env, cwd=cwd, stdout=log, stderr=log)
     try:
-        _wait_for(port, server, folder / "server.log")
+        wait_until(lambda: server.poll() is not None or _answers(port))
+        assert server.poll() is None, (folder / "server.log").read_text()
         yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait()
 
 
-def _wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{server.args} did not start:\n{log.read_text()}")
-        time.sleep(0.2)
-
-
-def _run_all_cells(page: Page, seconds: float = 180) -> None:
-    """Click until the first cell waits or has run: just opened, JupyterLab may ignore it."""
-    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
-    for _ in range(10):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        with contextlib.suppress(TimeoutError):
-            page.wait_for_function(f"{prompts}[0].textContent.trim() != '[ ]:'", timeout=3000)
-            break
-    all_have_numbers = f"{prompts}.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()))"
-    page.wait_for_function(all_have_numbers, timeout=1000 * seconds)
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        return True
+    return False
 
 
 class PanelPage:
-    """The search panel of 03_search as a person uses it: by what stands on the page."""
+    """The search panel as a person uses it: by what stands on the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -162,11 +219,15 @@ class PanelPage:
             self.root.get_by_role("button", name="Image").click()
         chooser.value.set_files(path)
 
-    def wait_for(self, status: str) -> None:
-        """Wait until the panel says so of the pictures that it shows, and they are drawn."""
-        self.status.filter(has_text=status).wait_for(timeout=20_000)
+    def wait_for(self, status: str, labels: set[str] | None = None) -> None:
+        """Wait until the panel says so of its pictures, and all are there and have these labels."""
+        self.status.filter(has_text=status).wait_for()
+        number = int(re.search(r": (\d+) images", self.status.inner_text())[1])
         drawn = "tiles => tiles.every(tile => tile.complete && tile.naturalWidth > 0)"
-        assert self.tiles.locator("img").evaluate_all(drawn)
+        pictures = self.tiles.locator("img")
+        wait_until(lambda: pictures.count() == number and pictures.evaluate_all(drawn))
+        if labels is not None:
+            wait_until(lambda: set(self.labels()) == labels)
 
     def captions(self) -> list[str]:
         return self.tiles.locator("figcaption").all_inner_texts()
@@ -178,5 +239,5 @@ class PanelPage:
         return [float(caption.split()[0]) for caption in self.captions()]
 
     def picture(self, place: int) -> str:
-        """Give what a picture shows, as its data address."""
+        """Return what a picture shows, as its data address."""
         return self.tiles.locator("img").nth(place).get_attribute("src")

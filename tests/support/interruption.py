@@ -1,6 +1,6 @@
 """Kill an ingestion again and again, and look at what is left: see `kill_and_rerun`.
 
-`python tests/interruption.py FOLDER MODEL [KILLS]` does it with a folder of photos.
+`python -m tests.support.interruption FOLDER MODEL [KILLS]` does it with a folder of photos.
 """
 
 import json

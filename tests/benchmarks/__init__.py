@@ -1,0 +1,1 @@
+"""How fast it is: `make benchmark` and `make latency`."""

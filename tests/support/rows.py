@@ -1,0 +1,18 @@
+"""Rows as `ingest` writes them, of a model that has eight dimensions."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from helpers.store import image_id
+
+MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
+TWIN = SimpleNamespace(name="eight", dim=8, digest="b" * 64)
+
+
+def row(filepath: str, vector=None, **fields) -> dict:
+    """Return a row; its vector is the first axis where none is given."""
+    vector = np.eye(8, dtype=np.float32)[0] if vector is None else vector
+    numbers = {"width": 1, "height": 1, "size": 1, "mtime": 1}
+    base = {"id": image_id(filepath), "vector": vector, "filepath": filepath, "label": ""}
+    return base | numbers | fields

@@ -1,0 +1,89 @@
+"""`python -m helpers`, on notebooks of two cells."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import __main__ as runner
+
+from .support.notebooks import outputs
+from .support.processes import environment
+
+PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that makes a project of the notebook `1_one`, and runs it in a folder."""
+    project, caller = tmp_path / "project", tmp_path / "caller"
+    (project / "notebooks").mkdir(parents=True)
+    caller.mkdir()
+    for name, value in environment(tmp_path / "data").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(caller)
+    monkeypatch.setattr(runner, "project_root", lambda: project)
+
+    def run_notebook(source: str, *arguments: str) -> int:
+        parameters = "\n".join(f"{name} = None" for name in PARAMETERS)
+        cells = [nbformat.v4.new_code_cell(text) for text in (parameters, source)]
+        cells[0].metadata["tags"] = ["parameters"]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, project / "notebooks" / "1_one.ipynb")
+        monkeypatch.setattr(sys, "argv", ["helpers", *arguments, "--output", str(tmp_path)])
+        return runner.main()
+
+    return run_notebook
+
+
+def printed(folder: Path) -> str:
+    return "".join(output.get("text", "") for output in outputs(folder / "1_one.ipynb"))
+
+
+def test_parameters_reach_the_notebook_and_a_page_is_written(run, tmp_path):
+    code = run("print([profile, query_text])", "--profile", "demo", "-p", "query_text", "a dog")
+    assert code == 0
+    assert printed(tmp_path) == "['demo', 'a dog']\n"
+    assert "a dog" in (tmp_path / "1_one.html").read_text(encoding="utf-8")
+
+
+def test_a_relative_folder_is_the_callers(run, tmp_path):
+    (tmp_path / "caller" / "mine").mkdir()
+    paths = ["-p", "image_dir", "mine", "-p", "output_csv", "hits.csv"]
+    assert run("print(image_dir)\nprint(output_csv)", *paths) == 0
+    folder = tmp_path / "caller"
+    assert printed(tmp_path).splitlines() == [str(folder / "mine"), str(folder / "hits.csv")]
+
+
+def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
+    run, tmp_path, monkeypatch, capfd
+):
+    """Here for want of a server; and the token is not in the traceback that is kept."""
+    monkeypatch.setenv("MILVUS_TOKEN", "geheim-token")
+    address = "http://root:geheim-wort@127.0.0.1:9"
+    source = "from helpers import ImageStore\nImageStore(milvus_uri)"
+    assert run(source, "-p", "milvus_uri", address) == 1
+    said = capfd.readouterr().err
+    assert re.search(r"1_one.ipynb failed in cell \[\d\]: ConnectionError", said)
+    executed = (tmp_path / "1_one.ipynb").read_text(encoding="utf-8")
+    assert "geheim-token" not in executed + said
+
+
+def test_a_cell_that_takes_too_long_is_named(run, capfd):
+    assert run("import time\ntime.sleep(600)", "--timeout", "1") == 1
+    assert re.search(r"1_one.ipynb failed in cell \[\d\]: A cell timed out", capfd.readouterr().err)
+
+
+def test_an_unknown_notebook_is_refused_with_the_known_ones(run, capfd):
+    with pytest.raises(SystemExit) as ended:
+        run("", "3_search")
+    assert ended.value.code == 2
+    assert "no notebook '3_search'; there are 1_one" in capfd.readouterr().err
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones(run, capfd):
+    assert run("", "-p", "colection_name", "x") == 2
+    assert "'colection_name'; known: image_dir, milvus_uri" in capfd.readouterr().err
