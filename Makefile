@@ -20,7 +20,7 @@ run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p 
 test: setup  ## lint, unit tests, every notebook under papermill and nbval, the panel in a browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. --ServerApp.tornado_settings="$(LARGE)" notebooks/01_setup.ipynb

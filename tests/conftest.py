@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # then every core has a process already, and the threads
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of several would wait for each other
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +18,14 @@ from helpers import ClipEncoder, ImageStore, draw_demo_images
 
 from .support import models
 from .support.processes import environment, python
+
+SLOW = ["test_notebooks", "test_browser", "test_app", "test_benchmark"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the work, as in `make test`, the slow modules come first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.stem not in SLOW)
 
 
 @pytest.fixture(autouse=True)

@@ -71,12 +71,32 @@ def test_the_last_block_computes_the_class_token_only(model):
     assert model.visual.transformer(tokens).shape == (1, 3, 64)
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
-def test_on_the_cpu_bfloat16_layers_are_packed(model):
+class Packed(torch.nn.Module):
+    """Stands for a packed layer where this processor or this torch has none."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.weight, self.bias = layer.weight.data, layer.bias
+
+    def forward(self, x):
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("packed", [acceleration._PackedLinear, Packed], ids=["real", "injected"])
+def test_on_the_cpu_bfloat16_layers_are_packed_where_that_works(model, images, monkeypatch, packed):
+    layer = torch.nn.Linear(64, 64).bfloat16()
+    try:
+        packed(layer)(torch.ones(1, 64, dtype=torch.bfloat16))
+    except Exception as error:
+        pytest.skip(f"no packed layers on this processor: {error}")
+    before = model.encode_image(images)
+    monkeypatch.setattr(acceleration, "_PackedLinear", packed)
     accelerate(model, "bfloat16", "cpu")
     block = model.visual.transformer[0]
     layers = (model.visual.conv1.product, block.inputs, block.output, *block.mlp[::2])
-    assert {type(layer) for layer in layers} == {acceleration._PackedLinear}
+    assert {type(layer) for layer in layers} == {packed}
+    assert torch.cosine_similarity(before, model.encode_image(images).float()).min() > 0.999
 
 
 @torch.inference_mode()

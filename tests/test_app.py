@@ -6,7 +6,7 @@ import psutil
 from PIL import Image
 
 from .support import browser
-from .support.processes import ROOT, environment
+from .support.processes import SCREENSHOTS, environment
 
 pytestmark = browser.needed
 
@@ -39,8 +39,7 @@ def test_the_app_is_the_panel_for_this_machine_only_and_its_kernels_end(
         Image.new("RGB", (2400, 2400), "red").save(tmp_path / "large.bmp")
         panel.upload(tmp_path / "large.bmp")
         panel.wait_for("large.bmp: 10 images")
-        (ROOT / "runs").mkdir(exist_ok=True)
-        page.screenshot(path=ROOT / "runs" / "app.png")
+        page.screenshot(path=SCREENSHOTS / "app.png")
         sockets = [s for s in server.net_connections("tcp") if s.status == psutil.CONN_LISTEN]
         assert {s.laddr.ip for s in sockets} == {"127.0.0.1"}
         browser.wait_until(lambda: kernels(server) == 1)

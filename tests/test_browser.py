@@ -1,4 +1,4 @@
-"""The notebooks in a real JupyterLab, their panel driven in a real Chromium as a person would."""
+"""The search panel in a real JupyterLab, driven in a real Chromium as a person would."""
 
 import os
 import re
@@ -12,8 +12,7 @@ from helpers import list_images
 from helpers.gallery import tile_html
 
 from .support import browser
-from .support.notebooks import NOTEBOOKS, pictures
-from .support.processes import ROOT, environment
+from .support.processes import SCREENSHOTS, environment
 
 EVIL = "<img src=x onerror=document.title='broken'>.jpg"
 pytestmark = browser.needed
@@ -29,15 +28,9 @@ def images(demo_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """What JupyterLab serves."""
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def lab(images, folder):
+def lab(images, tmp_path_factory):
     env = environment(images.parent.parent, IMAGE_SEARCH_PROFILE="demo")
-    with browser.jupyter_lab(folder, env) as address:
+    with browser.jupyter_lab(tmp_path_factory.mktemp("lab"), env) as address:
         yield address
 
 
@@ -49,7 +42,7 @@ def kernel_that_ran_03(lab, chromium) -> None:
         errors = page.locator("[data-mime-type='application/vnd.jupyter.error']")
         assert errors.count() == 0, errors.all_inner_texts()
         browser.PanelPage(page).wait_for("a red star: 10 images", {"red star"})
-        assert broken_pictures(page) == []
+        assert browser.broken_pictures(page) == []
 
 
 @pytest.fixture
@@ -61,41 +54,14 @@ def panel(kernel_that_ran_03, lab, chromium, request):
         panel = browser.PanelPage(page)
         panel.wait_for("a red star: 10 images", {"red star"})
         yield panel
-        (ROOT / "runs").mkdir(exist_ok=True)
         panel.query.scroll_into_view_if_needed()
         name = request.node.name.removeprefix("test_")
-        page.screenshot(path=ROOT / "runs" / f"panel-{name}.png")
-
-
-def broken_pictures(page) -> list[str]:
-    """Return the addresses of pictures that are not shown; wait for those that are not yet."""
-    whole = "[...document.querySelectorAll('.jp-Notebook img')].filter(image => image.complete)"
-    page.wait_for_function(
-        f"{whole}.length == document.querySelectorAll('.jp-Notebook img').length"
-    )
-    return page.evaluate(f"{whole}.filter(image => !image.naturalWidth).map(image => image.src)")
+        page.screenshot(path=SCREENSHOTS / f"panel-{name}.png")
 
 
 def shown(path: Path) -> str:
     """Return the data address of an image's thumbnail."""
     return re.search(r"src='([^']+)'", tile_html(path, ""))[1]
-
-
-def test_every_picture_of_every_notebook_is_shown(lab, folder, demo_run, chromium):
-    (folder / "executed").mkdir()
-    for path in NOTEBOOKS:
-        shutil.copy(demo_run.runs / path.name, folder / "executed")
-    with browser.open_page(chromium, f"{lab}/lab?reset") as page:
-        for path in NOTEBOOKS:
-            browser.show_notebook(page, f"executed/{path.name}")
-            expected = pictures(demo_run.runs / path.name)
-            assert expected > 0
-            page.wait_for_function(
-                "n => document.querySelectorAll('.jp-Notebook img').length >= n", arg=expected
-            )
-            assert broken_pictures(page) == [], path.name
-            (ROOT / "runs").mkdir(exist_ok=True)
-            page.screenshot(path=ROOT / "runs" / f"lab-{path.stem}.png")
 
 
 def test_enter_shows_the_right_pictures(panel, images):

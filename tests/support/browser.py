@@ -195,6 +195,15 @@ def _answers(port: int) -> bool:
     return False
 
 
+def broken_pictures(page) -> list[str]:
+    """Return the addresses of pictures that are not shown; wait for those that are not yet."""
+    whole = "[...document.querySelectorAll('.jp-Notebook img')].filter(image => image.complete)"
+    page.wait_for_function(
+        f"{whole}.length == document.querySelectorAll('.jp-Notebook img').length"
+    )
+    return page.evaluate(f"{whole}.filter(image => !image.naturalWidth).map(image => image.src)")
+
+
 class PanelPage:
     """The search panel as a person uses it: by what stands on the page."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "runs"
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
