@@ -12,7 +12,7 @@ BIN := .venv/bin
 # Jupyter by itself drops messages above 10 MB without a word, and an uploaded image is one message.
 LARGE := {'websocket_max_message_size': 104857600}
 
-.PHONY: run test lab app benchmark latency setup clean
+.PHONY: run test lab app server benchmark latency setup clean
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
@@ -27,6 +27,9 @@ lab: setup  ## open JupyterLab on the notebooks
 
 app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
 	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py
+
+server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARAMS='--port 19530'
+	$(BIN)/python -m helpers.server $(PARAMS)
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python -m tests.benchmarks.benchmark $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
