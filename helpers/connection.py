@@ -7,6 +7,7 @@ next call of another opens the file. Not about collections: that is `store`.
 
 import contextlib
 import ipaddress
+import json
 import logging
 import os
 import re
@@ -23,29 +24,60 @@ from .paths import without_password
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
 _uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path
 try:
+    import grpc
     import pymilvus
     from pymilvus import MilvusClient, MilvusException
 finally:
     if _uri is not None:
         os.environ["MILVUS_URI"] = _uri
 
-__all__ = ["Connection", "pymilvus"]
+__all__ = ["Connection", "grpc", "pymilvus"]
 
 for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
-_LOCAL_OPTIONS = {
-    "grpc.enable_http_proxy": 0,  # else a lowercase http_proxy is used even for 127.0.0.1
-    # pymilvus pings every 10 s, and a local database then answers "Too many pings" to the next
-    # client of an idle process
-    "grpc.keepalive_time_ms": 3_600_000,
+_DEADLINE, _LONG_DEADLINE = 120, 1800  # seconds for a call, and for those that go through all rows
+_LONG_CALLS = ("Flush", "LoadCollection", "CreateIndex", "GetLoadingProgress", "GetFlushState")
+_SERVICE = "milvus.proto.milvus.MilvusService"
+_DEADLINES = [
+    {"name": [{}], "timeout": f"{_DEADLINE}s"},
+    {
+        "name": [{"service": _SERVICE, "method": method} for method in _LONG_CALLS],
+        "timeout": f"{_LONG_DEADLINE}s",
+    },
+]
+_CONNECT = 5  # seconds to reach a server, at first and again
+_OPTIONS = {  # of every channel, so that each call of a notebook has a deadline too
+    "grpc.service_config": json.dumps({"methodConfig": _DEADLINES}),
+    "grpc.use_local_subchannel_pool": 1,  # else a new channel inherits the old one's back-off
 }
+_SERVER_OPTIONS = _OPTIONS | {  # tell a server that hangs from a call that takes long
+    "grpc.keepalive_time_ms": 6000,  # a server refuses more than one in 5 s
+    "grpc.keepalive_timeout_ms": 4000,
+    "grpc.http2.ping_timeout_ms": 4000,  # a minute by default, whatever keepalive says
+}
+_DIRECT = {"grpc.enable_http_proxy": 0}  # else a lowercase http_proxy is used even for 127.0.0.1
+# A local database answers pings of an idle process with "Too many pings" to the next client.
+_LOCAL_OPTIONS = _OPTIONS | _DIRECT | {"grpc.keepalive_time_ms": 3_600_000}
 _PATIENCE = 10.0  # seconds that whoever holds the database has to write its address, or to end
 _open_files: Counter[Path] = Counter()  # how many connections of this process serve a file
 
 
+class _Client(MilvusClient):
+    """A MilvusClient that does not wait for ever for what it asks about again and again."""
+
+    def load_collection(self, collection_name: str, timeout: float = _LONG_DEADLINE, **more):
+        return super().load_collection(collection_name, timeout=timeout, **more)
+
+    def flush(self, collection_name: str, timeout: float = _LONG_DEADLINE, **more):
+        return super().flush(collection_name, timeout=timeout, **more)
+
+    def create_index(self, *arguments, timeout: float = _LONG_DEADLINE, **more):
+        return super().create_index(*arguments, timeout=timeout, **more)
+
+
 class Connection:
-    """An open Milvus.
+    """An open Milvus; no call of its client lasts for ever.
 
     Parameters
     ----------
@@ -57,8 +89,10 @@ class Connection:
     ------
     ValueError
         If the address is of another kind, or the path is a database of Milvus Lite 2.
-    FileNotFoundError, PermissionError
-        If the database's folder is missing, or may not be written.
+    FileNotFoundError
+        If the database's folder is missing.
+    PermissionError
+        If it may not be written, or if the server wants another token.
     ConnectionError
         If nothing answers there.
     ModuleNotFoundError
@@ -109,18 +143,35 @@ class Connection:
             self._closer()
 
     def _open_server(self) -> MilvusClient:
+        direct = _DIRECT if _is_local(self.host) else {}
+        token = os.environ.get("MILVUS_TOKEN", "")
         try:
-            return MilvusClient(
-                self.uri,
-                token=os.environ.get("MILVUS_TOKEN", ""),
-                timeout=10,
-                grpc_options=_LOCAL_OPTIONS if _is_local(self.host) else {},
+            client = _Client(
+                self.uri, token=token, timeout=_CONNECT, grpc_options=_SERVER_OPTIONS | direct
             )
-        except MilvusException as error:
-            raise ConnectionError(
-                f"no Milvus answers at {self.shown_uri} ({error.message}). Is the server running, "
-                "is the address right, and does it need a token in MILVUS_TOKEN?"
-            ) from None  # the cause may hold the token
+            client.has_collection("_", timeout=_CONNECT)  # connecting alone needs no token
+        except (MilvusException, grpc.RpcError) as error:
+            raise self.explained(error, "no Milvus answers") from None  # its cause holds the token
+        return client
+
+    def explained(self, error: Exception, what: str) -> OSError:
+        """Make one clear error of what pymilvus or gRPC raised; the token is in neither."""
+        status, said = _read_error(error)
+        silent = status in _SILENCES
+        if status in _REFUSALS:
+            given = "the token in" if os.environ.get("MILVUS_TOKEN") else "no token was given in"
+            return PermissionError(
+                f"the Milvus at {self.shown_uri} refuses access: {given} MILVUS_TOKEN"
+                f"{' is not right' if given.startswith('the') else ''}. Set that environment "
+                "variable to user:password or to an API key"
+            )
+        return ConnectionError(f"{what} at {self.shown_uri}: {self._silence if silent else said}")
+
+    @property
+    def _silence(self) -> str:
+        if self.is_file:
+            return "the process that holds it does not answer: end it (another notebook's kernel?)"
+        return "is the server running, and is the address right?"
 
     def _open_file(self) -> MilvusClient:
         deadline = time.monotonic() + _PATIENCE
@@ -128,11 +179,11 @@ class Connection:
             address = _serve(self._path)
             if address:
                 self._closer = weakref.finalize(self, _release, self._path)
-                return MilvusClient(address, grpc_options=_LOCAL_OPTIONS)
+                return _Client(address, grpc_options=_LOCAL_OPTIONS)
             address = _read_address(self._path)
             if address and _answers(address):
                 with contextlib.suppress(MilvusException):  # it is ending, or has stopped
-                    client = MilvusClient(address, timeout=2, grpc_options=_LOCAL_OPTIONS)
+                    client = _Client(address, timeout=2, grpc_options=_LOCAL_OPTIONS)
                     self._guest_at = address
                     return client
             if time.monotonic() > deadline:
@@ -141,6 +192,19 @@ class Connection:
                     "end that process (another notebook's kernel?) and try again"
                 )
             time.sleep(0.1)
+
+
+_REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+_SILENCES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def _read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
+    """Return the status of gRPC that an error stands for, and what it says in words."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, grpc.RpcError):
+        cause = cause.__cause__
+    said = getattr(error, "message", "") or getattr(cause, "details", str)()
+    return cause and cause.code(), said
 
 
 def _is_local(host: str) -> bool:

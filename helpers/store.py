@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from .batches import batches
-from .connection import Connection, pymilvus
+from .connection import Connection, grpc, pymilvus
 from .paths import resolve_path
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model", "image_id"]
@@ -353,16 +353,17 @@ class ImageStore:
         """Turn Milvus's exceptions into one clear error."""
         try:
             yield
-        except pymilvus.MilvusException as error:
-            where = f"collection {self.collection_name!r} at {self.shown_uri}"
-            if asked and self._answers():
+        except (pymilvus.MilvusException, grpc.RpcError) as error:
+            self._loaded_by = None  # a server that was started again may have released it
+            if asked and isinstance(error, pymilvus.MilvusException) and self._answers():
                 raise ValueError(f"Milvus refused {asked}: {error.message}") from None
-            raise ConnectionError(f"{where} could not be {done}: {error.message}") from None
+            what = f"collection {self.collection_name!r} could not be {done}"
+            raise self._connection.explained(error, what) from None
 
     def _answers(self) -> bool:
         try:
             return self.client.has_collection(self.collection_name)
-        except (pymilvus.MilvusException, OSError):
+        except (pymilvus.MilvusException, grpc.RpcError, OSError):
             return False
 
 
