@@ -194,17 +194,19 @@ class Connection:
             time.sleep(0.1)
 
 
+_CONNECT_FAILED = 2  # of pymilvus, where it could not connect again
 _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SILENCES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def _read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
     """Return the status of gRPC that an error stands for, and what it says in words."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, grpc.RpcError):
-        cause = cause.__cause__
-    said = getattr(error, "message", "") or getattr(cause, "details", str)()
-    return cause and cause.code(), said
+    said = getattr(error, "message", "") or getattr(error, "details", str)()
+    for cause in (error, error.__cause__, error.__context__):  # pymilvus raises `e from e`
+        if isinstance(cause, grpc.RpcError):
+            return cause.code(), said
+    lost = getattr(error, "code", None) == _CONNECT_FAILED
+    return grpc.StatusCode.UNAVAILABLE if lost else None, said
 
 
 def _is_local(host: str) -> bool:

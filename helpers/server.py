@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -240,8 +241,8 @@ def _locked(folder: Path):
 
 def _die_with_parent():
     """Make what the new process calls first: end when this one is killed (Linux only)."""
-    if sys.platform != "linux":
-        return None
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None  # Linux means the thread that started it, and other threads end before
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
