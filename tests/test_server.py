@@ -36,7 +36,7 @@ def test_the_right_token_opens_a_server(server, monkeypatch):
 
 
 def test_a_port_or_a_folder_in_use_is_named(server, tmp_path):
-    with pytest.raises(OSError, match="cannot be used .* choose another port"):
+    with pytest.raises(OSError, match=r"cannot be used .* choose another port"):
         Server(tmp_path, server.ports[0]).start()
     with pytest.raises(OSError, match="another Milvus server works in"):
         Server(server.data_dir).start()
