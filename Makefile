@@ -8,6 +8,9 @@ COLLECTION ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 
+# Processes that `make test` shares its work between; most of them wait for others.
+WORKERS ?= 3
+
 BIN := .venv/bin
 # Jupyter by itself drops messages above 10 MB without a word, and an uploaded image is one message.
 LARGE := {'websocket_max_message_size': 104857600}
@@ -20,7 +23,7 @@ run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p 
 test: setup  ## lint, unit tests, every notebook under papermill and nbval, the panel in a browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. --ServerApp.tornado_settings="$(LARGE)" notebooks/01_setup.ipynb

@@ -23,6 +23,7 @@ MAX_LIMIT = 16_384  # Milvus's own; Lite returns fewer hits above it without a w
 _MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
 _FIELD_BYTES = 6 << 10  # of a row besides its vector, at most: a path of 4 KB, a label of 1 KB
 _KEYS_PER_MESSAGE = 1000
+_GROUPS = ("filepath", "label", "width", "height", "size", "mtime")
 
 
 class Model(Protocol):
@@ -283,10 +284,13 @@ class ImageStore:
         ValueError
             If Milvus does not understand the filter or the field.
         """
+        if group_by and group_by not in _GROUPS:  # a 2.3.5 server returns them ungrouped
+            raise ValueError(
+                f"images cannot be grouped by {group_by!r}, but by {', '.join(_GROUPS)}"
+            )
         grouping = {"group_by_field": group_by} if group_by else {}
-        asked = [f"the filter {filter!r}"] if filter else []
-        asked += [f"to group by {group_by!r}"] if group_by else []
-        with self._explained("searched", " and ".join(asked)), self._consistency() as level:
+        asked = f"the filter {filter!r}" if filter else ""
+        with self._explained("searched", asked), self._consistency() as level:
             hits = self._loaded().search(
                 self.collection_name,
                 data=[vector],

@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
+from helpers.server import Server
 
 from .support import models
 from .support.processes import environment, python
+from .support.rows import MODEL, ODD_NAMES, row
 
-SLOW = ["test_notebooks", "test_browser", "test_app", "test_benchmark"]
+SLOW = ["test_notebooks", "test_browser", "test_server", "test_store", "test_app", "test_benchmark"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -118,6 +120,24 @@ def other_encoder(tmp_path_factory) -> ClipEncoder:
 def store(tmp_path) -> Iterator[ImageStore]:
     with ImageStore(tmp_path / "milvus.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def filled(store, tmp_path) -> ImageStore:
+    """A store of five rows with odd names, each vector another axis."""
+    store.open_for(MODEL, tmp_path)
+    store.upsert([row(name, vector) for name, vector in zip(ODD_NAMES, np.eye(8), strict=False)])
+    return store
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """A real Milvus server, which wants `TOKEN`; none of its folder's name needs to be simple."""
+    if not os.environ.get("REQUIRE_SERVER"):  # as in CI on Linux: then nothing is skipped
+        pytest.importorskip("milvus", reason="PyPI has a Milvus server for Linux on x86-64 only")
+    with Server(tmp_path_factory.mktemp("server") / "mit Ümlaut #1", authorization=True) as started:
+        yield started
+        started.process.kill()  # to end by itself takes it up to half a minute
 
 
 @pytest.fixture

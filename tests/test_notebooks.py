@@ -21,7 +21,7 @@ from helpers import ClipEncoder, ImageStore, Query, SearchPanel, Settings, list_
 
 from .support import browser
 from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
-from .support.processes import ROOT, SCREENSHOTS, environment, python
+from .support.processes import ROOT, SCREENSHOTS, TOKEN, environment, python
 
 PARAMETERS = ["profile", "model_name", "image_dir", "milvus_uri", "collection_name"]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -181,21 +181,24 @@ def test_panel_and_papermill_give_the_same_hits(panel, demo_run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def milvus(tmp_path_factory) -> str:
-    """The address of another database than papermill's."""
-    return str(tmp_path_factory.mktemp("nbval") / "milvus.db")
+def milvus(request, tmp_path_factory) -> str:
+    """The address of a server or, where none can run, of another file than papermill's."""
+    try:
+        return request.getfixturevalue("server").address
+    except pytest.skip.Exception:
+        return str(tmp_path_factory.mktemp("nbval") / "milvus.db")
 
 
 @pytest.fixture(scope="module")
 def nbval_run(milvus, demo_data, tmp_path_factory) -> Path:
-    """Every notebook, run under nbval and on a server; return the CSV of 03's hits."""
+    """Every notebook, run under nbval, on a server where one can run; return 03's hits as CSV."""
     folder = tmp_path_factory.mktemp("nbval run")
     hits = folder / "hits.csv"
     for path in NOTEBOOKS:
         notebook = load_notebook_node(str(path))
         own = {"output_csv": str(hits)} if path.stem == "03_search" else {}
         nbformat.write(parameterize_notebook(notebook, own), folder / path.name)
-    own = {"IMAGE_SEARCH_PROFILE": "demo", "MILVUS_URI": milvus}
+    own = {"IMAGE_SEARCH_PROFILE": "demo", "MILVUS_URI": milvus, "MILVUS_TOKEN": TOKEN}
     env = environment(demo_data(folder / "data"), **own)
     arguments = ["--nbval-lax", "-p", "no:cacheprovider", "-W", "ignore", "-c", os.devnull]
     arguments += ["--nbval-cell-timeout", "600", *sorted(folder.glob("*.ipynb"))]

@@ -1,22 +1,23 @@
 """A real Milvus server: one for all tests here, which asks for a token."""
 
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
+import numpy as np
 import pytest
 
-from helpers import ImageStore
+from helpers import ImageStore, ingest
 from helpers.server import Server
 
-pytest.importorskip("milvus", reason="the server's package exists for x86-64 only")
+from .support.interruption import kill_and_rerun
+from .support.processes import TOKEN
+from .support.rows import MODEL, ODD_NAMES, row
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("server") / "mit Ümlaut #1"
-    with Server(folder, authorization=True) as started:
-        yield started
-        started.process.kill()  # to end by itself takes it up to half a minute
+AXIS = np.eye(8, dtype=np.float32)[0]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_server_that_wants_another_token_says_so(server, monkeypatch, token, t
 
 
 def test_the_right_token_opens_a_server(server, monkeypatch):
-    monkeypatch.setenv("MILVUS_TOKEN", "root:Milvus")
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
     with ImageStore(server.address) as store:
         assert store.count() == 0
 
@@ -57,3 +58,84 @@ def test_a_port_that_is_no_milvus_is_a_connection_error(banner):
         with pytest.raises(ConnectionError, match="is the address right"):
             ImageStore(f"http://127.0.0.1:{other.getsockname()[1]}")
         kept[0].close()
+
+
+@pytest.fixture
+def mortal(server, tmp_path):
+    """A server that a test may kill, and a store on it with five rows."""
+    with Server(tmp_path / "server") as started, ImageStore(started.address, "mortal") as store:
+        store.open_for(MODEL, tmp_path)
+        store.upsert([row(name) for name in ODD_NAMES])
+        assert store.count() == 5
+        yield started, store
+        started.process.kill()
+
+
+def test_a_server_that_is_killed_is_a_connection_error_and_the_store_goes_on_after_a_restart(
+    mortal, capfd
+):
+    server, store = mortal
+    started, told = threading.Event(), []
+
+    def search_until_it_fails():
+        with contextlib.suppress(OSError):
+            while True:
+                store.search(AXIS, limit=1)
+                started.set()
+        try:
+            store.search(AXIS, limit=1)
+        except ConnectionError as error:
+            told.append(str(error))
+
+    searching = threading.Thread(target=search_until_it_fails)
+    searching.start()
+    started.wait()
+    server.process.kill()
+    searching.join()
+    assert "could not be searched at http://127.0.0.1" in told[0]
+    assert "is the server running" in told[0]
+    server.start()
+    assert store.count() == 5
+    assert len(store.search(AXIS, limit=9)) == 5
+    assert capfd.readouterr().err == ""
+
+
+def test_an_ingestion_killed_on_a_server_is_finished_by_the_next_run(
+    server, drawings, checkpoint, monkeypatch
+):
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    [outcome] = kill_and_rerun(drawings, checkpoint, server.address, batch_size=4, kills=1)
+    assert outcome["kept"] >= min(4 * outcome["acknowledged"], 50), outcome
+    assert outcome["unchanged"], outcome
+    assert (outcome["count"], outcome["keys"]) == (50, True), outcome
+    assert outcome["cosine"] > 0.999, outcome
+
+
+def test_another_model_is_refused_on_a_server_by_ingest(
+    server, drawings, encoder, other_encoder, monkeypatch
+):
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    with ImageStore(server.address, "refused") as store:
+        ingest(drawings, encoder, store, limit=3, progress=False)
+        with pytest.raises(ValueError, match="another collection_name"):
+            ingest(drawings, other_encoder, store, progress=False)
+        assert store.count() == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process Ctrl-C")
+def test_the_command_says_how_to_use_the_server_and_ends_cleanly_with_ctrl_c(server, tmp_path):
+    """`server` is here to skip this where none can run."""
+    command = [sys.executable, "-m", "helpers.server", "--data-dir", tmp_path / "ü", "--port"]
+    ports = Server(tmp_path / "other").ports
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, str(ports[0])], **pipes) as running:
+        said = []
+        while "Ctrl-C stops it" not in "".join(said):
+            said.append(running.stdout.readline())
+        with ImageStore(f"http://127.0.0.1:{ports[0]}") as store:
+            assert store.count() == 0
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate()
+    assert said[0].startswith(f"Milvus answers at http://127.0.0.1:{ports[0]}, its data is in ")
+    assert f"-p milvus_uri http://127.0.0.1:{ports[0]}" in "".join(said)
+    assert (running.returncode, rest, errors) == (0, "", "")

@@ -140,9 +140,12 @@ def open_notebook(browser: Browser, address: str, name: str) -> Iterator[Page]:
 def show_notebook(page: Page, path: str) -> None:
     """Open a notebook beside what the page shows, in front."""
     page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
-    page.evaluate("path => { jupyterapp.commands.execute('docmanager:open', {path}) }", path)
-    page.wait_for_function(f"path => {NOTEBOOK}?.context?.path == path", arg=path)
-    page.wait_for_function(f"{NOTEBOOK}.context.isReady")
+    page.evaluate("() => jupyterapp.restored.then(() => true)")
+    opened = f"""async path => {{
+        await jupyterapp.commands.execute('docmanager:open', {{path}});
+        return {NOTEBOOK}?.context?.path == path && {NOTEBOOK}.context.isReady;
+    }}"""
+    wait_until(lambda: page.evaluate(opened, path))  # another tab may still come in front of it
 
 
 def run_all_cells(page: Page) -> None:

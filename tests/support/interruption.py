@@ -70,7 +70,12 @@ def stored(store: ImageStore) -> dict[str, np.ndarray]:
 
 
 def kill_and_rerun(
-    folder: Path, model: str | Path, database: Path, batch_size: int, kills: int, seed: int = 0
+    folder: Path,
+    model: str | Path,
+    database: str | Path,
+    batch_size: int,
+    kills: int,
+    seed: int = 0,
 ) -> list[dict]:
     """Kill ingestions (SIGKILL) while rows are written, and run each again to its end.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "root:Milvus"  # that of a new server
 SCREENSHOTS = ROOT / "runs"
 
 

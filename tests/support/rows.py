@@ -7,6 +7,7 @@ import numpy as np
 from helpers.store import image_id
 
 MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
+ODD_NAMES = ["plain.jpg", 'it\'s "quoted".jpg', "line\nbreak.jpg", "tab\t\\.jpg", "😀 <script>.jpg"]
 TWIN = SimpleNamespace(name="eight", dim=8, digest="b" * 64)
 
 

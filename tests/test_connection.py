@@ -1,0 +1,198 @@
+"""How a database is opened: by several processes at once, after a kill, and where it cannot be."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from helpers import ImageStore, connection
+
+from .support.processes import unprivileged
+from .support.rows import ODD_NAMES, row
+
+
+def test_two_stores_of_one_process_share_the_database(filled, tmp_path):
+    with ImageStore(tmp_path / "milvus.db") as other:
+        assert other.count() == len(ODD_NAMES)
+    assert filled.count() == len(ODD_NAMES)
+
+
+OTHER_NOTEBOOK = """
+    import sys
+    from helpers import ImageStore, connection
+    store = ImageStore(sys.argv[1])
+    for line in sys.stdin:
+        print(store.count(), flush=True)
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """Start other processes that open the database and count its images when asked."""
+    started = []
+
+    def start() -> subprocess.Popen:
+        script = [sys.executable, "-c", textwrap.dedent(OTHER_NOTEBOOK), tmp_path / "milvus.db"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(script, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ask(process: subprocess.Popen) -> str:
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+def test_two_notebooks_side_by_side_both_work_whichever_ends_first(filled, tmp_path, notebook):
+    other = notebook()
+    assert ask(other) == "5"
+    filled.upsert([row("new.jpg")])
+    assert ask(other) == "6"
+    filled.close()
+    assert ask(other) == "6"  # it has opened the database itself
+    with ImageStore(tmp_path / "milvus.db") as again:
+        assert again.count() == 6
+        other.kill()
+        other.wait()
+        assert again.count() == 6
+
+
+def test_two_notebooks_that_start_at_once_both_open_the_new_database(notebook):
+    pair = [notebook(), notebook()]
+    assert [ask(process) for process in pair] == ["0", "0"]
+
+
+def test_a_database_left_by_a_killed_process_opens(filled, tmp_path, notebook):
+    filled.close()
+    other = notebook()
+    assert ask(other) == "5"
+    assert (tmp_path / "milvus.db.address").exists()
+    other.kill()
+    other.wait()
+    with ImageStore(tmp_path / "milvus.db") as store:
+        assert store.count() == 5
+
+
+def test_a_file_of_milvus_lite_2_is_refused(tmp_path):
+    (tmp_path / "milvus.db").write_bytes(b"SQLite format 3")
+    with pytest.raises(ValueError, match=r"milvus.db is a file; .*version 2"):
+        ImageStore(tmp_path / "milvus.db")
+    assert (tmp_path / "milvus.db").read_bytes() == b"SQLite format 3"
+
+
+def test_a_folder_with_other_things_is_not_made_a_database(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "dog.jpg").touch()
+    with pytest.raises(ValueError, match="photos is a folder with other things"):
+        ImageStore(tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
+
+
+def test_an_address_without_http_is_not_taken_for_a_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="write http://localhost:19530"):
+        ImageStore("localhost:19530")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process")
+def test_a_process_that_holds_the_database_and_hangs_is_named(filled, tmp_path, notebook):
+    filled.close()
+    holder = notebook()
+    assert ask(holder) == "5"
+    holder.send_signal(signal.SIGSTOP)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "_PATIENCE", 0.5)
+        with pytest.raises(ConnectionError, match="held by another process, which does not"):
+            ImageStore(tmp_path / "milvus.db")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone for the database does not exist"):
+        ImageStore(tmp_path / "gone" / "milvus.db")
+
+
+def test_a_folder_that_may_not_be_written_is_named(open_folder):
+    with unprivileged(), pytest.raises(PermissionError, match="may not be written"):
+        ImageStore(open_folder / "milvus.db")
+    assert not (open_folder / "milvus.db").exists()
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "milvus_lite.server_manager", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install milvus-lite"):
+        ImageStore(tmp_path / "milvus.db")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows words it differently")
+def test_a_broken_database_is_not_called_locked(tmp_path):
+    (tmp_path / "milvus.db" / "LOCK").mkdir(parents=True)
+    with pytest.raises(ConnectionError, match=r"milvus.db cannot be opened: .*directory"):
+        ImageStore(tmp_path / "milvus.db")
+
+
+def test_a_server_that_is_not_there_is_a_connection_error_without_the_token(monkeypatch, capfd):
+    monkeypatch.setenv("MILVUS_TOKEN", "geheim")
+    with pytest.raises(ConnectionError, match=r"answers at http://…@127\.0\.0\.1:9") as e:
+        ImageStore("http://root:geheim@127.0.0.1:9")
+    assert "geheim" not in f"{e.value!r}{e.value.__cause__}{capfd.readouterr()}"
+
+
+def test_an_address_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match=r"ftp://host: expected a path or http"):
+        ImageStore("ftp://host")
+
+
+def test_the_same_code_speaks_to_a_server_by_its_address(filled, tmp_path):
+    address = (tmp_path / "milvus.db.address").read_text()
+    with ImageStore(address) as store:
+        assert store.count() == len(ODD_NAMES)
+        assert "127.0.0.1" in repr(store)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy", "all_proxy"])
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(tmp_path, name):
+    """gRPC honours it even for 127.0.0.1; and it is read when a channel is made."""
+    script = """
+        import sys
+        from helpers import ImageStore
+        with ImageStore(sys.argv[1]) as store:
+            address = store.client._config.uri
+            for host in ("127.0.0.1", "localhost"):
+                with ImageStore(address.replace("127.0.0.1", host)) as other:
+                    print(store.count(), other.count())
+    """
+    env = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    command = [sys.executable, "-c", textwrap.dedent(script), tmp_path / "milvus.db"]
+    env |= {name: "http://127.0.0.1:9"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.stdout == "0 0\n" * 2, done.stderr
+
+
+def test_nothing_lies_about_after_closing(tmp_path):
+    ImageStore(tmp_path / "milvus.db").close()
+    assert os.listdir(tmp_path) == ["milvus.db"]
+
+
+def test_the_address_in_the_environment_may_be_a_path(tmp_path):
+    """pymilvus reads MILVUS_URI when it is imported, and refuses a path."""
+    script = """
+        import os
+        from helpers import ImageStore, Settings
+        uri = Settings.resolve().milvus_uri
+        with ImageStore(uri) as store:
+            print(store.count(), uri == os.environ["MILVUS_URI"])
+    """
+    env = os.environ | {"MILVUS_URI": str(tmp_path / "milvus.db")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True
+    )
+    assert done.stdout == "0 True\n", done.stderr
