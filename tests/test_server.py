@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import ImageStore, ingest
-from helpers.server import Server
+from helpers.server import Server, main
 
 from .support.interruption import kill_and_rerun
 from .support.processes import TOKEN
@@ -139,3 +139,10 @@ def test_the_command_says_how_to_use_the_server_and_ends_cleanly_with_ctrl_c(ser
     assert said[0].startswith(f"Milvus answers at http://127.0.0.1:{ports[0]}, its data is in ")
     assert f"-p milvus_uri http://127.0.0.1:{ports[0]}" in "".join(said)
     assert (running.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_missing_package_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "milvus", None)
+    monkeypatch.setattr(sys, "argv", ["server", "--data-dir", str(tmp_path)])
+    assert main() == 1
+    assert "pip install milvus==2.3.5" in capsys.readouterr().err
