@@ -201,6 +201,7 @@ def nbval_run(milvus, demo_data, tmp_path_factory) -> Path:
     own = {"IMAGE_SEARCH_PROFILE": "demo", "MILVUS_URI": milvus, "MILVUS_TOKEN": TOKEN}
     env = environment(demo_data(folder / "data"), **own)
     arguments = ["--nbval-lax", "-p", "no:cacheprovider", "-W", "ignore", "-c", os.devnull]
+    arguments += ["-p", "no:randomly"]  # where it is installed: the order of cells is no chance
     arguments += ["--nbval-cell-timeout", "600", *sorted(folder.glob("*.ipynb"))]
     done = python("-m", "pytest", *arguments, env=env, cwd=folder)
     assert done.returncode == 0, done.stdout[-5000:]
