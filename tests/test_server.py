@@ -32,7 +32,7 @@ def test_a_server_that_wants_another_token_says_so(server, monkeypatch, token, t
 
 def test_the_right_token_opens_a_server(server, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
-    with ImageStore(server.address) as store:
+    with ImageStore(server.address, "right_token") as store:
         assert store.count() == 0
 
 
