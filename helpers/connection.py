@@ -157,15 +157,15 @@ class Connection:
     def explained(self, error: Exception, what: str) -> OSError:
         """Make one clear error of what pymilvus or gRPC raised; the token is in neither."""
         status, said = _read_error(error)
-        silent = status in _SILENCES
         if status in _REFUSALS:
-            given = "the token in" if os.environ.get("MILVUS_TOKEN") else "no token was given in"
+            given = bool(os.environ.get("MILVUS_TOKEN"))
+            why = "the token in MILVUS_TOKEN is not right" if given else "no token was given"
             return PermissionError(
-                f"the Milvus at {self.shown_uri} refuses access: {given} MILVUS_TOKEN"
-                f"{' is not right' if given.startswith('the') else ''}. Set that environment "
-                "variable to user:password or to an API key"
+                f"the Milvus at {self.shown_uri} refuses access: {why}. Set the environment "
+                "variable MILVUS_TOKEN to user:password or to an API key"
             )
-        return ConnectionError(f"{what} at {self.shown_uri}: {self._silence if silent else said}")
+        why = self._silence if status in _SILENCES else said
+        return ConnectionError(f"{what} at {self.shown_uri}: {why}")
 
     @property
     def _silence(self) -> str:

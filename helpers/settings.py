@@ -7,6 +7,7 @@ import html
 import json
 import os
 from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,8 +30,7 @@ PROFILES: dict[str, dict[str, str]] = {
     },
 }
 _ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
-_FLAGS = dict.fromkeys(("true", "yes", "y", "on", "1"), True)
-_FLAGS |= dict.fromkeys(("false", "no", "n", "off", "0", "none", ""), False)
+_FLAGS = ConfigParser.BOOLEAN_STATES | {"y": True, "n": False, "none": False, "": False}
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
 

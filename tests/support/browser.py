@@ -200,11 +200,9 @@ def _answers(port: int) -> bool:
 
 def broken_pictures(page) -> list[str]:
     """Return the addresses of pictures that are not shown; wait for those that are not yet."""
-    whole = "[...document.querySelectorAll('.jp-Notebook img')].filter(image => image.complete)"
-    page.wait_for_function(
-        f"{whole}.length == document.querySelectorAll('.jp-Notebook img').length"
-    )
-    return page.evaluate(f"{whole}.filter(image => !image.naturalWidth).map(image => image.src)")
+    pictures = "[...document.querySelectorAll('.jp-Notebook img')]"
+    page.wait_for_function(f"{pictures}.every(image => image.complete)")
+    return page.evaluate(f"{pictures}.filter(image => !image.naturalWidth).map(image => image.src)")
 
 
 class PanelPage:
