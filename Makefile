@@ -9,7 +9,7 @@ COLLECTION ?=
 CONSTRAINTS ?= constraints.txt
 
 # Processes that `make test` shares its work between; most of them wait for others.
-WORKERS ?= 3
+WORKERS ?= 4
 
 BIN := .venv/bin
 # Jupyter by itself drops messages above 10 MB without a word, and an uploaded image is one message.

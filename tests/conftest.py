@@ -12,6 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # then every core has a process already
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
@@ -21,13 +22,15 @@ from .support import models
 from .support.processes import environment, python
 from .support.rows import MODEL, ODD_NAMES, row
 
-SLOW = ["test_notebooks", "test_browser", "test_server", "test_store", "test_app", "test_benchmark"]
+SLOW = ["test_notebooks", "test_server", "test_browser", "test_store", "test_app"]
+SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_benchmark"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the work, as in `make test`, the slow modules come first."""
+    """Where several processes share the work, as in `make test`, the slowest modules come first."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.stem not in SLOW)
+        order = {name: place for place, name in enumerate(SLOW)}
+        items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +51,12 @@ def drawings(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def demo_images(tmp_path_factory) -> Path:
     """The demo's 1,000 drawings, drawn once a run; whoever changes them takes `demo_data`."""
-    folder = tmp_path_factory.mktemp("demo") / "images"
-    draw_demo_images(folder)
-    return folder
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of all processes
+    with FileLock(base / "demo.lock"):
+        draw_demo_images(base / "demo" / "images")  # what is there already is kept
+    return base / "demo" / "images"
 
 
 @pytest.fixture(scope="session")
