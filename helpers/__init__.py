@@ -1,5 +1,16 @@
 """Text-to-image search with CLIP and Milvus: what the notebooks stand on.
 
+The house. Each part imports only parts on floors below its own::
+
+    8  __main__                    run the notebooks, in order
+    7  views                       the search panel, charts and maps
+    6  session                     what the settings name is made ready
+    5  ingestion, retrieval        `ingest`: folder to collection; `search`: question to results
+    4  query                       what one may ask, how far an answer stands above chance, results
+    3  demo, models, collection    drawings and their tiny CLIP; encoders; Milvus and what a row is
+    2  settings, images            where each value comes from; image files and pictures of them
+    1  paths, batches, vectors     what all others stand on
+
 Names are loaded when first used, so `import helpers` is quick and brings no torch with it.
 """
 
@@ -8,26 +19,26 @@ from importlib import import_module
 _HOME_OF = {
     "Settings": "settings",
     "read_flag": "settings",
-    "fetch_tutorial_images": "datasets",
-    "list_images": "datasets",
-    "sample_images": "datasets",
-    "draw_demo_images": "drawings",
-    "ClipEncoder": "encoder",
-    "load_image": "images",
-    "image_grid": "gallery",
-    "ImageStore": "store",
-    "prepare": "preparation",
+    "fetch_tutorial_images": "images.tutorial",
+    "list_images": "images.files",
+    "sample_images": "images.files",
+    "draw_demo_images": "demo.drawings",
+    "ClipEncoder": "models.encoder",
+    "load_image": "images.files",
+    "image_grid": "images.gallery",
+    "ImageStore": "collection.store",
+    "prepare": "session",
     "ingest": "ingestion",
-    "TEMPLATES": "queries",
-    "Query": "queries",
-    "Hit": "results",
-    "SearchResults": "results",
+    "TEMPLATES": "query.queries",
+    "Query": "query.queries",
+    "Hit": "query.results",
+    "SearchResults": "query.results",
     "search": "retrieval",
-    "similarity_heatmap": "visualization",
-    "embedding_map": "visualization",
-    "margin_histograms": "visualization",
-    "project": "visualization",
-    "SearchPanel": "panel",
+    "similarity_heatmap": "views.charts",
+    "embedding_map": "views.charts",
+    "margin_histograms": "views.charts",
+    "project": "views.charts",
+    "SearchPanel": "views.panel",
 }
 
 __all__ = sorted(_HOME_OF)

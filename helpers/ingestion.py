@@ -15,11 +15,11 @@ import torch
 from tqdm.auto import tqdm
 
 from .batches import map_batches
-from .datasets import list_images
-from .encoder import ClipEncoder
-from .images import load_with_size
+from .collection.store import ImageStore, image_id
+from .images.files import load_with_size
+from .images.tutorial import list_images
+from .models.encoder import ClipEncoder
 from .paths import resolve_path
-from .store import ImageStore, image_id
 
 __all__ = ["IngestReport", "ingest"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .encoder import ClipEncoder
-from .filters import build_filter
-from .margins import margins, match_threshold
-from .queries import Query, Term, embed
-from .results import Hit, SearchResults
-from .store import MAX_LIMIT, ImageStore
+from .collection.filters import build_filter
+from .collection.store import MAX_LIMIT, ImageStore
+from .models.encoder import ClipEncoder
+from .query.margins import margins, match_threshold
+from .query.queries import Query, Term, embed
+from .query.results import Hit, SearchResults
 
 __all__ = ["search"]
 

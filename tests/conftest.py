@@ -16,7 +16,7 @@ from filelock import FileLock
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
-from helpers.server import Server
+from helpers.collection.server import Server
 
 from .support import models
 from .support.processes import environment, python

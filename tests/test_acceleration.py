@@ -2,8 +2,8 @@ import pytest
 import torch
 from clip.model import LayerNorm
 
-from helpers import acceleration
-from helpers.acceleration import accelerate
+from helpers.models import acceleration
+from helpers.models.acceleration import accelerate
 
 from .support import models
 from .support.tutorial import load

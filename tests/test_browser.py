@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers import list_images
-from helpers.gallery import tile_html
+from helpers.images.gallery import tile_html
 
 from .support import browser
 from .support.processes import SCREENSHOTS, environment

@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
-from helpers.margins import calibration_file
+from helpers.query.margins import calibration_file
 
 from .support.processes import ROOT
 
 DEMO = ROOT / "data" / "demo"
-CALIBRATION = json.loads((DEMO / "tiny-clip.calibration.json").read_text())
-QUERIES = pd.read_csv(DEMO / "queries.csv")
+FILES = ROOT / "helpers" / "demo"
+CALIBRATION = json.loads((FILES / "tiny-clip.calibration.json").read_text())
+QUERIES = pd.read_csv(FILES / "queries.csv")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_the_threshold_is_the_one_that_the_first_list_gives(script, judged):
 
 def test_the_calibration_is_of_the_committed_checkpoint(demo):
     assert CALIBRATION["digest"] == demo[0].digest
-    assert calibration_file(demo[0]) == DEMO / "tiny-clip.calibration.json"
+    assert calibration_file(demo[0]) == FILES / "tiny-clip.calibration.json"
 
 
 @pytest.mark.parametrize(

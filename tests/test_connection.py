@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from helpers import ImageStore, connection
+from helpers import ImageStore
+from helpers.collection import connection
 
 from .support.processes import unprivileged
 from .support.rows import ODD_NAMES, row
@@ -22,7 +23,7 @@ def test_two_stores_of_one_process_share_the_database(filled, tmp_path):
 
 OTHER_NOTEBOOK = """
     import sys
-    from helpers import ImageStore, connection
+    from helpers import ImageStore
     store = ImageStore(sys.argv[1])
     for line in sys.stdin:
         print(store.count(), flush=True)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageColor
 
-from helpers.drawings import (
+from helpers.demo.drawings import (
     BACKGROUNDS,
     COLOURS,
     COUNTS,
@@ -217,7 +217,7 @@ def test_a_drawing_killed_half_way_leaves_no_list(tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("helpers.drawings._save", killed)
+    monkeypatch.setattr("helpers.demo.drawings._save", killed)
     with pytest.raises(KeyboardInterrupt):
         draw_demo_images(tmp_path, 30, seed=1)
     assert not (tmp_path / "captions.csv").exists()
@@ -252,6 +252,6 @@ def test_what_cannot_be_drawn_is_refused_with_what_can(words, message):
 
 
 def test_the_module_brings_neither_torch_nor_matplotlib():
-    code = "import sys, helpers.drawings; print({'torch', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, helpers.demo.drawings; print({'torch', 'matplotlib'} & set(sys.modules))"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == "set()"

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageOps
 
 from helpers import ClipEncoder, list_images, load_image
-from helpers.checkpoints import checkpoint_path
+from helpers.models.openai import checkpoint_path
 
 from .support import models
 from .support.tutorial import cosines_with_the_tutorial

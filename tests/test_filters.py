@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import ImageStore
-from helpers.filters import build_filter
+from helpers.collection.filters import build_filter
 
 from .support.rows import MODEL, row
 

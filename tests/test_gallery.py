@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import gallery, image_grid, list_images
-from helpers.gallery import grid_html, thumbnail, tile_html
+from helpers.images import gallery, image_grid, list_images
+from helpers.images.gallery import grid_html, thumbnail, tile_html
 
 
 def pictures(html: str) -> list[Image.Image]:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from helpers import ImageStore, ingest, ingestion, list_images, search
-from helpers.images import load_with_size
+from helpers.collection.store import image_id
+from helpers.images.files import load_with_size
 from helpers.ingestion import IngestReport
-from helpers.store import image_id
 
 from .support.interruption import kill_and_rerun, signal_in_mid_write, start
 from .support.odd_files import NAMES, make_bad_files, make_odd_files

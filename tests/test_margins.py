@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from helpers import ImageStore, Query, ingest, list_images, search
-from helpers.margins import margins, match_threshold
+from helpers.query.margins import margins, match_threshold
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def filled(tmp_path_factory, drawings, tiny):
 
 def test_a_margin_is_the_mean_of_two_standard_scores(filled, tiny):
     """Computed here once more from the definition, image by image and query by query."""
-    from helpers.margins import _common_words
+    from helpers.query.margins import _common_words
 
     images = np.array([row["vector"] for row in filled.rows(["vector"])])
     query = tiny.encode_texts(["a star"])[0]

@@ -12,16 +12,12 @@ import helpers
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-FLOORS = [
-    {"paths", "vectors", "images", "drawings", "batches", "acceleration", "filters"},
-    {"connection", "checkpoints", "server"},
-    {"settings", "datasets", "encoder", "gallery", "store"},
-    {"preparation", "ingestion", "queries", "visualization"},
-    {"margins", "results"},
-    {"retrieval"},
-    {"panel"},
-    {"__main__"},
-]
+HOUSE = ROOT / "helpers"
+FLOORS = {  # from the drawing in the package's description
+    part: int(floor)
+    for floor, parts in re.findall(r"^ +(\d)  (\w+(?:, \w+)*)  ", helpers.__doc__, re.MULTILINE)
+    for part in parts.split(", ")
+}
 
 
 def names_in(requirements: list[str]) -> set[str]:
@@ -38,8 +34,7 @@ def test_importing_helpers_brings_no_heavy_library_along():
 
 
 def test_every_public_name_is_there_and_no_module_has_its_name():
-    modules = {path.stem for path in (ROOT / "helpers").glob("*.py")}
-    assert not modules & set(helpers.__all__)
+    assert not set(FLOORS) & set(helpers.__all__)
     for name in helpers.__all__:
         assert getattr(helpers, name).__doc__, name
     assert {"Settings", "ClipEncoder", "ImageStore", "Query", "SearchPanel"} <= set(dir(helpers))
@@ -54,19 +49,36 @@ def test_importing_with_a_reader_at_the_screen_prints_no_warning():
     assert not [line for line in lines if "Warning" in line]
 
 
-def test_no_module_imports_one_on_its_own_floor_or_above():
-    modules = {path.stem for path in (ROOT / "helpers").glob("*.py")} - {"__init__"}
-    assert set().union(*FLOORS) == modules
-    for height, floor in enumerate(FLOORS):
-        below = set().union(*FLOORS[:height])
-        for module in floor:
-            tree = ast.parse((ROOT / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
-            imported = {
-                node.module
-                for node in ast.walk(tree)
-                if isinstance(node, ast.ImportFrom) and node.level == 1
-            }
-            assert imported <= below, f"{module} imports {imported - below}"
+def imports(path: Path) -> set[str]:
+    """List what a module imports, anywhere in it, as full names."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(HOUSE).with_suffix("").parts[0]
+
+
+MODULES = sorted(path for path in HOUSE.rglob("*.py") if path != HOUSE / "__init__.py")
+
+
+def test_every_part_imports_only_what_stands_below_it():
+    assert {part_of(path) for path in MODULES} == set(FLOORS)
+    for path in MODULES:
+        own = part_of(path)
+        parts = {name.split(".")[1] for name in imports(path) if name.startswith("helpers.")} - {
+            own
+        }
+        above = {part for part in parts if FLOORS[part] >= FLOORS[own]}
+        assert not above, f"{path.relative_to(ROOT)} imports {above}"
 
 
 def test_every_dependency_has_a_bound_a_reason_and_a_tested_version():

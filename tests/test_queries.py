@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import Query, list_images
-from helpers.queries import as_code, describe, embed
+from helpers.query.queries import as_code, describe, embed
 
 
 def cosine(encoder, query, term) -> float:

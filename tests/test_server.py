@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import ImageStore
-from helpers.server import Server, main
+from helpers.collection.server import Server, main
 
 from .support.interruption import kill_and_rerun
 from .support.processes import TOKEN
@@ -112,13 +112,28 @@ def test_an_ingestion_killed_on_a_server_is_finished_by_the_next_run(
     assert outcome["cosine"] > 0.999, outcome
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C reach what is started here: a shell's background jobs inherit that it does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process Ctrl-C")
-def test_the_command_says_how_to_use_the_server_and_ends_cleanly_with_ctrl_c(server, tmp_path):
+def test_the_command_says_how_to_use_it_and_ends_cleanly_with_ctrl_c(server, tmp_path, ctrl_c):
     """`server` is here to skip this where none can run."""
-    command = [sys.executable, "-m", "helpers.server", "--data-dir", tmp_path / "ü", "--port"]
+    command = [
+        sys.executable,
+        "-m",
+        "helpers.collection.server",
+        "--data-dir",
+        tmp_path / "ü",
+        "--port",
+    ]
     ports = Server(tmp_path / "other").ports
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, str(ports[0])], **pipes) as running:
+    with subprocess.Popen([*command, "--data-dir", tmp_path / "ü"], **pipes) as running:
         said = []
         while "Ctrl-C stops it" not in "".join(said):
             said.append(running.stdout.readline())

@@ -11,8 +11,8 @@ import pytest
 from pymilvus import MilvusClient
 
 from helpers import ImageStore
-from helpers import store as store_module
-from helpers.store import image_id
+from helpers.collection import store as store_module
+from helpers.collection.store import image_id
 
 from .support.processes import TOKEN
 from .support.rows import MODEL, ODD_NAMES, TWIN, row

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
-from helpers.drawings import draw_demo_images
+from helpers.demo.drawings import draw_demo_images
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import clip
 
 DEMO = Path(__file__).parents[1] / "data" / "demo"
-CHECKPOINT = DEMO / "tiny-clip.pt"
+CHECKPOINT = DEMO.parents[1] / "helpers" / "demo" / "tiny-clip.pt"
 SEED = 4711  # neither the training's nor the one its figures were measured with
 
 

@@ -19,13 +19,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from train_tiny_clip import queries, strange_words
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
-from helpers.drawings import COLOURS, OBJECTS, phrase, plural, with_article
-from helpers.margins import calibration_file
+from helpers.demo import drawings
+from helpers.demo.drawings import COLOURS, OBJECTS, phrase, plural, with_article
+from helpers.query.margins import calibration_file
 from helpers.settings import PROFILES
 
 __all__ = ["pick_threshold", "write_queries"]
 
-QUERIES = Path(__file__).with_name("queries.csv")
+QUERIES = Path(drawings.__file__).with_name("queries.csv")
 NAME = PROFILES["demo"]["collection_name"]
 EACH = 66
 """How many texts of either absent kind are in each list; twice as many are present."""
@@ -37,7 +38,7 @@ def write_queries(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     table : pandas.DataFrame
-        As `helpers.drawings.draw_demo_images` returns it.
+        As `helpers.demo.drawings.draw_demo_images` returns it.
     seed : int
 
     Returns

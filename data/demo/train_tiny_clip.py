@@ -1,7 +1,7 @@
 """Train the demo profile's tiny CLIP on drawings that this project makes itself.
 
 The network is openai/CLIP's own class in a very small size, so `clip.load` opens the result like
-any published checkpoint. It learns from nothing but `helpers.drawings`: it knows the colours,
+any published checkpoint. It learns from nothing but `helpers.demo.drawings`: it knows the colours,
 objects, counts and backgrounds of those drawings, and no photograph.
 
 Run it from the project's root::
@@ -26,7 +26,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from helpers.drawings import (
+from helpers.demo import drawings
+from helpers.demo.drawings import (
     BACKGROUNDS,
     COLOURS,
     COUNTS,
@@ -47,6 +48,7 @@ with warnings.catch_warnings():
 
 __all__ = ["evaluate", "queries", "train"]
 
+CHECKPOINT = Path(drawings.__file__).with_name("tiny-clip.pt")
 RESOLUTION = 96
 TOKENS = 20
 """Captions are cut here while training; the mask is causal, so it changes no embedding."""
@@ -361,7 +363,7 @@ def queries(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     Parameters
     ----------
     table : pandas.DataFrame
-        As `helpers.drawings.draw_demo_images` returns it.
+        As `helpers.demo.drawings.draw_demo_images` returns it.
 
     Returns
     -------
@@ -400,7 +402,7 @@ def evaluate(
     image_embeddings : numpy.ndarray
         Unit vectors, one for each row of the table.
     table : pandas.DataFrame
-        As `helpers.drawings.draw_demo_images` returns it.
+        As `helpers.demo.drawings.draw_demo_images` returns it.
     encode_texts : callable
         Turns a list of texts into unit vectors.
 
@@ -445,7 +447,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2400, help="batches of 192 drawings")
     parser.add_argument("--pool", type=int, default=40_000, help="how many drawings to learn from")
     parser.add_argument("--seed", type=int, default=20_000, help="seed of the training")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("tiny-clip.pt"))
+    parser.add_argument(
+        "--out", type=Path, default=Path(drawings.__file__).with_name("tiny-clip.pt")
+    )
     parser.add_argument(
         "--test-seed", type=int, default=1, help="seed of the drawings to test with"
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import ClipEncoder, draw_demo_images, sample_images
-from helpers.checkpoints import checkpoint_path
+from helpers.models.openai import checkpoint_path
 
 from ..support import models
 from ..support.processes import ROOT

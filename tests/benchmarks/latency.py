@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.drawings import COLOURS, OBJECTS, with_article
+from helpers.demo.drawings import COLOURS, OBJECTS, with_article
 
 from ..support import browser, models
 from ..support.processes import ROOT, environment

@@ -1,76 +1,18 @@
-"""The images: fetch the tutorial's, list those of any folder.
-
-The demo's drawings come from `drawings`.
-"""
+"""The tutorial's photos, fetched once. The demo's drawings come from `demo`."""
 
 import os
 import shutil
-import warnings
 import zipfile
-from itertools import islice
 from pathlib import Path
 
-from .images import load_image
+from .files import list_images
 
-__all__ = [
-    "IMAGE_EXTENSIONS",
-    "TUTORIAL_URL",
-    "fetch_tutorial_images",
-    "list_images",
-    "sample_images",
-]
+__all__ = ["TUTORIAL_URL", "fetch_tutorial_images"]
 
 TUTORIAL_URL = (
     "https://github.com/towhee-io/examples/releases/download/data/reverse_image_search.zip"
 )
-IMAGE_EXTENSIONS = {
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".heic",
-    ".heif",
-    ".avif",
-}
 _TIMEOUT = (5, 30)  # seconds: to connect, and without a byte arriving
-
-
-def list_images(folder: str | os.PathLike) -> list[Path]:
-    """List the images below a folder, sorted by their path.
-
-    Files count by extension, in upper or lower case. Hidden files and folders (a leading dot)
-    are left out, and links to folders are not followed.
-
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError, PermissionError
-        If the folder is missing, is no folder, or cannot be read. A folder below it that cannot
-        be read is left out with a warning.
-    """
-    folder = Path(folder).expanduser()
-    try:
-        os.scandir(folder).close()
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"the image folder cannot be read ({error.strerror})", str(folder)
-        ) from None
-    found = []
-    for parent, folders, files in os.walk(folder, onerror=_warn_of_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if _is_image(name)]
-    return sorted(found)
-
-
-def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
-    """Pick up to `n` images spread over a folder, leaving out files that cannot be opened."""
-    images = list_images(folder)
-    every = max(1, len(images) // n)
-    in_order = images[::every] + [image for i, image in enumerate(images) if i % every]
-    return list(islice(filter(_opens, in_order), n))
 
 
 def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) -> Path:
@@ -163,23 +105,3 @@ def _check_tutorial(folder: Path) -> None:
             f"the zip holds {len(photos)} training photos in {len(classes)} classes, "
             "not the tutorial's 1,000 in 100: it is another file"
         )
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_EXTENSIONS
-
-
-def _opens(path: Path) -> bool:
-    if not path.is_file():  # opening a pipe would wait for ever
-        return False
-    try:
-        load_image(path, edge=64)
-    except OSError:
-        return False
-    return True
-
-
-def _warn_of_folder(error: OSError) -> None:
-    warnings.warn(
-        f"{error.filename}: folder left out, it cannot be read ({error.strerror})", stacklevel=4
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .gallery import grid_html
+from ..images.gallery import grid_html
 from .queries import Query, Term, as_code, describe
 
 __all__ = ["Hit", "SearchResults"]

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from .batches import batches
+from ..batches import batches
+from ..paths import resolve_path
 from .connection import Connection, grpc, pymilvus
-from .paths import resolve_path
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model", "image_id"]
 

@@ -19,7 +19,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from .paths import resolve_path
+from ..paths import resolve_path
 
 __all__ = ["Server"]
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers import embedding_map, list_images, similarity_heatmap
-from helpers.visualization import margin_histograms, project
+from helpers.views.charts import margin_histograms, project
 
 
 @pytest.fixture(autouse=True)

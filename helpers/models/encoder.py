@@ -14,17 +14,17 @@ from PIL import Image
 from torchvision.transforms import Compose, Normalize, PILToTensor
 from tqdm.auto import tqdm
 
+from ..batches import batches, map_batches
+from ..images.files import load_image
+from ..vectors import unit_vectors
 from .acceleration import accelerate, has_fast_bfloat16
-from .batches import batches, map_batches
-from .checkpoints import (
+from .openai import (
     checkpoint_digest,
     checkpoint_path,
     clip,
     is_known,
     load_checkpoint,
 )
-from .images import load_image
-from .vectors import unit_vectors
 
 __all__ = ["ClipEncoder"]
 

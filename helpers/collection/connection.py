@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .paths import without_password
+from ..paths import without_password
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
 _uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
-from .paths import project_root, resolve_path
+from ..paths import resolve_path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
@@ -24,6 +24,7 @@ with warnings.catch_warnings():
 __all__ = ["checkpoint_digest", "checkpoint_path", "is_known", "load_checkpoint"]
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
+_TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"
 _CONNECT_TIMEOUT, _STALL_TIMEOUT = 5, 30  # seconds
 
 
@@ -45,7 +46,7 @@ def checkpoint_path(model_name: str | os.PathLike) -> Path:
         If the weights cannot be downloaded.
     """
     if model_name == "tiny":
-        return _existing(project_root() / "data" / "demo" / "tiny-clip.pt")
+        return _existing(_TINY)
     if model_name in _MODELS:
         return _fetch_weights(str(model_name))
     path = resolve_path(model_name)

@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoints import clip
-from .encoder import ClipEncoder
+from ..collection.store import ImageStore
+from ..models.encoder import ClipEncoder
+from ..models.openai import clip
+from ..vectors import unit_vectors
 from .queries import NOTHING, Query, Term, combine, weighted
-from .store import ImageStore
-from .vectors import unit_vectors
 
 __all__ = ["calibration_file", "margins", "match_threshold"]
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from helpers import Settings, draw_demo_images, preparation, prepare
+from helpers import Settings, draw_demo_images, prepare, session
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +18,10 @@ def offline(monkeypatch, tmp_path, drawings, request):
             refuse()
 
     monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(preparation, "checkpoint_path", weights)
-    monkeypatch.setattr(preparation, "fetch_tutorial_images", refuse)
-    monkeypatch.setattr(preparation, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
-    monkeypatch.setattr(preparation, "display", lambda html: shown.append(html.data))
+    monkeypatch.setattr(session, "checkpoint_path", weights)
+    monkeypatch.setattr(session, "fetch_tutorial_images", refuse)
+    monkeypatch.setattr(session, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
+    monkeypatch.setattr(session, "display", lambda html: shown.append(html.data))
     return shown
 
 
@@ -39,8 +39,8 @@ def test_auto_without_network_prepares_the_demo_and_says_so(tmp_path, offline):
 
 
 def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch):
-    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
-    monkeypatch.setattr(preparation, "fetch_tutorial_images", lambda folder: folder / "images")
+    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "fetch_tutorial_images", lambda folder: folder / "images")
     assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
     assert prepared(tmp_path) == "tutorial"
     assert offline == []
@@ -48,8 +48,8 @@ def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch)
 
 def test_later_notebooks_follow_what_was_prepared_and_setup_tries_again(tmp_path, monkeypatch):
     prepare(Settings.resolve("auto"), again=True)
-    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
-    monkeypatch.setattr(preparation, "fetch_tutorial_images", lambda folder: folder / "images")
+    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "fetch_tutorial_images", lambda folder: folder / "images")
     assert prepare(Settings.resolve("auto")).profile == "demo"
     assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
 
@@ -74,13 +74,13 @@ def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_pa
     prepare(Settings.resolve("demo"), again=True)
     with pytest.raises(ConnectionError, match="no network"):
         prepare(Settings.resolve(image_dir=drawings))
-    monkeypatch.setattr(preparation, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
     assert prepare(Settings.resolve(image_dir=drawings)).model_name == "ViT-B/32"
     assert prepared(tmp_path) == "tutorial"  # so that the next notebook uses the same model
 
 
 def test_a_filled_collection_needs_no_images(monkeypatch):
-    monkeypatch.setattr(preparation, "draw_demo_images", None)
+    monkeypatch.setattr(session, "draw_demo_images", None)
     assert prepare(Settings.resolve("demo"), images=False).model_name == "tiny"
 
 

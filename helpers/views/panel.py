@@ -16,14 +16,14 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from .encoder import ClipEncoder
-from .gallery import tile_html
-from .images import load_image
-from .paths import project_root, resolve_path
-from .queries import TEMPLATES, Query, Term, describe
-from .results import SearchResults
-from .retrieval import search
-from .store import ImageStore
+from ..collection.store import ImageStore
+from ..images.files import load_image
+from ..images.gallery import tile_html
+from ..models.encoder import ClipEncoder
+from ..paths import project_root, resolve_path
+from ..query.queries import TEMPLATES, Query, Term, describe
+from ..query.results import SearchResults
+from ..retrieval import search
 
 __all__ = ["SearchPanel"]
 

@@ -4,9 +4,9 @@ import html
 
 from IPython.display import HTML, display
 
-from .checkpoints import checkpoint_path
-from .datasets import fetch_tutorial_images
-from .drawings import draw_demo_images
+from .demo.drawings import draw_demo_images
+from .images.tutorial import fetch_tutorial_images
+from .models.openai import checkpoint_path
 from .settings import Settings, remember_profile, remembered_profile
 
 __all__ = ["prepare"]

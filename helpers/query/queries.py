@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .encoder import ClipEncoder
-from .vectors import unit_vectors
+from ..models.encoder import ClipEncoder
+from ..vectors import unit_vectors
 
 __all__ = [
     "NOTHING",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.metrics import roc_auc_score
 
-from .gallery import thumbnail
+from ..images.gallery import thumbnail
 
 __all__ = ["embedding_map", "margin_histograms", "project", "similarity_heatmap"]
 

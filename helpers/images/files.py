@@ -1,13 +1,29 @@
-"""Open image files as a person sees them: upright, in RGB, on white where they are transparent."""
+"""Image files: which there are, and how a person sees them: upright, in RGB, on white."""
 
 import contextlib
 import os
 import warnings
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-__all__ = ["load_image", "load_with_size"]
+__all__ = ["IMAGE_EXTENSIONS", "list_images", "load_image", "load_with_size", "sample_images"]
+
+IMAGE_EXTENSIONS = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+}
 
 with contextlib.suppress(ImportError):  # an optional package, for the photos of iPhones
     from pillow_heif import register_heif_opener
@@ -16,6 +32,40 @@ with contextlib.suppress(ImportError):  # an optional package, for the photos of
 
 # Real photos often hold broken EXIF data or many pixels; Pillow warns of each.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def list_images(folder: str | os.PathLike) -> list[Path]:
+    """List the images below a folder, sorted by their path.
+
+    Files count by extension, in upper or lower case. Hidden files and folders (a leading dot)
+    are left out, and links to folders are not followed.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, PermissionError
+        If the folder is missing, is no folder, or cannot be read. A folder below it that cannot
+        be read is left out with a warning.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"the image folder cannot be read ({error.strerror})", str(folder)
+        ) from None
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=_warn_of_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if _is_image(name)]
+    return sorted(found)
+
+
+def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
+    """Pick up to `n` images spread over a folder, leaving out files that cannot be opened."""
+    images = list_images(folder)
+    every = max(1, len(images) // n)
+    in_order = images[::every] + [image for i, image in enumerate(images) if i % every]
+    return list(islice(filter(_opens, in_order), n))
 
 
 def load_image(image: str | os.PathLike | Image.Image, edge: int | None = None) -> Image.Image:
@@ -79,3 +129,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def _opens(path: Path) -> bool:
+    if not path.is_file():  # opening a pipe would wait for ever
+        return False
+    try:
+        load_image(path, edge=64)
+    except OSError:
+        return False
+    return True
+
+
+def _warn_of_folder(error: OSError) -> None:
+    warnings.warn(
+        f"{error.filename}: folder left out, it cannot be read ({error.strerror})", stacklevel=4
+    )

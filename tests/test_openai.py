@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from helpers import ClipEncoder, checkpoints, list_images
+from helpers import ClipEncoder, list_images
+from helpers.models import openai as checkpoints
 
 from .support import models
 from .support.tutorial import cosines_with_the_tutorial

@@ -1,0 +1,1 @@
+"""The collection: Milvus, and what is kept in it. Nothing outside imports pymilvus."""
