@@ -2,22 +2,18 @@
 
 import contextlib
 import os
-import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
-from .batches import map_batches
-from .collection.store import ImageStore, image_id
-from .images.files import load_with_size
-from .images.tutorial import list_images
+from .collection.columns import compared, image_id, key_range, row
+from .collection.store import ImageStore
+from .images.files import ImageFile, list_images, look_at
 from .models.encoder import ClipEncoder
 from .paths import resolve_path
 
@@ -54,17 +50,6 @@ class IngestReport:
         table = self.to_frame().drop(columns="interrupted").to_html(index=False)
         note = "<b>Interrupted.</b> What was written is kept; run it again, and it goes on there."
         return f"{table}<p>{note}</p>" if self.interrupted else table
-
-
-@dataclass(frozen=True)
-class _File:
-    """An image file and what tells whether it changed."""
-
-    path: Path
-    filepath: str
-    id: str
-    size: int
-    mtime: int
 
 
 def ingest(
@@ -124,10 +109,11 @@ def ingest(
 
     report = IngestReport()
     try:
-        rows = store.rows(["id", "filepath", "size", "mtime"])
-        known = {row["id"]: (row["filepath"], row["size"], row["mtime"]) for row in rows}
-        files = list(_select(images, folder, shard, limit, report))
-        changed = [f for f in files if known.get(f.id) != (f.filepath, f.size, f.mtime)]
+        keys = key_range(*shard)
+        rows = store.rows(["id", *compared()], keys=keys if shard[1] > 1 else None)
+        known = {found.pop("id"): found for found in rows}
+        files = list(_select(images, folder, keys, limit, report))
+        changed = [file for key, file in files if not _is_unchanged(file, known.get(key))]
         report.unchanged = len(files) - len(changed)
         hidden = not progress or not changed
         bar = tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden)
@@ -174,12 +160,11 @@ def _check(
 def _select(
     images: Iterable[Path],
     folder: Path,
-    shard: tuple[int, int],
+    keys: tuple[str, str],
     limit: int | None,
     report: IngestReport,
-) -> Iterator[_File]:
-    """Pick this shard's files; note in the report what cannot be looked at."""
-    part, parts = shard
+) -> Iterator[tuple[str, ImageFile]]:
+    """Pick this shard's files, with their keys; note in the report what cannot be looked at."""
     for path in images:
         if report.found == limit:
             return
@@ -191,39 +176,32 @@ def _select(
             report.found += 1
             report.skipped.append((shown, "the name is not UTF-8: rename the file"))
             continue
-        if int(key, 16) % parts != part:
+        if not keys[0] <= key <= keys[1]:
             continue
         report.found += 1
         try:
-            status = path.stat()
+            yield key, look_at(path, folder)
         except OSError as error:
             report.skipped.append((filepath, error.strerror or str(error)))
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield _File(path, filepath, key, status.st_size, status.st_mtime_ns)
-        else:  # opening a pipe would wait for ever
-            report.skipped.append((filepath, "not a regular file"))
 
 
 def _encode(
-    files: list[_File], encoder: ClipEncoder, batch_size: int, report: IngestReport, bar: tqdm
+    files: Sequence[ImageFile],
+    encoder: ClipEncoder,
+    batch_size: int,
+    report: IngestReport,
+    bar: tqdm,
 ) -> Iterator[list[dict]]:
     """Make rows, batch by batch; what cannot be read goes into the report instead."""
-
-    def read(file: _File) -> tuple:
-        try:
-            image, size = load_with_size(file.path, encoder.edge)
-            return file, encoder.prepare(image), size
-        except OSError as error:
-            return file, None, error.strerror or str(error).removeprefix(f"{file.path}: ")
-
-    with contextlib.closing(map_batches(read, files, batch_size, encoder.ahead)) as batches:
-        for batch in batches:
-            readable = [item for item in batch if item[1] is not None]
-            report.skipped += [(file.filepath, why) for file, px, why in batch if px is None]
-            if readable:
-                vectors = encoder.encode_pixels(torch.stack([pixels for _, pixels, _ in readable]))
-                yield [_row(f, size, v) for (f, _, size), v in zip(readable, vectors, strict=True)]
+    with contextlib.closing(encoder.encode_stream(files, batch_size)) as stream:
+        for batch in stream:
+            for file, _, _, error in batch:
+                if error:
+                    reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
+                    report.skipped.append((file.facts["filepath"], reason))
+            rows = [row({**f.facts, **facts}, vector) for f, facts, vector, e in batch if not e]
+            if rows:
+                yield rows
             bar.set_postfix(skipped=len(report.skipped), refresh=False)
             bar.update(len(batch))
 
@@ -253,21 +231,12 @@ def _write(
         pending.result()
 
 
-def _row(file: _File, size: tuple[int, int], vector: np.ndarray) -> dict:
-    return {
-        "id": file.id,
-        "vector": vector,
-        "filepath": file.filepath,
-        "label": PurePosixPath(file.filepath).parent.name,
-        "width": size[0],
-        "height": size[1],
-        "size": file.size,
-        "mtime": file.mtime,
-    }
+def _is_unchanged(file: ImageFile, known: dict | None) -> bool:
+    return known is not None and all(file.facts[name] == known[name] for name in known)
 
 
-def _remove_gone(store: ImageStore, folder: Path, known: dict[str, tuple]) -> int:
-    gone = [key for key, (filepath, *_) in known.items() if _is_gone(folder / filepath)]
+def _remove_gone(store: ImageStore, folder: Path, known: dict[str, dict]) -> int:
+    gone = [key for key, row in known.items() if _is_gone(folder / row["filepath"])]
     store.delete(gone)
     return len(gone)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .collection.columns import shown
 from .collection.filters import build_filter
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
@@ -20,7 +21,6 @@ from .query.results import Hit, SearchResults
 
 __all__ = ["search"]
 
-_FIELDS = ["filepath", "label", "width", "height"]
 _ALIKE = 0.95
 _JUDGED = 10  # hits; the verdict must not depend on how many are shown
 
@@ -87,7 +87,7 @@ def search(
     encoded = time.perf_counter()
 
     def ask(limit: int, offset: int = 0) -> list[dict]:
-        fields = dict.fromkeys([*_FIELDS, "vector", *([group_by] if group_by else [])])
+        fields = dict.fromkeys([*shown(), "vector", *([group_by] if group_by else [])])
         return store.search(vector, limit, offset, expression, list(fields), group_by)
 
     rows = []
@@ -159,7 +159,7 @@ def _without_repetition(rows: list[dict], unique: bool, group_by: str) -> list[d
 
 def _hit(row: dict, margin: float | None, folder: Path) -> Hit:
     return Hit(
-        **{name: row[name] for name in _FIELDS},
+        facts={name: row[name] for name in shown()},
         score=float(row["score"]),
         margin=margin,
         path=folder / row["filepath"],

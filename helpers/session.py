@@ -6,7 +6,7 @@ from IPython.display import HTML, display
 
 from .demo.drawings import draw_demo_images
 from .images.tutorial import fetch_tutorial_images
-from .models.openai import checkpoint_path
+from .models.encoder import fetch
 from .settings import Settings, remember_profile, remembered_profile
 
 __all__ = ["prepare"]
@@ -71,7 +71,7 @@ def prepare(settings: Settings, again: bool = False, images: bool = True) -> Set
 def _fetch(settings: Settings, images: bool) -> None:
     folder = settings.data_dir / settings.profile
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint_path(settings.model_name)
+    fetch(settings.model_name)
     if settings.given("image_dir") or not images:
         return
     if settings.profile == "demo":

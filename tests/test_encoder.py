@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageOps
 
 from helpers import ClipEncoder, list_images, load_image
-from helpers.models.openai import checkpoint_path
+from helpers.models.encoder import fetch
 
 from .support import models
 from .support.tutorial import cosines_with_the_tutorial
@@ -19,7 +19,7 @@ LOWEST = {"float32": 0.99999, "bfloat16": 0.999}  # cosine with the tutorial's v
 def test_the_tiny_model_agrees_with_the_tutorials_functions(drawings, photos, precision):
     ours = ClipEncoder("tiny", device="cpu", precision=precision)
     images = [*list_images(drawings)[::5], *photos]
-    cosines = cosines_with_the_tutorial(ours, checkpoint_path("tiny"), images)
+    cosines = cosines_with_the_tutorial(ours, fetch("tiny"), images)
     assert cosines.min() > LOWEST[precision]
 
 
@@ -119,8 +119,8 @@ def test_a_very_long_image_is_cut_round_its_centre_before_it_is_scaled(encoder, 
     image = Image.new("RGB", (4, 20_000), "red")
     image.paste("blue", (0, 9_900, 4, 10_100))
     blue = encoder.prepare(Image.new("RGB", (32, 32), "blue"))
-    sizes, scale = [], encoder._to_square
-    monkeypatch.setattr(encoder, "_to_square", lambda i: sizes.append(i.size) or scale(i))
+    sizes, scale = [], encoder._model.transform
+    monkeypatch.setattr(encoder._model, "transform", lambda i: sizes.append(i.size) or scale(i))
     assert np.allclose(encoder.prepare(image), blue, atol=1e-5)
     assert sizes == [(4, 80)]
 

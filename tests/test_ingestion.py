@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from helpers import ImageStore, ingest, ingestion, list_images, search
-from helpers.collection.store import image_id
-from helpers.images.files import load_with_size
+from helpers.collection.columns import image_id
+from helpers.images.files import read_image
 from helpers.ingestion import IngestReport
+from helpers.models import encoder as encoder_module
 
 from .support.interruption import kill_and_rerun, signal_in_mid_write, start
 from .support.odd_files import NAMES, make_bad_files, make_odd_files
@@ -131,11 +132,11 @@ def test_an_image_of_any_name_is_found_by_its_picture(drawings, encoder, store, 
 def test_a_file_that_vanishes_before_it_is_read_is_skipped(folder, encoder, store, monkeypatch):
     victim = list_images(folder)[30]
 
-    def vanish_first(path, edge):
+    def vanish_first(image, edge):
         victim.unlink(missing_ok=True)
-        return load_with_size(path, edge)
+        return read_image(image, edge)
 
-    monkeypatch.setattr(ingestion, "load_with_size", vanish_first)
+    monkeypatch.setattr(encoder_module, "read_image", vanish_first)
     report = ingest(folder, encoder, store, batch_size=50, progress=False)
     name = victim.relative_to(folder).as_posix()
     assert (report.inserted, report.skipped) == (49, [(name, "No such file or directory")])

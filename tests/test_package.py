@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import helpers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,6 +81,20 @@ def test_every_part_imports_only_what_stands_below_it():
         }
         above = {part for part in parts if FLOORS[part] >= FLOORS[own]}
         assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+@pytest.mark.parametrize(
+    ("library", "room"),
+    [
+        ("torch", "models"),
+        ("clip", "models"),
+        ("torchvision", "models"),
+        ("pymilvus", "collection"),
+    ],
+)
+def test_a_library_is_known_in_one_room_only(library, room):
+    users = {part_of(p) for p in MODULES if library in {n.split(".")[0] for n in imports(p)}}
+    assert users == {room}
 
 
 def test_every_dependency_has_a_bound_a_reason_and_a_tested_version():

@@ -18,7 +18,7 @@ def offline(monkeypatch, tmp_path, drawings, request):
             refuse()
 
     monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(session, "checkpoint_path", weights)
+    monkeypatch.setattr(session, "fetch", weights)
     monkeypatch.setattr(session, "fetch_tutorial_images", refuse)
     monkeypatch.setattr(session, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
     monkeypatch.setattr(session, "display", lambda html: shown.append(html.data))
@@ -39,7 +39,7 @@ def test_auto_without_network_prepares_the_demo_and_says_so(tmp_path, offline):
 
 
 def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch):
-    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "fetch", lambda name: None)
     monkeypatch.setattr(session, "fetch_tutorial_images", lambda folder: folder / "images")
     assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
     assert prepared(tmp_path) == "tutorial"
@@ -48,7 +48,7 @@ def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch)
 
 def test_later_notebooks_follow_what_was_prepared_and_setup_tries_again(tmp_path, monkeypatch):
     prepare(Settings.resolve("auto"), again=True)
-    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "fetch", lambda name: None)
     monkeypatch.setattr(session, "fetch_tutorial_images", lambda folder: folder / "images")
     assert prepare(Settings.resolve("auto")).profile == "demo"
     assert prepare(Settings.resolve("auto"), again=True).profile == "tutorial"
@@ -74,7 +74,7 @@ def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_pa
     prepare(Settings.resolve("demo"), again=True)
     with pytest.raises(ConnectionError, match="no network"):
         prepare(Settings.resolve(image_dir=drawings))
-    monkeypatch.setattr(session, "checkpoint_path", lambda name: None)
+    monkeypatch.setattr(session, "fetch", lambda name: None)
     assert prepare(Settings.resolve(image_dir=drawings)).model_name == "ViT-B/32"
     assert prepared(tmp_path) == "tutorial"  # so that the next notebook uses the same model
 

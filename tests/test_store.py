@@ -12,7 +12,7 @@ from pymilvus import MilvusClient
 
 from helpers import ImageStore
 from helpers.collection import store as store_module
-from helpers.collection.store import image_id
+from helpers.collection.columns import image_id
 
 from .support.processes import TOKEN
 from .support.rows import MODEL, ODD_NAMES, TWIN, row

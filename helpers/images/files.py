@@ -2,14 +2,30 @@
 
 import contextlib
 import os
+import stat
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-__all__ = ["IMAGE_EXTENSIONS", "list_images", "load_image", "load_with_size", "sample_images"]
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "ImageFile",
+    "Picture",
+    "list_images",
+    "load_image",
+    "look_at",
+    "read_image",
+    "sample_images",
+]
+
+Picture = str | os.PathLike | Image.Image
+"""What can be opened as an image: a path, or a PIL image."""
+
 
 IMAGE_EXTENSIONS = {
     ".jpg",
@@ -68,7 +84,39 @@ def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
     return list(islice(filter(_opens, in_order), n))
 
 
-def load_image(image: str | os.PathLike | Image.Image, edge: int | None = None) -> Image.Image:
+@dataclass(frozen=True)
+class ImageFile(os.PathLike):
+    """An image file, and its `facts` that need no look into it."""
+
+    path: Path
+    facts: Mapping[str, object]
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+
+def look_at(path: Path, folder: Path) -> ImageFile:
+    """Tell what an image file is without opening it; its `filepath` counts from the folder.
+
+    Raises
+    ------
+    OSError
+        If it cannot be looked at, or is no regular file: opening a pipe would wait for ever.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("not a regular file")
+    filepath = path.relative_to(folder)
+    facts = {
+        "filepath": filepath.as_posix(),
+        "label": filepath.parent.name,
+        "size": status.st_size,
+        "mtime": status.st_mtime_ns,
+    }
+    return ImageFile(path, facts)
+
+
+def load_image(image: Picture, edge: int | None = None) -> Image.Image:
     """Open an image upright, in RGB, on white where it is transparent.
 
     The tutorial ignores the EXIF orientation, so a phone's portrait photo is encoded lying down;
@@ -85,25 +133,29 @@ def load_image(image: str | os.PathLike | Image.Image, edge: int | None = None) 
     OSError
         If the file is missing or is no whole image; the message names it and says why.
     """
+    return read_image(image, edge)[0]
+
+
+def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, dict[str, object]]:
+    """Do what `load_image` does, and give what else the file tells of the image (`_facts`)."""
     if isinstance(image, Image.Image):
-        return _to_rgb(image)
-    return load_with_size(image, edge)[0]
-
-
-def load_with_size(
-    path: str | os.PathLike, edge: int | None = None
-) -> tuple[Image.Image, tuple[int, int]]:
-    """Do what `load_image` does, and give the upright image's full (width, height) as well."""
+        return _to_rgb(image), _facts(image)
     try:
-        with Image.open(path) as opened:
-            size = _upright_size(opened)
+        with Image.open(image) as opened:
+            facts = _facts(opened)
             if edge:
                 opened.draft("RGB", (edge, edge))
-            return _to_rgb(opened), size
+            return _to_rgb(opened), facts
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on broken files
-        raise OSError(f"{os.fspath(path)}: {_reason(path, error)}") from error
+        raise OSError(f"{os.fspath(image)}: {_reason(image, error)}") from error
+
+
+def _facts(image: Image.Image) -> dict[str, object]:
+    """Read what an open image tells: here is the place for one more fact of a row."""
+    width, height = _upright_size(image)
+    return {"width": width, "height": height}
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

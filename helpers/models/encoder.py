@@ -1,38 +1,92 @@
 """CLIP: images and texts to unit vectors of one space.
 
-Not about storing or comparing them. The model and its weights are OpenAI's package `clip`.
+Not about storing or comparing them. Which families of models there are stands in `FAMILIES`; a
+family is a module of this folder.
 """
 
 import contextlib
 import os
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms import Compose, Normalize, PILToTensor
 from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
-from ..images.files import load_image
+from ..images.files import Picture, read_image
 from ..vectors import unit_vectors
-from .acceleration import accelerate, has_fast_bfloat16
-from .openai import (
-    checkpoint_digest,
-    checkpoint_path,
-    clip,
-    is_known,
-    load_checkpoint,
-)
+from . import openai
+from .acceleration import has_fast_bfloat16
 
-__all__ = ["ClipEncoder"]
-
-Picture = str | os.PathLike | Image.Image
+__all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Family", "Model", "fetch"]
 
 _BATCH_SIZE = 64
 _LONGEST = 20  # times the short side
 _REMEMBERED = 1000  # texts
+
+
+class Model(Protocol):
+    """What the encoder needs of a model, and all that it knows of it.
+
+    `digest` tells models apart whatever they are called; `dim` is the length of its vectors,
+    `resolution` the pixels a side that it sees; beside `path` lies its calibration.
+    """
+
+    name: str
+    model_name: str
+    path: Path
+    digest: str
+    dim: int
+    resolution: int
+
+    def transform(self, image: Image.Image) -> torch.Tensor:
+        """Make a tensor of an image, one that can be stacked with others."""
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Make features of stacked images on the device, shape (n, dim), of any length."""
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        """Make tokens of texts, shape (n, length)."""
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Make features of tokens on the device, shape (n, dim), of any length."""
+
+    def common_words(self) -> Sequence[str]:
+        """List words that people often use, a hundred at least."""
+
+
+class Family(Protocol):
+    """A module that opens models."""
+
+    def knows(self, model_name: str | os.PathLike) -> bool:
+        """Say whether this is the name of one of its models."""
+
+    def fetch(self, model_name: str | os.PathLike) -> Path:
+        """Find a model's file; download it where it is not there yet."""
+
+    def Model(self, model_name: str | os.PathLike, device: str, precision: str) -> Model:
+        """Open a model."""
+
+
+FAMILIES: list[Family] = [openai]
+"""The first that knows a name opens it; OpenAI's, which takes any, stays the last."""
+
+
+class Encoded(NamedTuple):
+    """An item of `encode_stream`: the `facts` of its picture and its vector, or the error."""
+
+    item: Any
+    facts: Mapping[str, object]
+    vector: np.ndarray | None
+    error: OSError | None
+
+
+def fetch(model_name: str | os.PathLike) -> Path:
+    """Find a model's file, downloaded where it is not there yet; see its family for the errors."""
+    return _family_of(model_name).fetch(model_name)
 
 
 class ClipEncoder:
@@ -70,8 +124,8 @@ class ClipEncoder:
         Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
         taking turns is faster; 2 elsewhere.
     model, preprocess
-        What `clip.load` returns: the torch module, for inference (see `acceleration` for what
-        was changed), and the transform from PIL image to tensor.
+        With OpenAI's models, what `clip.load` returns: the torch module, for inference (see
+        `acceleration` for what was changed), and the transform from PIL image to tensor.
 
     Raises
     ------
@@ -87,21 +141,13 @@ class ClipEncoder:
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        self.path = checkpoint_path(model_name)
-        self.model_name = str(model_name if is_known(model_name) else self.path)
-        self.name = str(model_name) if is_known(model_name) else self.path.name
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self.digest = checkpoint_digest(model_name, self.path)
-        self.model, self.preprocess = load_checkpoint(self.path)
-        accelerate(self.model, self.precision, self.device)
-        self.model.to(self.device)
-        self.dim = self.model.text_projection.shape[1]
+        self._model = _family_of(model_name).Model(model_name, self.device, self.precision)
+        self.name, self.model_name = self._model.name, self._model.model_name
+        self.path, self.digest, self.dim = self._model.path, self._model.digest, self._model.dim
         self.batch_size = _BATCH_SIZE
         self.ahead = 0 if self.device == "cpu" else 2
-        resize, crop, _, _, normalize = self.preprocess.transforms
-        self._to_square = Compose([resize, crop, PILToTensor()])
-        self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
         self._texts: dict[str, np.ndarray] = {}
 
     def __repr__(self) -> str:
@@ -135,14 +181,48 @@ class ClipEncoder:
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
         total = len(images) if hasattr(images, "__len__") else None
         bar = tqdm(total=total, unit="image", desc="encoding images", disable=not progress)
-        size = self.batch_size if batch_size is None else batch_size
-        prepared = map_batches(self._read, images, size, self.ahead)
         vectors = []
-        with bar, contextlib.closing(prepared):
-            for batch in prepared:
-                vectors.append(self.encode_pixels(torch.stack(batch)))
+        with bar, contextlib.closing(self.encode_stream(images, batch_size)) as stream:
+            for batch in stream:
+                for encoded in batch:
+                    if encoded.error:
+                        raise encoded.error
+                    vectors.append(encoded.vector)
                 bar.update(len(batch))
-        return np.concatenate([np.empty((0, self.dim), np.float32), *vectors])
+        return np.array(vectors, np.float32).reshape(-1, self.dim)
+
+    def encode_stream(
+        self, images: Iterable[Picture], batch_size: int | None = None
+    ) -> Iterator[list[Encoded]]:
+        """Encode images batch by batch, in order; what cannot be read is an error of its item.
+
+        Parameters
+        ----------
+        images : iterable of paths or PIL images
+            Taken as needed: it may be longer than memory.
+        batch_size : int, optional
+
+        Yields
+        ------
+        list of Encoded
+        """
+
+        def read(image: Picture) -> tuple:
+            try:
+                opened, facts = read_image(image, self.edge)
+                return image, facts, self.prepare(opened), None
+            except OSError as error:
+                return image, {}, None, error
+
+        size = self.batch_size if batch_size is None else batch_size
+        with contextlib.closing(map_batches(read, images, size, self.ahead)) as prepared:
+            for batch in prepared:
+                pixels = [pixels for _, _, pixels, _ in batch if pixels is not None]
+                vectors = iter(self.encode_pixels(torch.stack(pixels)) if pixels else ())
+                yield [
+                    Encoded(image, facts, None if error else next(vectors), error)
+                    for image, facts, _, error in batch
+                ]
 
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
         """Encode texts, each alone or as the mean over several phrasings.
@@ -170,71 +250,67 @@ class ClipEncoder:
         return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """Scale and crop as CLIP does: shape (3, resolution, resolution), uint8, on the CPU.
+        """Scale and crop as the model's own transform does: shape (3, resolution, resolution).
 
-        The rest of CLIP's transform, to floats and normalised, is done batch by batch on the
-        device. The short side is scaled first, which makes a giant of a very long image; one of
-        more than 20:1 is cut round its centre before.
+        The short side is scaled first, which makes a giant of a very long image; one of more than
+        20:1 is cut round its centre before.
         """
         short, long = sorted(image.size)
         if long > _LONGEST * short:
             width, height = (min(side, _LONGEST * short) for side in image.size)
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))
-        return self._to_square(image)
-
-    @property
-    def edge(self) -> int:
-        """How many pixels a side are enough of an image: twice what the model sees."""
-        return 2 * self.model.visual.input_resolution
+        return self._model.transform(image)
 
     def encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
-        """Encode images that `prepare` made, in one forward pass.
-
-        Parameters
-        ----------
-        pixels : tensor of uint8, shape (n, 3, resolution, resolution)
+        """Encode images that `prepare` made, stacked, in one forward pass.
 
         Returns
         -------
         ndarray of float32, shape (n, dim), each row of unit length
-
-        Raises
-        ------
-        TypeError
-            If the tensor is not of uint8, and so not what `prepare` gives.
         """
-        if pixels.dtype != torch.uint8:
-            raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
         if self.device.startswith("cuda"):
             pixels = pixels.pin_memory()
         with torch.inference_mode():
             pixels = pixels.to(self.device, non_blocking=True)
-            return _as_vectors(self.model.encode_image(self._normalize(pixels.float().div_(255))))
+            return _as_vectors(self._model.encode_image(pixels))
 
-    def _read(self, image: Picture) -> torch.Tensor:
-        return self.prepare(load_image(image, self.edge))
+    def common_words(self) -> Sequence[str]:
+        """List words that people often use, of those that the model knows."""
+        return self._model.common_words()
+
+    @property
+    def edge(self) -> int:
+        """How many pixels a side are enough of an image: twice what the model sees."""
+        return 2 * self._model.resolution
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """See the class."""
+        return self._model.module
+
+    @property
+    def preprocess(self) -> Any:
+        """See the class."""
+        return self._model.preprocess
 
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         """Encode what is not remembered, phrases of like length together."""
         known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
-            known |= zip(batch, self._encode_tokens(_tokenize(batch)), strict=True)
+            with torch.inference_mode():
+                tokens = self._model.tokenize(batch).to(self.device)
+                vectors = _as_vectors(self._model.encode_text(tokens))
+            known |= zip(batch, vectors, strict=True)
         self._texts |= known
         for phrase in list(self._texts)[:-_REMEMBERED]:
             del self._texts[phrase]
         vectors = [known[phrase] for phrase in phrases]
         return np.array(vectors, np.float32).reshape(-1, self.dim)
 
-    def _encode_tokens(self, tokens: torch.Tensor) -> np.ndarray:
-        """Encode tokens, shape (n, 77), cut behind the last text's end.
 
-        A text's vector is read at its end-of-text token, the highest one, and the causal mask
-        lets no token see a later one: the padding that is cut changes nothing.
-        """
-        tokens = tokens[:, : tokens.argmax(dim=1).max() + 1]
-        with torch.inference_mode():
-            return _as_vectors(self.model.encode_text(tokens.to(self.device)))
+def _family_of(model_name: str | os.PathLike) -> Family:
+    return next(family for family in FAMILIES if family.knows(model_name))
 
 
 def _as_vectors(features: torch.Tensor) -> np.ndarray:
@@ -266,22 +342,6 @@ def _pick_precision(precision: str, device: str) -> str:
     if precision == "float16" and not on_cuda:
         raise ValueError(f"float16 needs CUDA, and the device is {device!r}; try 'auto'")
     return precision
-
-
-def _tokenize(texts: Sequence[str]) -> torch.Tensor:
-    try:
-        return clip.tokenize(texts)
-    except RuntimeError:
-        for text in texts:
-            _warn_if_long(text)
-        return clip.tokenize(texts, truncate=True)
-
-
-def _warn_if_long(text: str) -> None:
-    try:
-        clip.tokenize(text)
-    except RuntimeError:
-        warnings.warn(f"longer than CLIP's 77 tokens, the rest is cut: {text!r}", stacklevel=2)
 
 
 def _refuse_single(values: object, kinds: type | tuple, what: str) -> None:

@@ -1,39 +1,99 @@
-"""Where a CLIP checkpoint is, and what opens it: OpenAI's published weights, or any file.
+"""OpenAI's CLIP: its checkpoints found, fetched, checked and opened, and what they can do.
 
-Not about using the model: that is `encoder`.
+A family of models for `encoder.FAMILIES`; the models themselves are OpenAI's package `clip`.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
+import re
 import socket
 import tempfile
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
+import torch
+from torchvision.transforms import Compose, Normalize, PILToTensor
+
 from ..paths import resolve_path
+from .acceleration import accelerate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
     import clip
     from clip.clip import _MODELS, _download
 
-__all__ = ["checkpoint_digest", "checkpoint_path", "is_known", "load_checkpoint"]
+__all__ = ["Model", "fetch", "knows", "load_checkpoint"]
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"
 _CONNECT_TIMEOUT, _STALL_TIMEOUT = 5, 30  # seconds
+_COMMON = 10_000  # words
 
 
-def is_known(model_name: str | os.PathLike) -> bool:
-    """Say whether this is a model's name, and not the path of a checkpoint."""
-    return model_name == "tiny" or model_name in clip.available_models()
+class Model:
+    """An open CLIP; see `encoder.Model` for what it gives, and `load_checkpoint` for `module`."""
+
+    def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
+        self.path = fetch(model_name)
+        known = _is_published(model_name) or model_name == "tiny"
+        self.name = str(model_name) if known else self.path.name
+        self.model_name = str(model_name if known else self.path)
+        self.digest = _checked_digest(model_name, self.path)
+        self.module, self.preprocess = load_checkpoint(self.path)
+        accelerate(self.module, precision, device)
+        self.module.to(device)
+        self.dim: int = self.module.text_projection.shape[1]
+        self.resolution: int = self.module.visual.input_resolution
+        resize, crop, _, _, normalize = self.preprocess.transforms
+        self.transform = Compose([resize, crop, PILToTensor()])
+        self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Do the rest of CLIP's transform, to floats and normalised, and the forward pass.
+
+        Raises
+        ------
+        TypeError
+            If the tensor is not of uint8, and so not what `transform` gives.
+        """
+        if pixels.dtype != torch.uint8:
+            raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
+        return self.module.encode_image(self._normalize(pixels.float().div_(255)))
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        """Turn texts into tokens, shape (n, length), cut behind the last text's end.
+
+        A text's vector is read at its end-of-text token, the highest one, and the causal mask
+        lets no token see a later one: the padding that is cut changes nothing.
+        """
+        try:
+            tokens = clip.tokenize(texts)
+        except RuntimeError:
+            for text in texts:
+                _warn_if_long(text)
+            tokens = clip.tokenize(texts, truncate=True)
+        return tokens[:, : tokens.argmax(dim=1).max() + 1]
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Do the forward pass."""
+        return self.module.encode_text(tokens)
+
+    def common_words(self) -> Sequence[str]:
+        """List the most frequent whole words of CLIP's vocabulary, which is so ordered."""
+        return _common_words()
 
 
-def checkpoint_path(model_name: str | os.PathLike) -> Path:
+def knows(model_name: str | os.PathLike) -> bool:
+    """Take any name: what is neither published nor "tiny" is a path, or an error that says so."""
+    return True
+
+
+def fetch(model_name: str | os.PathLike) -> Path:
     """Find a model's checkpoint file; download OpenAI's weights where they are not there yet.
 
     Raises
@@ -47,7 +107,7 @@ def checkpoint_path(model_name: str | os.PathLike) -> Path:
     """
     if model_name == "tiny":
         return _existing(_TINY)
-    if model_name in _MODELS:
+    if _is_published(model_name):
         return _fetch_weights(str(model_name))
     path = resolve_path(model_name)
     if not path.suffix and not path.is_file():
@@ -75,22 +135,20 @@ def load_checkpoint(path: Path) -> tuple:
         raise ValueError(message) from error
 
 
-def checkpoint_digest(model_name: str | os.PathLike, path: Path) -> str:
-    """Give a checkpoint's SHA-256.
-
-    Raises
-    ------
-    ValueError
-        If it is the file of a published model and differs from what OpenAI published.
-    """
+def _checked_digest(model_name: str | os.PathLike, path: Path) -> str:
+    """Give a checkpoint's SHA-256; ValueError if it is not what OpenAI published."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if model_name in _MODELS and digest != _MODELS[model_name].split("/")[-2]:
+    if _is_published(model_name) and digest != _MODELS[str(model_name)].split("/")[-2]:
         raise ValueError(
             f"{path} is not the file that OpenAI published for {model_name} (SHA-256 differs): "
             "delete it, and it is downloaded again"
         )
     return digest
+
+
+def _is_published(model_name: str | os.PathLike) -> bool:
+    return str(model_name) in _MODELS
 
 
 def _existing(path: Path) -> Path:
@@ -132,3 +190,17 @@ def _default_timeout(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _warn_if_long(text: str) -> None:
+    try:
+        clip.tokenize(text)
+    except RuntimeError:
+        warnings.warn(f"longer than CLIP's 77 tokens, the rest is cut: {text!r}", stacklevel=2)
+
+
+@functools.cache
+def _common_words() -> list[str]:
+    vocabulary = clip.simple_tokenizer.SimpleTokenizer().encoder
+    words = (token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>"))
+    return [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]

@@ -15,11 +15,9 @@ So 0 is what chance gives, and the unit is about one standard deviation of chanc
 half is what tells "a star" where stars abound from a word that means nothing.
 """
 
-import functools
 import json
 import math
 import random
-import re
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +26,6 @@ import numpy as np
 
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
-from ..models.openai import clip
 from ..vectors import unit_vectors
 from .queries import NOTHING, Query, Term, combine, weighted
 
@@ -36,7 +33,7 @@ __all__ = ["calibration_file", "margins", "match_threshold"]
 
 _SAMPLE = 1000  # images stand for all: their mean is then within 3 % of their spread
 _FEWEST = 20  # images; with fewer there is no chance to speak of
-_COMMON, _WORDS = 10_000, 100
+_WORDS = 100
 _PHRASINGS = 4  # more would take seconds
 _samples: weakref.WeakKeyDictionary[ImageStore, tuple] = weakref.WeakKeyDictionary()
 
@@ -139,17 +136,13 @@ def _random_queries(
             vectors.append(np.tile(unit_vectors(term), (_WORDS, 1)))
             continue
         is_text = isinstance(term, str)
-        pool = encoder.encode_texts(_common_words(), phrasings) if is_text else images
+        pool = encoder.encode_texts(_random_words(encoder), phrasings) if is_text else images
         # Another start for each term, lest the same word be liked and disliked.
         vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
     sums = combine(vectors, [weight for _, weight in terms])
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])
 
 
-@functools.cache
-def _common_words() -> list[str]:
-    """Draw from the most frequent whole words of CLIP's vocabulary, which is so ordered."""
-    vocabulary = clip.simple_tokenizer.SimpleTokenizer().encoder
-    words = (token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>"))
-    common = [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]
-    return random.Random(0).sample(common, _WORDS)
+def _random_words(encoder: ClipEncoder) -> list[str]:
+    """Draw words, the same ones every time."""
+    return random.Random(0).sample(encoder.common_words(), _WORDS)

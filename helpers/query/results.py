@@ -4,34 +4,37 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from ..collection.columns import shown
 from ..images.gallery import grid_html
 from .queries import Query, Term, as_code, describe
 
 __all__ = ["Hit", "SearchResults"]
 
-_COLUMNS = ["filepath", "score", "margin", "label", "width", "height"]
-
 
 @dataclass(frozen=True)
 class Hit:
-    """One image found.
+    """One image found, with the facts that `columns` shows: `filepath`, `label`, `width` and so on.
 
     `score` is the cosine between query and image; `margin` is how far that stands above chance
     (see `margins`; None where there is no telling); `path` is where the image lies; `alike` are
     the near-duplicates that were folded into it.
     """
 
-    filepath: str
     score: float
     margin: float | None
-    label: str
-    width: int
-    height: int
     path: Path
+    facts: Mapping[str, Any]
     alike: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["facts"][name]
+        except KeyError:
+            raise AttributeError(f"a hit has no {name!r}") from None
 
     @property
     def caption(self) -> str:
@@ -108,9 +111,11 @@ class SearchResults(Sequence):
         return f"{words}. {self.verdict}" if self.matches is False else words
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the hits as a table: filepath, score, margin, label, width, height."""
-        rows = [[getattr(hit, name) for name in _COLUMNS] for hit in self]
-        return pd.DataFrame(rows, columns=_COLUMNS).astype({"score": float, "margin": float})
+        """Give the hits as a table: filepath, score and margin, then what else is shown."""
+        first, *others = shown()
+        names = [first, "score", "margin", *others]
+        rows = [[getattr(hit, name) for name in names] for hit in self]
+        return pd.DataFrame(rows, columns=names).astype({"score": float, "margin": float})
 
     def to_csv(self, path: str | os.PathLike) -> Path:
         """Write that table, with the query and the ranks before it, in UTF-8; give the path."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import ClipEncoder, draw_demo_images, sample_images
-from helpers.models.openai import checkpoint_path
+from helpers.models.encoder import fetch
 
 from ..support import models
 from ..support.processes import ROOT
@@ -185,7 +185,7 @@ def main() -> None:
         if not options.images:
             draw_demo_images(images, n=-(-options.sample // 10) * 10)  # ten a class
         model = (
-            checkpoint_path(options.model)
+            fetch(options.model)
             if options.model
             else models.save_random_clip(scratch / "random-vit-b-32.pt", models.VIT_B_32)
         )

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from helpers.collection.store import image_id
+from helpers.collection.columns import image_id
 
 MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
 ODD_NAMES = ["plain.jpg", 'it\'s "quoted".jpg', "line\nbreak.jpg", "tab\t\\.jpg", "😀 <script>.jpg"]

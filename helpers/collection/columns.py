@@ -1,0 +1,120 @@
+"""What a row is: one line a field, and nowhere else.
+
+To add a field: a line here, and in `images.files` a fact of that name. A collection made before
+keeps it in Milvus's dynamic field; a row written before has the field's `empty` value.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .connection import pymilvus
+
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "compared",
+    "filled",
+    "groupable",
+    "image_id",
+    "key_range",
+    "largest",
+    "row",
+    "schema",
+    "shown",
+]
+
+_TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
+_KEY = 32  # hex digits
+
+
+@dataclass(frozen=True)
+class Column:
+    """A field of a row.
+
+    `empty` stands where nothing is known; `length` is the most bytes of a text; a `shown` field is
+    a fact of each hit, in the order of this list; a `compared` one tells whether a file changed.
+    """
+
+    name: str
+    type: pymilvus.DataType
+    empty: object
+    length: int = 0
+    shown: bool = False
+    compared: bool = False
+
+
+COLUMNS = [
+    Column("filepath", _TEXT, "", 4096, shown=True, compared=True),  # below the image folder
+    Column("label", _TEXT, "", 1024, shown=True),  # the parent folder's name
+    Column("width", _WHOLE, 0, shown=True),  # in pixels, upright
+    Column("height", _WHOLE, 0, shown=True),
+    Column("size", _WHOLE, 0, compared=True),  # in bytes
+    Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
+]
+"""Beside `id` (see `image_id`) and `vector`; Linux's longest path has 4,096 bytes."""
+
+
+def image_id(filepath: str) -> str:
+    """Give the primary key of an image: 32 hex digits of its path's 128-bit BLAKE2b digest.
+
+    Paths themselves would break Milvus's expressions on ids when they hold quotes or newlines.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        If the path is not UTF-8.
+    """
+    return hashlib.blake2b(filepath.encode("utf-8"), digest_size=_KEY // 2).hexdigest()
+
+
+def key_range(part: int, parts: int) -> tuple[str, str]:
+    """Give the lowest and the highest key of the i-th of n equal parts of all keys."""
+    bounds = (-(-(i * 16**_KEY) // parts) for i in (part, part + 1))
+    return f"{next(bounds):0{_KEY}x}", f"{next(bounds) - 1:0{_KEY}x}"
+
+
+def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
+    """Make an image's row of what is known of it (more than the columns may be) and its vector."""
+    known = {column.name: facts.get(column.name, column.empty) for column in COLUMNS}
+    return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
+
+
+def filled(found: Mapping, fields: Iterable[str]) -> dict:
+    """Give these fields of a row that was read, which may be older than some of them."""
+    empty = {column.name: column.empty for column in COLUMNS}
+    return {name: found[name] if name in found else empty[name] for name in fields}
+
+
+def shown() -> list[str]:
+    """Name the facts of a hit."""
+    return [column.name for column in COLUMNS if column.shown]
+
+
+def groupable() -> list[str]:
+    """Name the fields that images can be grouped by."""
+    return [column.name for column in COLUMNS]
+
+
+def compared() -> list[str]:
+    """Name what tells, together, whether a file changed."""
+    return [column.name for column in COLUMNS if column.compared]
+
+
+def largest(fields: Iterable[str], dim: int) -> int:
+    """Say how many bytes these fields of a row take at most."""
+    sizes = {"id": _KEY, "vector": 4 * dim} | {c.name: c.length or 8 for c in COLUMNS}
+    return sum(sizes.get(name, 0) + len(name) for name in fields)
+
+
+def schema(dim: int) -> pymilvus.CollectionSchema:
+    """Describe the rows to Milvus; fields that others add go to the dynamic field."""
+    made = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
+    made.add_field("id", _TEXT, max_length=_KEY, is_primary=True)
+    made.add_field("vector", pymilvus.DataType.FLOAT_VECTOR, dim=dim)
+    for column in COLUMNS:
+        length = {"max_length": column.length} if column.length else {}
+        made.add_field(column.name, column.type, **length)
+    return made
