@@ -19,8 +19,6 @@ from .paths import resolve_path
 
 __all__ = ["IngestReport", "ingest"]
 
-_FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
-
 
 @dataclass
 class IngestReport:
@@ -128,8 +126,7 @@ def ingest(
         with contextlib.suppress(OSError):  # what went wrong first is what is told
             store.flush()
         raise
-    if store.is_file or report.inserted or report.updated or report.removed:
-        store.flush()  # rows not flushed are searched slowly, those of a killed run too
+    store.flush()
     report.seconds = time.perf_counter() - started
     return report
 
@@ -210,18 +207,12 @@ def _write(
     batches: Iterable[list[dict]], store: ImageStore, known: dict, report: IngestReport
 ) -> None:
     """Write each batch while the next one is made, and count what Milvus acknowledged."""
-    unflushed = 0
 
     def write(rows: list[dict]) -> None:
-        nonlocal unflushed
         store.upsert(rows)
         updated = sum(row["id"] in known for row in rows)
         report.updated += updated
         report.inserted += len(rows) - updated
-        unflushed += len(rows)
-        if store.is_file and unflushed >= _FLUSH_EVERY:
-            store.flush()
-            unflushed = 0
 
     with ThreadPoolExecutor(1) as writer:
         pending = writer.submit(lambda: None)

@@ -16,7 +16,7 @@ from .collection.filters import build_filter
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .query.margins import margins, match_threshold
-from .query.queries import Query, Term, embed
+from .query.queries import Query, Term, parse
 from .query.results import Hit, SearchResults
 
 __all__ = ["search"]
@@ -78,35 +78,35 @@ def search(
         If a query image cannot be read, or Milvus fails.
     """
     started = time.perf_counter()
+    question = parse(query)
     _check_page(limit, offset)
     given = {"limit": limit, "offset": offset, "where": where, "filter": filter}
     given |= {"templates": templates, "unique": unique, "group_by": group_by}
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
     remembered = store.check_model(encoder)
-    vector = embed(query, encoder, templates)
+    vector = question.vector(encoder, templates)
     encoded = time.perf_counter()
 
     def ask(limit: int, offset: int = 0) -> list[dict]:
-        fields = dict.fromkeys([*shown(), "vector", *([group_by] if group_by else [])])
-        return store.search(vector, limit, offset, expression, list(fields), group_by)
+        return store.search(vector, limit, offset, expression, [*shown(), "vector"], group_by)
 
     rows = []
     if remembered:
         page = min(max(limit, _JUDGED), MAX_LIMIT - offset), offset
-        rows = _fold(ask, *page, unique, group_by) if unique or group_by else ask(*page)
+        rows = _fold(ask, *page) if unique else ask(*page)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
-    above = margins(query, vector, vectors, encoder, store, templates)
+    above = margins(question, vector, vectors, encoder, store, templates)
     folder = Path(remembered["image_dir"]) if remembered else None
     times = {"encoding": encoded - started, "searching": searched - encoded}
     times |= {"total": time.perf_counter() - started}
     return SearchResults(
-        query=query,
+        question=question,
         hits=tuple(map(_hit, rows[:limit], above, [folder] * limit)),
         options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
-        threshold=match_threshold(query, encoder, store, templates),
+        threshold=match_threshold(question, encoder, store, templates),
         milliseconds={name: 1000 * seconds for name, seconds in times.items()},
     )
 
@@ -124,36 +124,29 @@ def _check_page(limit: int, offset: int) -> None:
         )
 
 
-def _fold(
-    ask: Callable[[int], list[dict]], limit: int, offset: int, unique: bool, group_by: str
-) -> list[dict]:
-    """Ask for more and more, until enough are left."""
+def _fold(ask: Callable[[int], list[dict]], limit: int, offset: int) -> list[dict]:
+    """Ask for more and more, until enough are left without images alike."""
     asked = limit + offset
     while True:
         rows = ask(asked)
-        kept = _without_repetition(rows, unique, group_by)
+        kept = _without_alike(rows)
         if len(kept) >= limit + offset or len(rows) < asked or asked == MAX_LIMIT:
             return kept[offset : offset + limit]
         asked = min(2 * asked, MAX_LIMIT)
 
 
-def _without_repetition(rows: list[dict], unique: bool, group_by: str) -> list[dict]:
-    """Keep the first of images alike, and the first of each group."""
+def _without_alike(rows: list[dict]) -> list[dict]:
+    """Keep the first of images alike, which remembers the others."""
     kept: list[dict] = []
     vectors = np.array([row["vector"] for row in rows], np.float32)
     places: list[int] = []
-    groups = set()
     for place, row in enumerate(rows):
-        if unique and places:
-            cosines = vectors[places] @ vectors[place]
-            if cosines.max() >= _ALIKE:
-                kept[int(cosines.argmax())]["alike"].append(row["filepath"])
-                continue
-        if group_by and row[group_by] in groups:
-            continue
-        groups.add(row.get(group_by))
-        places.append(place)
-        kept.append(row | {"alike": []})
+        cosines = vectors[places] @ vectors[place]
+        if cosines.max(initial=-1) >= _ALIKE:
+            kept[int(cosines.argmax())]["alike"].append(row["filepath"])
+        else:
+            places.append(place)
+            kept.append(row | {"alike": []})
     return kept
 
 

@@ -1,12 +1,15 @@
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import clip
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
-from helpers import ClipEncoder, list_images, load_image
+from helpers import ClipEncoder, ingest, list_images, load_image, search
+from helpers.models import encoder as encoder_module
 from helpers.models.encoder import fetch
 
 from .support import models
@@ -182,3 +185,43 @@ def test_only_so_many_texts_are_remembered(encoder, lengths):
     vectors = encoder.encode_texts(many)
     assert (len(encoder._texts), sum(texts for texts, _ in lengths)) == (1000, 1100)
     assert np.allclose(vectors[:3], encoder.encode_texts(many[:3]), atol=1e-6)
+
+
+class Toy:
+    """A family of one model, which knows colours: a text is one by its name."""
+
+    COLOURS = ImageColor.colormap
+
+    def __init__(self, model_name="toy", device="cpu", precision="float32"):
+        self.name = self.model_name = self.digest = "toy"
+        self.path, self.dim, self.resolution = Path("toy.pt"), 3, 8
+
+    def transform(self, image):
+        return torch.from_numpy(np.asarray(image.resize((8, 8))).copy()).float()
+
+    def encode_image(self, pixels):
+        return pixels.mean(dim=(1, 2)) - 127
+
+    def tokenize(self, texts):
+        return torch.tensor([ImageColor.getrgb(text) for text in texts]).float()
+
+    def encode_text(self, tokens):
+        return tokens - 127
+
+    def common_words(self):
+        return list(self.COLOURS)
+
+
+def test_another_family_of_models_ingests_searches_and_has_margins(tmp_path, monkeypatch, store):
+    family = SimpleNamespace(knows=lambda name: name == "toy", fetch=Path, Model=Toy)
+    monkeypatch.setattr(encoder_module, "FAMILIES", [family, *encoder_module.FAMILIES])
+    for colour in [*Toy.COLOURS][:60]:
+        Image.new("RGB", (20, 20), colour).save(tmp_path / f"{colour}.png")
+    toy = ClipEncoder("toy", device="cpu")
+    assert ingest(tmp_path, toy, store, progress=False).inserted == 60
+    found = search("crimson", toy, store)
+    assert found[0].filepath == "crimson.png"
+    assert found[0].margin > 1
+    assert search(tmp_path / "gold.png", toy, store)[0].filepath == "gold.png"
+    assert encoder_module.fetch("toy") == Path("toy")
+    assert ClipEncoder("tiny").name == "tiny"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import ImageStore, ingest, ingestion, list_images, search
+from helpers import ImageStore, ingest, list_images, search
+from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 from helpers.images.files import read_image
 from helpers.ingestion import IngestReport
@@ -179,7 +180,7 @@ def test_a_report_of_an_interrupted_run_says_what_to_do():
 
 def test_a_long_run_flushes_now_and_then(folder, encoder, store, monkeypatch):
     flush, flushed = store.flush, []
-    monkeypatch.setattr(ingestion, "_FLUSH_EVERY", 20)
+    monkeypatch.setattr(store_module, "_FLUSH_EVERY", 20)
     monkeypatch.setattr(store, "flush", lambda: flushed.append(store.count()) or flush())
     ingest(folder, encoder, store, batch_size=8, progress=False)
     assert flushed == [24, 48, 50]

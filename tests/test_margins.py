@@ -4,6 +4,7 @@ from PIL import Image
 
 from helpers import ImageStore, Query, ingest, list_images, search
 from helpers.query.margins import margins, match_threshold
+from helpers.query.queries import parse
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,9 @@ def test_a_margin_is_the_mean_of_two_standard_scores(filled, tiny):
 def test_what_is_asked_at_random_has_margins_about_zero(filled, tiny):
     images = np.array([row["vector"] for row in filled.rows(["vector"])])
     words = ["budget", "harbour", "seventeen", "jazz", "meeting", "oxygen", "carpet", "lawyer"]
-    found = [margins(word, tiny.encode_texts([word])[0], images, tiny, filled) for word in words]
+    found = [
+        margins(parse(word), tiny.encode_texts([word])[0], images, tiny, filled) for word in words
+    ]
     assert abs(np.mean(found)) < 0.35
     assert 0.5 < np.std(found) < 1.5
 
@@ -97,7 +100,7 @@ def test_a_handful_of_images_or_equal_ones_have_no_margins(tiny, store, tmp_path
     assert search(mixed, tiny, store).margin is None
     vectors = np.array([row["vector"] for row in store.rows(["vector"])])
     cancelling = Query([folder / "0.png"], [folder / "1.png"])
-    assert margins(cancelling, vectors[0], vectors[:2], tiny, store) == [None, None]
+    assert margins(parse(cancelling), vectors[0], vectors[:2], tiny, store) == [None, None]
 
 
 def test_the_sample_follows_the_collection(tiny, store, drawings):
@@ -108,17 +111,17 @@ def test_the_sample_follows_the_collection(tiny, store, drawings):
 
 
 def test_nobody_measured_other_models_collections_and_queries(tiny, filled, encoder, monkeypatch):
-    assert match_threshold("a star", tiny, filled) is None
+    assert match_threshold(parse("a star"), tiny, filled) is None
     assert search("a star", tiny, filled).matches is None
     monkeypatch.setattr(filled, "collection_name", "demo_collection")
-    assert match_threshold("a star", tiny, filled) > 0
-    assert match_threshold(Query(["a star"]), tiny, filled) > 0
+    assert match_threshold(parse("a star"), tiny, filled) > 0
+    assert match_threshold(parse(Query(["a star"])), tiny, filled) > 0
     for query in (Image.new("RGB", (9, 9)), Query(["a star", "a fish"]), Query(unlike=["a star"])):
-        assert match_threshold(query, tiny, filled) is None
-    assert match_threshold("a star", tiny, filled, ["a photo of {}"]) is None
-    assert match_threshold("a star", encoder, filled) is None
+        assert match_threshold(parse(query), tiny, filled) is None
+    assert match_threshold(parse("a star"), tiny, filled, ["a photo of {}"]) is None
+    assert match_threshold(parse("a star"), encoder, filled) is None
     monkeypatch.setattr(tiny, "digest", "of other weights")
-    assert match_threshold("a star", tiny, filled) is None
+    assert match_threshold(parse("a star"), tiny, filled) is None
 
 
 def test_a_broken_calibration_says_which_file(tiny, filled, tmp_path, monkeypatch):

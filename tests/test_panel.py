@@ -100,7 +100,7 @@ def test_more_like_this_takes_the_picture_as_the_query(panel, encoder, filled):
     panel.query.value = "a fish"
     assert panel.found.query == Query(["a fish", chosen.path], [])
     panel.forget.click()
-    assert panel.found.query == "a fish"
+    assert panel.found.query == Query(["a fish"], [])
     assert panel.picture.value == ""
 
 
@@ -123,7 +123,7 @@ def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_pa
     kept = panel.image
     assert kept.parent == tmp_path / "uploads"
     assert kept.read_bytes() == png()
-    assert panel.found.query == kept
+    assert panel.found.query == Query([kept], [])
     assert panel.parameters["query_image"] == kept.as_posix()
     assert panel.parameters["query_text"] == ""
     assert panel.upload.value == ()

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import Query, list_images
-from helpers.query.queries import as_code, describe, embed
+from helpers.query.queries import parse
+
+
+def embed(query, encoder) -> np.ndarray:
+    return parse(query).vector(encoder)
+
+
+def as_code(query, image_dir=None) -> str:
+    return parse(query).code(image_dir)
 
 
 def cosine(encoder, query, term) -> float:
@@ -71,7 +79,7 @@ def test_to_be_unlike_alone_is_to_be_opposite(encoder):
     ],
 )
 def test_a_query_has_a_title(query, title):
-    assert describe(query) == title
+    assert parse(query).title == title
 
 
 @pytest.mark.parametrize(

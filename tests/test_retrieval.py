@@ -1,4 +1,5 @@
 import json
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from helpers import (
     retrieval,
     search,
 )
+from helpers.collection import store as store_module
+
+from .support.processes import TOKEN
+from .support.wire import counted
 
 
 @pytest.fixture(scope="module")
@@ -216,19 +221,12 @@ def test_folding_goes_on_until_enough_are_left():
         asked.append(limit)
         return rows[:limit]
 
-    kept = retrieval._fold(ask, 3, 1, unique=True, group_by="")
+    kept = retrieval._fold(ask, 3, 1)
     assert [row["filepath"] for row in kept] == ["30", "60", "90"]
     assert asked == [4, 8, 16, 32, 64, 128]
     asked.clear()
-    assert len(retrieval._fold(ask, 100, 0, unique=True, group_by="")) == 4
+    assert len(retrieval._fold(ask, 100, 0)) == 4
     assert asked == [100, 200]
-
-
-def test_a_value_that_a_server_repeats_is_left_out():
-    """Milvus 2.3 gives some groups several times where a filter leaves few."""
-    rows = [{"vector": np.eye(4)[i], "label": label} for i, label in enumerate("abab")]
-    kept = retrieval._fold(lambda limit: rows[:limit], 4, 0, unique=False, group_by="label")
-    assert [row["label"] for row in kept] == ["a", "b"]
 
 
 def test_the_results_know_how_to_ask_again(filled, encoder, drawings):
@@ -258,3 +256,76 @@ def test_the_folder_may_have_moved(filled, encoder, drawings, tmp_path):
     with ImageStore(filled._connection.uri, image_dir=tmp_path / "moved") as store:
         hit = search("x", encoder, store, limit=1)[0]
     assert hit.path == tmp_path / "moved" / hit.filepath
+
+
+@pytest.fixture(params=["file", "server"])
+def address(request, filled, tmp_path, monkeypatch) -> str:
+    """Where a Milvus answers: one that serves a file, or a server."""
+    if request.param == "file":
+        return filled.client._config.uri
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    return request.getfixturevalue("server").address
+
+
+@pytest.fixture
+def two_stores(address, drawings, encoder):
+    """Two stores of one collection, as of two processes; what passes to the first is counted."""
+    name = f"shared_{uuid.uuid4().hex}"
+    with (
+        counted(address) as wire,
+        ImageStore(wire.address, name) as ours,
+        ImageStore(address, name) as theirs,
+    ):
+        ingest(drawings, encoder, theirs, limit=30, progress=False)
+        yield ours, theirs, wire
+        theirs.client.drop_collection(name)
+
+
+def five_seconds_later(store) -> None:
+    assert store_module._FRESH < 5
+    store._known_at -= store_module._FRESH
+
+
+def test_a_warm_search_makes_two_requests_at_most(two_stores, encoder):
+    """With `unique` and `group_by` it asks on, where too few are left."""
+    ours, _, wire = two_stores
+    for option in ({}, {"where": {"width": (1, None)}}, {"offset": 2}):
+        search("a star", encoder, ours, **option)
+        for pause in (lambda store: None, five_seconds_later):
+            pause(ours)
+            before = wire.requests
+            assert len(search("a star", encoder, ours, limit=3, **option)) == 3
+            assert 1 <= wire.requests - before <= 2
+
+
+def test_what_another_process_wrote_is_in_hits_and_margins(two_stores, encoder, drawings):
+    ours, theirs, _ = two_stores
+    before = search("a fish", encoder, ours, limit=50)
+    assert len(before) == 30
+    ingest(drawings, encoder, theirs, progress=False)
+    five_seconds_later(ours)
+    with ImageStore(theirs._connection.uri, theirs.collection_name) as new:
+        expected = search("a fish", encoder, new, limit=50)
+    after = search("a fish", encoder, ours, limit=50)
+    assert len(after) == 50
+    assert after.hits == expected.hits != before.hits
+
+
+def test_a_collection_that_another_process_dropped_is_empty(two_stores, encoder):
+    ours, theirs, _ = two_stores
+    assert len(search("a fish", encoder, ours)) == 10
+    theirs.drop()
+    assert len(search("a fish", encoder, ours)) == 0
+    assert (ours.count(), ours.labels(), list(ours.rows(["id"]))) == (0, [], [])
+
+
+def test_a_collection_that_another_process_made_anew_is_seen(
+    two_stores, encoder, other_encoder, drawings
+):
+    ours, theirs, _ = two_stores
+    assert len(search("a fish", encoder, ours)) == 10
+    ingest(drawings, other_encoder, theirs, recreate=True, limit=20, progress=False)
+    five_seconds_later(ours)
+    with pytest.raises(ValueError, match=r"filled by the model 'other\.pt'"):
+        search("a fish", encoder, ours)
+    assert len(search("a fish", other_encoder, ours, limit=50)) == 20

@@ -123,20 +123,15 @@ def ctrl_c():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process Ctrl-C")
 def test_the_command_says_how_to_use_it_and_ends_cleanly_with_ctrl_c(server, tmp_path, ctrl_c):
     """`server` is here to skip this where none can run."""
-    command = [
-        sys.executable,
-        "-m",
-        "helpers.collection.server",
-        "--data-dir",
-        tmp_path / "ü",
-        "--port",
-    ]
     ports = Server(tmp_path / "other").ports
+    command = [sys.executable, "-m", "helpers.collection.server", "--port", str(ports[0])]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "--data-dir", tmp_path / "ü"], **pipes) as running:
         said = []
-        while "Ctrl-C stops it" not in "".join(said):
-            said.append(running.stdout.readline())
+        for line in running.stdout:  # to its end, if it fails
+            said.append(line)
+            if "Ctrl-C stops it" in line:
+                break
         with ImageStore(f"http://127.0.0.1:{ports[0]}") as store:
             assert store.count() == 0
         running.send_signal(signal.SIGINT)

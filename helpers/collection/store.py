@@ -6,9 +6,11 @@ Not about where vectors come from (`encoder`) or what a question is (`retrieval`
 import contextlib
 import os
 import re
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +26,11 @@ _MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
 _BATCH_BYTES = 64 << 20  # read at once, at most; 16,000 rows are read four times as fast as 1,000
 _ROWS_PER_BATCH = 16_000  # Milvus's own limit is little more
 _KEYS_PER_MESSAGE = 1000
+_FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
+_LABELS = 1000
+_FRESH = 4.0  # seconds that a search may rely on what was known of the collection
+_NOT_FOUND = 100  # Milvus's code
+_REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir")
 
 
 class Model(Protocol):
@@ -32,6 +39,10 @@ class Model(Protocol):
     name: str
     dim: int
     digest: str
+
+
+class _NotFoundError(ConnectionError):
+    """There is no such collection, or no longer."""
 
 
 class ImageStore:
@@ -70,7 +81,11 @@ class ImageStore:
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
         self._loaded_by: pymilvus.MilvusClient | None = None
-        self._behind = True
+        self._behind = True  # has a search to wait for what was written?
+        self._known: dict[str, Any] = {}  # what Milvus said of the collection, and when
+        self._known_at = -_FRESH
+        self._unflushed = self._writes = 0  # rows, and how often this object wrote
+        self._sample: tuple[object, np.ndarray] | None = None
 
     def __enter__(self) -> "ImageStore":
         return self
@@ -92,11 +107,6 @@ class ImageStore:
         return self._connection.shown_uri
 
     @property
-    def is_file(self) -> bool:
-        """Whether this is Milvus Lite."""
-        return self._connection.is_file
-
-    @property
     def image_dir(self) -> Path | None:
         """The folder that `filepath` counts from; None before the first ingestion."""
         folder = self._moved_to or self.properties.get("image_dir")
@@ -108,17 +118,8 @@ class ImageStore:
 
         Empty before the first ingestion; ValueError for a collection that others made.
         """
-        if not self.exists():
-            return {}
-        with self._explained("described"):
-            properties = self.client.describe_collection(self.collection_name)["properties"]
-        if "model_digest" not in properties:
-            raise ValueError(
-                f"collection {self.collection_name!r} was not made by this project, so nothing is "
-                "known of its vectors: choose another collection_name"
-            )
-        moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
-        return dict(properties) | moved
+        self._known_at = -_FRESH
+        return self._remembered()
 
     def exists(self) -> bool:
         """Say whether the collection has been made."""
@@ -127,22 +128,33 @@ class ImageStore:
 
     def count(self) -> int:
         """Count the images; 0 where the collection has not been made."""
-        if not self.exists():
+        try:
+            with self._explained("counted"), self._consistency() as level:
+                answer = self._loaded().query(
+                    self.collection_name, output_fields=["count(*)"], consistency_level=level
+                )
+        except _NotFoundError:
             return 0
-        with self._explained("counted"), self._consistency() as level:
-            answer = self._loaded().query(
-                self.collection_name, output_fields=["count(*)"], consistency_level=level
-            )
         return answer[0]["count(*)"]
 
     def sample(self, size: int) -> np.ndarray:
         """Draw images at random, the same ones every time, and give their vectors.
+
+        It is kept until the collection is written again, by this object or, seconds later, by
+        another whose `flush` said so.
 
         Returns
         -------
         ndarray of float32, shape (n, dim)
             As many as asked for, or about all where there are fewer.
         """
+        self._remembered()
+        state = size, self._writes, self._known.get("collection_id"), self._known.get("written")
+        if self._sample is None or self._sample[0] != state:
+            self._sample = state, self._draw(size)
+        return self._sample[1]
+
+    def _draw(self, size: int) -> np.ndarray:
         count = self.count()
         if not count:
             return np.empty((0, 0), np.float32)
@@ -162,7 +174,7 @@ class ImageStore:
         ValueError
             If another model or another folder filled the collection.
         """
-        if not self.exists():
+        if not self.properties:
             self._create(model, image_dir)
             return
         self.check_model(model)
@@ -186,7 +198,7 @@ class ImageStore:
         ValueError
             If the checkpoints differ, whatever they are called.
         """
-        filled_by = self.properties
+        filled_by = self._remembered()
         if filled_by and filled_by["model_digest"] != model.digest:
             raise ValueError(
                 f"collection {self.collection_name!r} was filled by the model "
@@ -200,25 +212,37 @@ class ImageStore:
         """Write rows; a row with a known `id` replaces the old one."""
         if not rows:
             return
-        self._behind = True
+        self._wrote()
         largest = columns.largest(rows[0], len(rows[0]["vector"]))
         at_once = max(1, _MESSAGE_BYTES // largest)
         for part in batches(rows, at_once):
             with self._explained("written"):
                 self.client.upsert(self.collection_name, part)
+            self._unflushed += len(part)
+            if self._connection.is_file and self._unflushed >= _FLUSH_EVERY:
+                self.flush()
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows by their `id`."""
-        self._behind = True
+        self._wrote()
         for part in batches(ids, _KEYS_PER_MESSAGE):
             with self._explained("deleted from"):
                 self._loaded().delete(self.collection_name, ids=part)
+            self._unflushed += len(part)
 
     def flush(self) -> None:
-        """Seal what was written, so that it is indexed: ten times faster to search on Lite."""
-        if self.exists():
-            with self._explained("flushed"):
-                self.client.flush(self.collection_name)
+        """Seal what was written, so that it is indexed: ten times faster to search on Lite.
+
+        A file is flushed even where this object wrote nothing: a killed process may have.
+        """
+        if not self._unflushed and not self._connection.is_file:
+            return
+        with contextlib.suppress(_NotFoundError), self._explained("flushed"):
+            self.client.flush(self.collection_name)
+            self.client.alter_collection_properties(  # tells other processes that there is news
+                self.collection_name, {"written": uuid.uuid4().hex}
+            )
+            self._unflushed = 0
 
     def drop(self) -> None:
         """Delete the collection and all its rows; the image files stay.
@@ -231,7 +255,8 @@ class ImageStore:
         _ = self.properties  # refuses what others made
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
-        self._loaded_by = None
+        self._wrote()
+        self._forget()
 
     def rows(
         self,
@@ -249,7 +274,7 @@ class ImageStore:
         keys : (str, str), optional
             Only rows whose `id` is between these two, which count as well.
         """
-        properties = self.properties
+        properties = self._remembered()
         if not properties:
             return
         largest = columns.largest(fields, int(properties["model_dim"]))
@@ -269,11 +294,11 @@ class ImageStore:
 
     def labels(self) -> list[str]:
         """List the labels in order, a thousand at most; images without one do not count."""
-        dim = int(self.properties.get("model_dim", 0))
+        dim = int(self._remembered().get("model_dim", 0))
         if not dim:
             return []
         anywhere = np.full(dim, dim**-0.5, np.float32)
-        found = self.search(anywhere, 1000, output_fields=["label"], group_by="label")
+        found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
         return sorted({row["label"] for row in found} - {""})
 
     def search(
@@ -287,40 +312,64 @@ class ImageStore:
     ) -> list[dict]:
         """Find the images nearest to a unit vector of shape (dim,), best first.
 
-        The collection must have been made. On a server the first search after a write of this
-        object waits until all is seen; what others wrote is seen some seconds later.
+        On a server the first search after a write of this object waits until all is seen; what
+        others wrote is seen some seconds later.
 
         Returns
         -------
         list of dict
-            `id`, `score` (cosine) and the output fields, by default those that are `shown`;
-            with `group_by`, the name of a field,
-            the best of each of its values (a server may repeat a value).
+            `id`, `score` (cosine) and the output fields, by default those that are `shown`; with
+            `group_by`, the name of a field, the best of each of its values. Empty where the
+            collection has not been made.
 
         Raises
         ------
         ValueError
             If Milvus does not understand the filter or the field.
         """
+        fields = columns.shown() if output_fields is None else list(output_fields)
+        if not group_by:
+            return self._search(vector, limit, offset, filter, fields)
         groups = columns.groupable()
-        if group_by and group_by not in groups:  # a 2.3.5 server returns them ungrouped
+        if group_by not in groups:  # a 2.3.5 server returns them ungrouped
             raise ValueError(
                 f"images cannot be grouped by {group_by!r}, but by {', '.join(groups)}"
             )
-        fields = columns.shown() if output_fields is None else list(output_fields)
+        asked = limit + offset
+        while True:  # a 2.3.5 server repeats some values, where a filter leaves few
+            hits = self._search(vector, asked, 0, filter, [*fields, group_by], group_by)
+            best: dict[object, dict] = {}
+            for hit in hits:
+                best.setdefault(hit[group_by], hit)
+            if len(best) >= limit + offset or len(hits) < asked or asked == MAX_LIMIT:
+                return list(best.values())[offset : offset + limit]
+            asked = min(2 * asked, MAX_LIMIT)
+
+    def _search(
+        self,
+        vector: np.ndarray,
+        limit: int,
+        offset: int,
+        filter: str,
+        fields: list[str],
+        group_by: str = "",
+    ) -> list[dict]:
         grouping = {"group_by_field": group_by} if group_by else {}
         asked = f"the filter {filter!r}" if filter else ""
-        with self._explained("searched", asked), self._consistency() as level:
-            hits = self._loaded().search(
-                self.collection_name,
-                data=[vector],
-                limit=limit,
-                filter=filter,
-                output_fields=fields,
-                search_params={"metric_type": "COSINE", "offset": offset},
-                consistency_level=level,
-                **grouping,
-            )[0]
+        try:
+            with self._explained("searched", asked), self._consistency() as level:
+                hits = self._loaded().search(
+                    self.collection_name,
+                    data=[vector],
+                    limit=limit,
+                    filter=filter,
+                    output_fields=fields,
+                    search_params={"metric_type": "COSINE", "offset": offset},
+                    consistency_level=level,
+                    **grouping,
+                )[0]
+        except _NotFoundError:  # dropped by another process
+            return []
         return [
             {"id": hit["id"], "score": hit["distance"], **columns.filled(hit["entity"], fields)}
             for hit in hits
@@ -329,6 +378,34 @@ class ImageStore:
     def close(self) -> None:
         """Let go of the database, so that another process may open it."""
         self._connection.close()
+
+    def _remembered(self) -> dict[str, str]:
+        """Give the `properties`, no older than `_FRESH` seconds."""
+        if time.monotonic() - self._known_at >= _FRESH:
+            self._look()
+        kept = {name: self._known[name] for name in _REMEMBERED if name in self._known}
+        if self._known and "model_digest" not in kept:
+            raise ValueError(
+                f"collection {self.collection_name!r} was not made by this project, so nothing is "
+                "known of its vectors: choose another collection_name"
+            )
+        return kept | ({"image_dir": str(self._moved_to)} if kept and self._moved_to else {})
+
+    def _look(self) -> None:
+        before, known = self._known.get("collection_id"), {}
+        with contextlib.suppress(_NotFoundError), self._explained("described"):
+            told = self.client.describe_collection(self.collection_name)
+            known = {"collection_id": told["collection_id"]} | dict(told["properties"])
+        if known.get("collection_id") != before:  # another process made it anew
+            self._loaded_by = None
+        self._known, self._known_at = known, time.monotonic()
+
+    def _forget(self) -> None:
+        self._loaded_by, self._known_at = None, -_FRESH
+
+    def _wrote(self) -> None:
+        self._behind = True
+        self._writes += 1
 
     @contextlib.contextmanager
     def _consistency(self) -> Iterator[str]:
@@ -350,6 +427,7 @@ class ImageStore:
                 properties=properties,
                 consistency_level="Strong",  # else a server's first search misses fresh rows
             )
+            self._forget()
             self._loaded()
 
     def _loaded(self) -> pymilvus.MilvusClient:
@@ -381,7 +459,9 @@ class ImageStore:
         try:
             yield
         except (pymilvus.MilvusException, grpc.RpcError) as error:
-            self._loaded_by = None  # a server that was started again may have released it
+            self._forget()  # a server that was started again may have released it
+            if getattr(error, "code", None) == _NOT_FOUND:
+                raise _NotFoundError from None
             if asked and isinstance(error, pymilvus.MilvusException) and self._answers():
                 raise ValueError(f"Milvus refused {asked}: {error.message}") from None
             what = f"collection {self.collection_name!r} could not be {done}"

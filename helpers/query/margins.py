@@ -18,7 +18,6 @@ half is what tells "a star" where stars abound from a word that means nothing.
 import json
 import math
 import random
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ import numpy as np
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
 from ..vectors import unit_vectors
-from .queries import NOTHING, Query, Term, combine, weighted
+from .queries import NOTHING, Question, combine
 
 __all__ = ["calibration_file", "margins", "match_threshold"]
 
@@ -35,11 +34,10 @@ _SAMPLE = 1000  # images stand for all: their mean is then within 3 % of their s
 _FEWEST = 20  # images; with fewer there is no chance to speak of
 _WORDS = 100
 _PHRASINGS = 4  # more would take seconds
-_samples: weakref.WeakKeyDictionary[ImageStore, tuple] = weakref.WeakKeyDictionary()
 
 
 def margins(
-    query: Term | Query,
+    question: Question,
     query_vector: np.ndarray,
     hit_vectors: np.ndarray,
     encoder: ClipEncoder,
@@ -50,9 +48,9 @@ def margins(
 
     Parameters
     ----------
-    query : Term or Query
+    question : Question
     query_vector : ndarray, shape (dim,)
-        What `embed` made of it.
+        What its `vector` gives.
     hit_vectors : ndarray, shape (n, dim)
         Unit vectors of images that the query found.
     encoder, store, templates
@@ -64,12 +62,11 @@ def margins(
         None where there is no telling: fewer than 20 images, all alike, or a query made of
         vectors only, which do not say what they are of.
     """
-    terms = weighted(query)
     unknown = [None] * len(hit_vectors)
-    images = _sample(encoder, store) if len(hit_vectors) else []
-    if len(images) < _FEWEST or all(isinstance(term, np.ndarray) for term, _ in terms):
+    images = store.sample(_SAMPLE) if len(hit_vectors) else []
+    if len(images) < _FEWEST or question.is_of_vectors:
         return unknown
-    queries = _random_queries(terms, images, encoder, templates)
+    queries = _random_queries(question, images, encoder, templates)
     if not len(queries):
         return unknown
     scores = hit_vectors @ query_vector
@@ -83,7 +80,7 @@ def margins(
 
 
 def match_threshold(
-    query: Term | Query,
+    question: Question,
     encoder: ClipEncoder,
     store: ImageStore,
     templates: Sequence[str] | None = None,
@@ -93,8 +90,7 @@ def match_threshold(
     It is measured for a model, a collection (with fewer kinds of images, margins are smaller) and
     for single texts as they are, and is read from `calibration_file`.
     """
-    [(term, weight), *others] = weighted(query)
-    if not isinstance(term, str) or weight < 0 or others or templates:
+    if templates or not question.is_one_text:
         return None
     path = calibration_file(encoder)
     if not path.exists():
@@ -113,16 +109,8 @@ def calibration_file(encoder: ClipEncoder) -> Path:
     return encoder.path.with_suffix(".calibration.json")
 
 
-def _sample(encoder: ClipEncoder, store: ImageStore) -> np.ndarray:
-    """Draw images, and keep them until the collection grows, shrinks or changes its model."""
-    state = (encoder.digest, store.count())
-    if _samples.get(store, (None,))[0] != state:
-        _samples[store] = state, store.sample(_SAMPLE)
-    return _samples[store][1]
-
-
 def _random_queries(
-    terms: Sequence[tuple[Term, float]],
+    question: Question,
     images: np.ndarray,
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
@@ -131,15 +119,11 @@ def _random_queries(
     phrasings = templates or ("{}",)
     phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
     vectors = []
-    for place, (term, _) in enumerate(terms):
-        if isinstance(term, np.ndarray):
-            vectors.append(np.tile(unit_vectors(term), (_WORDS, 1)))
-            continue
-        is_text = isinstance(term, str)
-        pool = encoder.encode_texts(_random_words(encoder), phrasings) if is_text else images
+    for place, term in enumerate(question.terms):
+        pool = term.at_random(encoder, phrasings, _random_words(encoder), images)
         # Another start for each term, lest the same word be liked and disliked.
         vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
-    sums = combine(vectors, [weight for _, weight in terms])
+    sums = combine(vectors, question.weights)
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])
 
 

@@ -1,13 +1,15 @@
 """What one can ask: a text, an image, a vector, or a `Query` that mixes them.
 
-Not about finding anything: that is `retrieval`.
+To add a kind of term: a class here, and a line in `_KINDS`. Not about finding anything: that is
+`retrieval`.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -15,17 +17,7 @@ from PIL import Image
 from ..models.encoder import ClipEncoder
 from ..vectors import unit_vectors
 
-__all__ = [
-    "NOTHING",
-    "TEMPLATES",
-    "Query",
-    "Term",
-    "as_code",
-    "combine",
-    "describe",
-    "embed",
-    "weighted",
-]
+__all__ = ["NOTHING", "TEMPLATES", "Query", "Question", "Term", "combine", "parse"]
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
@@ -56,59 +48,181 @@ class Query:
     like: Sequence[Term | tuple[Term, float]] = ()
     unlike: Sequence[Term | tuple[Term, float]] = ()
 
+    @classmethod
+    def of(cls, words: str | None, image: Path | None = None, unlike: str | None = None) -> "Query":
+        """Make the query of a search box, an image to be like and words to stay away from."""
+        words, unlike = (words or "").strip(), (unlike or "").strip()
+        like: list[Term] = [words] if words or not (image or unlike) else []
+        return cls(like + ([image] if image else []), [unlike] if unlike else [])
 
-def weighted(query: Term | Query) -> list[tuple[Term, float]]:
-    """List a query's terms with their weights; those of `unlike` are negative.
+
+class _Kind(Protocol):
+    """What every term of a query knows of itself."""
+
+    title: str
+
+    def code(self, image_dir: Path | None) -> str: ...
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray: ...
+    def at_random(
+        self,
+        encoder: ClipEncoder,
+        templates: Sequence[str],
+        words: Sequence[str],
+        images: np.ndarray,
+    ) -> np.ndarray: ...
+
+
+class _Text:
+    def __init__(self, text: str) -> None:
+        if not text.strip():
+            raise ValueError("the query is blank: say what to look for")
+        self.title = text
+
+    def code(self, image_dir: Path | None) -> str:
+        return repr(self.title)
+
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+        return encoder.encode_texts([self.title], templates)[0]
+
+    def at_random(self, encoder, templates, words, images) -> np.ndarray:
+        """Give what other texts would mean in the place of this one."""
+        return encoder.encode_texts(words, templates)
+
+
+class _Picture:
+    """A PIL image, which becomes a variable `image` in code."""
+
+    title = "image"
+
+    def __init__(self, image: Image.Image | os.PathLike) -> None:
+        self.image = image
+
+    def code(self, image_dir: Path | None) -> str:
+        return self.title
+
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+        return encoder.encode_images([self.image])[0]
+
+    def at_random(self, encoder, templates, words, images) -> np.ndarray:
+        return images
+
+
+class _File(_Picture):
+    def __init__(self, path: os.PathLike) -> None:
+        super().__init__(path)
+        self.path = Path(path)
+        self.title = self.path.name
+
+    def code(self, image_dir: Path | None) -> str:
+        if image_dir and self.path.is_relative_to(image_dir):
+            return f"store.image_dir / {self.path.relative_to(image_dir).as_posix()!r}"
+        return f"Path({os.fspath(self.path)!r})"
+
+
+class _Vector:
+    """A vector, which becomes a variable `vector` in code; of what it is it does not say."""
+
+    title = "vector"
+
+    def __init__(self, vector: np.ndarray) -> None:
+        self.array = vector
+
+    def code(self, image_dir: Path | None) -> str:
+        return self.title
+
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+        if self.array.shape != (encoder.dim,):
+            raise ValueError(f"a query vector has shape ({encoder.dim},), not {self.array.shape}")
+        return unit_vectors(self.array)
+
+    def at_random(self, encoder, templates, words, images) -> np.ndarray:
+        return unit_vectors(self.array)[None]
+
+
+_KINDS = [(str, _Text), (os.PathLike, _File), (Image.Image, _Picture), (np.ndarray, _Vector)]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query as `parse` reads it: its terms, and their weights, below 0 for `unlike`."""
+
+    asked: Term | Query
+    terms: tuple[_Kind, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def is_one_text(self) -> bool:
+        """Whether a text was asked for and nothing else."""
+        return len(self.terms) == 1 and self.weights[0] > 0 and isinstance(self.terms[0], _Text)
+
+    @property
+    def is_of_vectors(self) -> bool:
+        """Whether there are only vectors, which do not say what they are of."""
+        return all(isinstance(term, _Vector) for term in self.terms)
+
+    @property
+    def title(self) -> str:
+        """The query in a few words."""
+        like, unlike = self._sides(lambda term: term.title, "{} x {:g}", " + ")
+        return ", ".join(filter(None, [like, unlike and f"unlike {unlike}"]))
+
+    def code(self, image_dir: Path | None = None) -> str:
+        """Write the query as Python, on one line."""
+        if len(self.terms) == 1 and self.weights[0] > 0:
+            return self.terms[0].code(image_dir)
+        like, unlike = self._sides(lambda term: term.code(image_dir), "({}, {:g})", ", ")
+        sides = [like and f"like=[{like}]", unlike and f"unlike=[{unlike}]"]
+        return f"Query({', '.join(filter(None, sides))})"
+
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str] | None = None) -> np.ndarray:
+        """Give the unit vector, float32 of shape (dim,).
+
+        Parameters
+        ----------
+        encoder : ClipEncoder
+        templates : sequence of str, optional
+            Phrasings for the texts, see `ClipEncoder.encode_texts`.
+
+        Raises
+        ------
+        ValueError
+            If a vector has another length, or the terms cancel each other out.
+        OSError
+            If an image cannot be read.
+        """
+        vectors = [term.vector(encoder, templates or ("{}",)) for term in self.terms]
+        if len(vectors) == 1 and self.weights[0] > 0:
+            return vectors[0]
+        total = combine(vectors, self.weights)
+        if np.linalg.norm(total) < NOTHING:
+            raise ValueError("the query cancels itself out: its terms for and against are the same")
+        return unit_vectors(total)
+
+    def _sides(self, write: Callable[[_Kind], str], weighted: str, between: str) -> tuple[str, str]:
+        """Write the terms for, and those against."""
+        sides: tuple[list[str], list[str]] = [], []
+        for term, weight in zip(self.terms, self.weights, strict=True):
+            text, much = write(term), abs(weight)
+            sides[weight < 0].append(text if much == 1 else weighted.format(text, much))
+        return between.join(sides[0]), between.join(sides[1])
+
+
+def parse(query: Term | Query) -> Question:
+    """Read a query, once, before anything is done with it.
 
     Raises
     ------
     ValueError
-        If there is no term, or a weight is not above 0.
+        If there is no term, a text is blank, or a weight is not above 0.
     TypeError
-        If `like` or `unlike` is no list, or a weight is no number.
+        If a term is of another kind, `like` or `unlike` is no list, or a weight is no number.
     """
-    if not isinstance(query, Query):
-        return [(query, 1.0)]
-    terms = [*_pairs(query.like)]
-    terms += [(term, -weight) for term, weight in _pairs(query.unlike)]
-    if not terms:
+    whole = query if isinstance(query, Query) else Query([query])
+    pairs = _pairs(whole.like) + [(term, -weight) for term, weight in _pairs(whole.unlike)]
+    if not pairs:
         raise ValueError("the query is empty: give it a text or an image to be like, or unlike")
-    return terms
-
-
-def embed(
-    query: Term | Query, encoder: ClipEncoder, templates: Sequence[str] | None = None
-) -> np.ndarray:
-    """Turn a query into its unit vector.
-
-    Parameters
-    ----------
-    query : Term or Query
-    encoder : ClipEncoder
-    templates : sequence of str, optional
-        Phrasings for the texts, see `ClipEncoder.encode_texts`.
-
-    Returns
-    -------
-    ndarray of float32, shape (dim,)
-
-    Raises
-    ------
-    ValueError
-        If a text is blank, a vector has another length, or the terms cancel each other out.
-    TypeError
-        If a term is of another kind.
-    OSError
-        If an image cannot be read.
-    """
-    terms = weighted(query)
-    vectors = [_embed_term(term, encoder, templates) for term, _ in terms]
-    if len(terms) == 1 and terms[0][1] > 0:
-        return vectors[0]
-    total = combine(vectors, [weight for _, weight in terms])
-    if np.linalg.norm(total) < NOTHING:
-        raise ValueError("the query cancels itself out: its terms for and against are the same")
-    return unit_vectors(total)
+    terms, weights = zip(*pairs, strict=True)
+    return Question(query, terms, weights)
 
 
 def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
@@ -117,40 +231,8 @@ def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarr
     return sum(share * vector for share, vector in zip(shares, vectors, strict=True))
 
 
-def describe(query: Term | Query) -> str:
-    """Name a query in a few words, for a title."""
-    if isinstance(query, Query):
-        parts = [_describe_all("like", query.like), _describe_all("unlike", query.unlike)]
-        return ", ".join(part for part in parts if part).removeprefix("like ")
-    if isinstance(query, str):
-        return query
-    return Path(query).name if isinstance(query, os.PathLike) else _stand_in(query)
-
-
-def as_code(query: Term | Query, image_dir: Path | None = None) -> str:
-    """Write a query as Python; a PIL image or a vector becomes a variable `image` or `vector`."""
-    if isinstance(query, Query):
-        sides = {"like": query.like, "unlike": query.unlike}
-        lists = (
-            f"{name}=[{', '.join(as_code(term, image_dir) for term in terms)}]"
-            for name, terms in sides.items()
-            if terms
-        )
-        return f"Query({', '.join(lists)})"
-    if isinstance(query, tuple):
-        return f"({as_code(query[0], image_dir)}, {query[1]:g})"
-    if isinstance(query, str):
-        return repr(query)
-    if not isinstance(query, os.PathLike):
-        return _stand_in(query)
-    path = Path(query)
-    if image_dir and path.is_relative_to(image_dir):
-        return f"store.image_dir / {path.relative_to(image_dir).as_posix()!r}"
-    return f"Path({os.fspath(path)!r})"
-
-
-def _pairs(terms: Sequence) -> list[tuple[Term, float]]:
-    if isinstance(terms, str | os.PathLike | Image.Image | np.ndarray):
+def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
+    if isinstance(terms, Term):
         raise TypeError(f"like and unlike are lists: [{terms!r}]")
     pairs = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
     for pair in pairs:
@@ -158,27 +240,11 @@ def _pairs(terms: Sequence) -> list[tuple[Term, float]]:
             raise TypeError(f"a weighted term is a pair (term, weight), got {pair!r}")
         if not 0 < pair[1] < float("inf"):
             raise ValueError(f"a weight must be above 0, got {pair[1]}; to stay away: unlike")
-    return pairs
+    return [(_term(term), float(weight)) for term, weight in pairs]
 
 
-def _embed_term(term: Term, encoder: ClipEncoder, templates: Sequence[str] | None) -> np.ndarray:
-    if isinstance(term, str):
-        if not term.strip():
-            raise ValueError("the query is blank: say what to look for")
-        return encoder.encode_texts([term], templates or ("{}",))[0]
-    if isinstance(term, os.PathLike | Image.Image):
-        return encoder.encode_images([term])[0]
-    if isinstance(term, np.ndarray):
-        if term.shape != (encoder.dim,):
-            raise ValueError(f"a query vector has shape ({encoder.dim},), not {term.shape}")
-        return unit_vectors(term)
+def _term(term: Term) -> _Kind:
+    for kind, read in _KINDS:
+        if isinstance(term, kind):
+            return read(term)
     raise TypeError(f"cannot search for a {type(term).__name__}: give a text, Path, image, vector")
-
-
-def _stand_in(term: object) -> str:
-    return "image" if isinstance(term, Image.Image) else "vector"
-
-
-def _describe_all(word: str, terms: Sequence) -> str:
-    names = [f"{describe(t[0])} x {t[1]:g}" if isinstance(t, tuple) else describe(t) for t in terms]
-    return f"{word} {' + '.join(names)}" if names else ""

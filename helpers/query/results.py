@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..collection.columns import shown
 from ..images.gallery import grid_html
-from .queries import Query, Term, as_code, describe
+from .queries import Query, Question, Term
 
 __all__ = ["Hit", "SearchResults"]
 
@@ -50,8 +50,8 @@ class SearchResults(Sequence):
 
     Attributes
     ----------
-    query : str, Path, PIL image, vector or Query
-        As it was asked.
+    question : Question
+        What was asked, read.
     hits : tuple of Hit
     options : dict
         What else was given to `search`.
@@ -66,7 +66,7 @@ class SearchResults(Sequence):
         (`searching`) took.
     """
 
-    query: Term | Query
+    question: Question
     hits: tuple[Hit, ...]
     options: Mapping[str, object]
     image_dir: Path | None
@@ -81,6 +81,11 @@ class SearchResults(Sequence):
         return len(self.hits)
 
     @property
+    def query(self) -> Term | Query:
+        """What was asked, as it was given."""
+        return self.question.asked
+
+    @property
     def matches(self) -> bool | None:
         """Whether anything here matches well; None where there is no verdict."""
         if self.threshold is None or self.margin is None:
@@ -90,7 +95,7 @@ class SearchResults(Sequence):
     @property
     def code(self) -> str:
         """The call that asks the same again, on one line."""
-        arguments = [as_code(self.query, self.image_dir), "encoder", "store"]
+        arguments = [self.question.code(self.image_dir), "encoder", "store"]
         arguments += [f"{name}={value!r}" for name, value in self.options.items()]
         return f"search({', '.join(arguments)})"
 
@@ -107,7 +112,7 @@ class SearchResults(Sequence):
     @property
     def summary(self) -> str:
         """The query, how many images it found, how long that took, and if nothing matches."""
-        words = f"{describe(self.query)}: {len(self)} images in {self.milliseconds['total']:.0f} ms"
+        words = f"{self.question.title}: {len(self)} images in {self.milliseconds['total']:.0f} ms"
         return f"{words}. {self.verdict}" if self.matches is False else words
 
     def to_frame(self) -> pd.DataFrame:
@@ -121,7 +126,7 @@ class SearchResults(Sequence):
         """Write that table, with the query and the ranks before it, in UTF-8; give the path."""
         table = self.to_frame()
         first = 1 + self.options.get("offset", 0)
-        table.insert(0, "query", describe(self.query))
+        table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
         path = Path(path).expanduser().resolve()
         table.to_csv(path, index=False)

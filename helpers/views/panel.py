@@ -21,7 +21,7 @@ from ..images.files import load_image
 from ..images.gallery import tile_html
 from ..models.encoder import ClipEncoder
 from ..paths import project_root, resolve_path
-from ..query.queries import TEMPLATES, Query, Term, describe
+from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
@@ -120,7 +120,7 @@ class SearchPanel:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 found = search(
-                    self._ask(),
+                    Query.of(self.query.value, self._image, self.unlike.value),
                     self._encoder,
                     self._store,
                     limit=self.limit.value,
@@ -134,14 +134,6 @@ class SearchPanel:
                 self._say(too_long[0])
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
             self._say(str(error) or type(error).__name__, failed=True)
-
-    def _ask(self) -> Term | Query:
-        like: list[Term] = [self.query.value.strip()] if self.query.value.strip() else []
-        like += [self._image] if self._image else []
-        unlike = [self.unlike.value.strip()] if self.unlike.value.strip() else []
-        if len(like) == 1 and not unlike:
-            return like[0]
-        return Query(like, unlike) if like or unlike else ""
 
     def _show(self, found: SearchResults) -> None:
         while len(self._tiles) < len(found):
@@ -158,7 +150,7 @@ class SearchPanel:
             f"{len(found)} images in {spent['total'] + pictures:.0f} ms "
             f"({shares}, pictures {pictures:.0f})"
         )
-        self.status.value = f"<small>{html.escape(describe(found.query))}: {line}</small>"
+        self.status.value = f"<small>{html.escape(found.question.title)}: {line}</small>"
         call = f"papermill 03_search.ipynb out.ipynb -y {shlex.quote(json.dumps(self.parameters))}"
         lines = (html.escape(text) for text in (found.code, call))
         style = "user-select:all;white-space:pre-wrap;font-size:11px"
