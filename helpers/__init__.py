@@ -28,6 +28,7 @@ _HOME_OF = {
     "image_grid": "images.gallery",
     "ImageStore": "collection.store",
     "prepare": "session",
+    "open_collection": "session",
     "ingest": "ingestion",
     "TEMPLATES": "query.queries",
     "Query": "query.queries",

@@ -1,7 +1,7 @@
 """Run the notebooks in order: `python -m helpers --profile demo -p query_text "a red car"`.
 
-Each runs in a fresh kernel with papermill; executed copies and pages for any browser go to
-`runs/`. Parameters go to every notebook that has them.
+Each runs in a fresh kernel with papermill, in the caller's folder; executed copies and pages for
+any browser go to `runs/`. Parameters go to every notebook that has them.
 """
 
 import argparse
@@ -11,18 +11,22 @@ import sys
 import warnings
 from pathlib import Path
 
-from .paths import project_root, resolve_path
+from .paths import project_root
 
 
 def main() -> int:
     """Run the notebooks; return 1 when one fails."""
-    folder = project_root() / "notebooks"
-    parser = _parser(_names(folder))
+    root = project_root()
+    if root is None:
+        print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
+        return 2
+    folder = root / "notebooks"
+    parser = _parser(_names(folder), root / "runs")
     options = parser.parse_args()
     for name in set(options.notebooks) - set(_names(folder)):
         parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
-    parameters = {name: _typed(name, value) for name, value in options.parameters}
+    parameters = {name: _typed(value) for name, value in options.parameters}
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
@@ -45,7 +49,7 @@ def main() -> int:
     return 0
 
 
-def _parser(names: list[str]) -> argparse.ArgumentParser:
+def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     parser.add_argument(
         "notebooks", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default: all"
@@ -60,7 +64,7 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
         metavar=("NAME", "VALUE"),
         help="a notebook's parameter; the value counts as JSON where it is some, else as text",
     )
-    parser.add_argument("--output", type=Path, default=project_root() / "runs")
+    parser.add_argument("--output", type=Path, default=runs)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
     return parser
 
@@ -69,13 +73,7 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
 
 
-def _typed(name: str, value: str) -> object:
-    """Read a value; a path is made absolute here, since the notebooks run in their own folder."""
-    if name == "output_csv":
-        return str(Path(value).expanduser().resolve())
-    may_be = name in ("model_name", "milvus_uri", "query_image")
-    if name == "image_dir" or (may_be and Path(value).expanduser().exists()):
-        return str(resolve_path(value))
+def _typed(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
@@ -100,7 +98,6 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
             str(notebook),
             str(output),
             parameters,
-            cwd=str(notebook.parent),
             execution_timeout=timeout,
             progress_bar=True,
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns of its own sockets

@@ -10,28 +10,28 @@ from pathlib import Path
 __all__ = ["project_root", "resolve_path", "without_password"]
 
 
-def project_root() -> Path:
-    """Find the project's folder.
+def project_root() -> Path | None:
+    """Find the project's folder; None where only the package is installed.
 
-    Upward from the working directory (papermill runs in the caller's, JupyterLab in the
-    notebook's); else the folder that holds the installed `helpers` package.
+    Upward from the working directory (papermill and `python -m helpers` run in the caller's,
+    JupyterLab in the notebook's); else the folder that holds this package.
     """
     here = Path.cwd()
-    for folder in (here, *here.parents):
+    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
         if (folder / "helpers" / "paths.py").is_file() and (folder / "notebooks").is_dir():
             return folder
-    return Path(__file__).resolve().parent.parent
+    return None
 
 
-def resolve_path(path: str | os.PathLike) -> Path:
+def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
     """Make a path absolute, with `~` expanded.
 
-    A relative one counts from the working directory where it exists there, else from the
-    project's folder.
+    A relative one counts from the working directory where it exists there; else from `base`, by
+    default the project's folder; else, where there is no project, from the working directory.
     """
     expanded = Path(path).expanduser()
     if not expanded.is_absolute() and not expanded.exists():
-        expanded = project_root() / expanded
+        expanded = (base or project_root() or Path.cwd()) / expanded
     return expanded.resolve()
 
 

@@ -1,18 +1,20 @@
-"""`prepare`: make the images and the model's weights of a profile be there, or choose the demo."""
+"""What the settings name, made ready: `prepare` the images and the weights, `open_collection`."""
 
 import html
 
 from IPython.display import HTML, display
 
+from .collection.store import ImageStore
 from .demo.drawings import draw_demo_images
 from .images.tutorial import fetch_tutorial_images
-from .models.encoder import fetch
+from .ingestion import ingest
+from .models.encoder import ClipEncoder, fetch
 from .settings import Settings, remember_profile, remembered_profile
 
-__all__ = ["prepare"]
+__all__ = ["open_collection", "prepare"]
 
 
-def prepare(settings: Settings, again: bool = False, images: bool = True) -> Settings:
+def prepare(settings: Settings, again: bool = False, images: bool | None = None) -> Settings:
     """Fetch or draw the images, and fetch the weights, where they are not there yet.
 
     A folder of images given as a parameter is yours and is left as it is.
@@ -23,8 +25,9 @@ def prepare(settings: Settings, again: bool = False, images: bool = True) -> Set
     again : bool
         With the profile "auto": try the tutorial once more, whatever was prepared before. This
         is what `01_setup` does.
-    images : bool
-        False where the model is enough: to search a collection that is filled already.
+    images : bool, optional
+        Whether the images are needed beside the model. By default only where `open_collection`
+        might ingest them: to search a collection that is filled already, they are not.
 
     Returns
     -------
@@ -38,6 +41,7 @@ def prepare(settings: Settings, again: bool = False, images: bool = True) -> Set
         If something cannot be downloaded and the profile is not "auto", or the images are your
         own (the demo's model knows only its drawings).
     """
+    images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
     remembered = remembered_profile(settings.data_dir)
     undecided = settings.auto and (again or own_images or not remembered)
@@ -66,6 +70,33 @@ def prepare(settings: Settings, again: bool = False, images: bool = True) -> Set
             "drawings; on other images it shows that everything runs, and nothing more."
         )
     return settings
+
+
+def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
+    """Open what `prepare` made ready: the model, and the collection with its images.
+
+    An empty collection is filled, as 02_ingestion does, unless it was asked for by name and no
+    image folder with it: then a name may have been mistyped.
+
+    Raises
+    ------
+    ValueError
+        If the collection is empty, and stays so; or another model filled it.
+    OSError
+        If the model, the images or the database cannot be opened.
+    """
+    encoder = ClipEncoder(settings.model_name)
+    store = ImageStore(settings.milvus_uri, settings.collection_name)
+    if not store.count() and _may_fill(settings):
+        ingest(settings.image_dir, encoder, store)
+    if not store.count():
+        raise ValueError(f"{store} is empty: run 02_ingestion with these settings first")
+    store.check_model(encoder)
+    return encoder, store
+
+
+def _may_fill(settings: Settings) -> bool:
+    return settings.given("image_dir") or not settings.given("collection_name")
 
 
 def _fetch(settings: Settings, images: bool) -> None:

@@ -53,7 +53,17 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def resolve(cls, profile: str | None = None, **overrides: object) -> "Settings":
+    def resolve(
+        cls,
+        profile: str | None = None,
+        model_name: str | os.PathLike | None = None,
+        image_dir: str | os.PathLike | None = None,
+        milvus_uri: str | os.PathLike | None = None,
+        collection_name: str | None = None,
+        *,
+        query_text: str | None = None,
+        data_dir: str | os.PathLike | None = None,
+    ) -> "Settings":
         """Settle every value: parameter before environment variable before profile.
 
         Parameters
@@ -61,22 +71,17 @@ class Settings:
         profile : {"tutorial", "demo", "auto"}, optional
             None means `IMAGE_SEARCH_PROFILE`, else "auto": the profile that `01_setup` prepared
             (`prepared.json` in the data folder), or the tutorial where nothing is prepared yet.
-        **overrides
-            `model_name`, `image_dir`, `milvus_uri`, `collection_name`, `query_text`, `data_dir`.
+        model_name, image_dir, milvus_uri, collection_name, query_text, data_dir : optional
             None means: what the environment (`IMAGE_SEARCH_DATA_DIR`, `MILVUS_URI`) or the
-            profile says. Relative paths count from the working directory where they exist,
-            else from the project's folder.
+            profile says. Relative paths: see `resolve_path`.
 
         Raises
         ------
         ValueError
             If the profile is unknown.
-        TypeError
-            If a parameter is unknown.
         """
-        unknown = sorted(set(overrides) - set(_NAMES))
-        if unknown:
-            raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(_NAMES)}")
+        values = (model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
+        overrides = dict(zip(_NAMES, values, strict=True))
         given = {name: str(value) for name, value in overrides.items() if value is not None}
         values, sources = dict(given), dict.fromkeys(given, "parameter")
         for name, variable in _ENVIRONMENT.items():

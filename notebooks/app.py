@@ -4,14 +4,12 @@ import os
 
 from IPython.display import display
 
-from helpers import ClipEncoder, ImageStore, SearchPanel, Settings, ingest, prepare
+from helpers import SearchPanel, Settings, open_collection, prepare
 
-collection_name = os.environ.get("COLLECTION_NAME") or None
-model_name = os.environ.get("MODEL_NAME") or None
-settings = Settings.resolve(model_name=model_name, collection_name=collection_name)
-settings = prepare(settings, images=collection_name is None)
-encoder = ClipEncoder(settings.model_name)
-store = ImageStore(settings.milvus_uri, settings.collection_name)
-if not store.count() and collection_name is None:
-    ingest(settings.image_dir, encoder, store)
-display(SearchPanel(encoder, store, query_text=settings.query_text))
+settings = prepare(
+    Settings.resolve(
+        model_name=os.environ.get("MODEL_NAME") or None,
+        collection_name=os.environ.get("COLLECTION_NAME") or None,
+    )
+)
+display(SearchPanel(*open_collection(settings), query_text=settings.query_text))

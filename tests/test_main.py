@@ -52,10 +52,17 @@ def test_parameters_reach_the_notebook_and_a_page_is_written(run, tmp_path):
 
 def test_a_relative_folder_is_the_callers(run, tmp_path):
     (tmp_path / "caller" / "mine").mkdir()
-    paths = ["-p", "image_dir", "mine", "-p", "output_csv", "hits.csv"]
-    assert run("print(image_dir)\nprint(output_csv)", *paths) == 0
-    folder = tmp_path / "caller"
-    assert printed(tmp_path).splitlines() == [str(folder / "mine"), str(folder / "hits.csv")]
+    source = "from pathlib import Path\nprint(Path(image_dir).resolve())"
+    assert run(source, "-p", "image_dir", "mine") == 0
+    assert printed(tmp_path) == f"{tmp_path / 'caller' / 'mine'}\n"
+
+
+def test_without_the_notebooks_one_line_says_so(run, monkeypatch, capfd):
+    monkeypatch.setattr(runner, "project_root", lambda: None)
+    assert run("") == 2
+    assert capfd.readouterr().err == (
+        "The notebooks are not here: run this in a clone of the project\n"
+    )
 
 
 def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(

@@ -15,6 +15,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from helpers import ClipEncoder, ImageStore, Query, SearchPanel, Settings, list_images, search
+from helpers.paths import resolve_path
 
 from .support import browser
 from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
@@ -159,6 +160,7 @@ def test_panel_and_cell_give_the_same_hits(panel, combined):
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
     exec(cells[0], names)
+    names |= {"resolve_path": resolve_path}
     names |= {"settings": Settings.resolve(query_text=panel.parameters["query_text"] or None)}
     exec(cells[1], names | panel.parameters, result := {})
     assert result["results"].hits == panel.found.hits

@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from helpers import Settings, draw_demo_images, prepare, session
+from helpers import (
+    ImageStore,
+    Settings,
+    draw_demo_images,
+    ingest,
+    open_collection,
+    prepare,
+    session,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +87,35 @@ def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_pa
     assert prepared(tmp_path) == "tutorial"  # so that the next notebook uses the same model
 
 
-def test_a_filled_collection_needs_no_images(monkeypatch):
+def test_a_collection_asked_for_by_name_needs_no_images(monkeypatch):
     monkeypatch.setattr(session, "draw_demo_images", None)
-    assert prepare(Settings.resolve("demo"), images=False).model_name == "tiny"
+    assert prepare(Settings.resolve("demo", collection_name="mine")).model_name == "tiny"
+
+
+def test_what_is_open_is_filled_unless_a_name_was_given_and_no_folder(drawings):
+    encoder, store = open_collection(prepare(Settings.resolve("demo")))
+    with store:
+        assert (encoder.name, store.count()) == ("tiny", 10)
+    mine = Settings.resolve("demo", collection_name="mine")
+    with pytest.raises(ValueError, match=r"'mine'\) is empty: run 02_ingestion"):
+        open_collection(mine)
+    encoder, store = open_collection(
+        Settings.resolve("demo", collection_name="mine", image_dir=drawings)
+    )
+    with store:
+        assert store.count() == 50
+    encoder, store = open_collection(mine)
+    with store:
+        assert store.count() == 50
+
+
+def test_a_collection_of_another_model_is_refused_when_it_is_opened(drawings, encoder, checkpoint):
+    settings = Settings.resolve("demo", model_name=checkpoint, image_dir=drawings)
+    settings.data_dir.joinpath("demo").mkdir()
+    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+        ingest(drawings, encoder, store, limit=3, progress=False)
+    with pytest.raises(ValueError, match="filled by the model"):
+        open_collection(Settings.resolve("demo", image_dir=drawings))
 
 
 def test_the_demos_model_on_other_images_is_labelled_as_such(drawings, offline):

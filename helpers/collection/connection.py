@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..paths import without_password
+from ..paths import resolve_path, without_password
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
 _uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path
@@ -217,7 +217,7 @@ def _is_local(host: str) -> bool:
 
 
 def _checked_path(uri: str) -> Path:
-    path = Path(uri).expanduser().resolve()
+    path = resolve_path(uri)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"the folder {path.parent} for the database does not exist: make it, or choose "

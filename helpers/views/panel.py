@@ -20,7 +20,7 @@ from ..collection.store import ImageStore
 from ..images.files import load_image
 from ..images.gallery import tile_html
 from ..models.encoder import ClipEncoder
-from ..paths import project_root, resolve_path
+from ..paths import resolve_path
 from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
@@ -45,8 +45,8 @@ class SearchPanel:
     query_text : str
         What stands in the box at first; not blank: it is searched at once.
     upload_dir : path, optional
-        Where uploaded images are kept, so that their search can be run again; `runs/uploads` of
-        the project where none is given.
+        Where uploaded images are kept, so that their search can be run again; `runs/uploads`
+        where none is given.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class SearchPanel:
         upload_dir: str | os.PathLike | None = None,
     ) -> None:
         self._encoder, self._store = encoder, store
-        self._upload_dir = Path(upload_dir or project_root() / "runs" / "uploads")
+        self._upload_dir = Path(upload_dir or resolve_path("runs") / "uploads")
         self._image: Path | None = None
         self._tiles: list[widgets.VBox] = []
         self._settling = False
