@@ -20,9 +20,10 @@ LARGE := {'websocket_max_message_size': 104857600}
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
 
-test: setup  ## lint, unit tests, every notebook under papermill and nbval, the panel in a browser
+test: setup  ## lint, types, unit tests, every notebook under papermill and nbval, the panel in a browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lab: setup  ## open JupyterLab on the notebooks

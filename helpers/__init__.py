@@ -36,9 +36,9 @@ _HOME_OF = {
     "SearchResults": "query.results",
     "search": "retrieval",
     "similarity_heatmap": "views.charts",
-    "embedding_map": "views.charts",
+    "embedding_map": "views.maps",
     "margin_histograms": "views.charts",
-    "project": "views.charts",
+    "project": "views.maps",
     "SearchPanel": "views.panel",
 }
 

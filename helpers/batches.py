@@ -1,8 +1,8 @@
 """Work through many things in batches, with bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ def batches(items: Iterable[In], size: int) -> Iterator[list[In]]:
 
 def map_batches(
     function: Callable[[In], Out], items: Iterable[In], size: int, ahead: int
-) -> Iterator[list[Out]]:
+) -> Generator[list[Out], None, None]:
     """Apply a function to every item in threads, and give the results batch by batch, in order.
 
     Threads, not processes: Pillow decodes and scales without holding Python's lock, and a fork
@@ -45,7 +45,7 @@ def map_batches(
     ahead : int
         So many batches are worked on while the caller uses the one before.
     """
-    waiting = deque()
+    waiting: deque[list[Future[Out]]] = deque()
     pool = ThreadPoolExecutor()  # by default more threads than cores: reading also waits for disks
     try:
         for batch in batches(items, size):

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,7 +188,7 @@ def _encode(
     batch_size: int,
     report: IngestReport,
     bar: tqdm,
-) -> Iterator[list[dict]]:
+) -> Generator[list[dict], None, None]:
     """Make rows, batch by batch; what cannot be read goes into the report instead."""
     with contextlib.closing(encoder.encode_stream(files, batch_size)) as stream:
         for batch in stream:

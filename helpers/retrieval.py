@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def search(
     started = time.perf_counter()
     question = parse(query)
     _check_page(limit, offset)
-    given = {"limit": limit, "offset": offset, "where": where, "filter": filter}
+    given: dict[str, Any] = {"limit": limit, "offset": offset, "where": where, "filter": filter}
     given |= {"templates": templates, "unique": unique, "group_by": group_by}
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
     remembered = store.check_model(encoder)
@@ -102,7 +103,7 @@ def search(
     times |= {"total": time.perf_counter() - started}
     return SearchResults(
         question=question,
-        hits=tuple(map(_hit, rows[:limit], above, [folder] * limit)),
+        hits=tuple(_hit(*pair, folder) for pair in zip(rows[:limit], above, strict=False)),
         options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
@@ -111,7 +112,7 @@ def search(
     )
 
 
-_DEFAULTS = search.__kwdefaults__
+_DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
 
 
 def _check_page(limit: int, offset: int) -> None:
@@ -150,11 +151,11 @@ def _without_alike(rows: list[dict]) -> list[dict]:
     return kept
 
 
-def _hit(row: dict, margin: float | None, folder: Path) -> Hit:
+def _hit(row: dict, margin: float | None, folder: Path | None) -> Hit:
     return Hit(
         facts={name: row[name] for name in shown()},
         score=float(row["score"]),
         margin=margin,
-        path=folder / row["filepath"],
+        path=Path(folder or "", row["filepath"]),
         alike=tuple(row.get("alike", ())),
     )

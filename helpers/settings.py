@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .paths import resolve_path, without_password
 
@@ -30,7 +31,7 @@ PROFILES: dict[str, dict[str, str]] = {
     },
 }
 _ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
-_FLAGS = ConfigParser.BOOLEAN_STATES | {"y": True, "n": False, "none": False, "": False}
+_FLAGS = {**ConfigParser.BOOLEAN_STATES} | {"y": True, "n": False, "none": False, "": False}
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
 
@@ -80,10 +81,10 @@ class Settings:
         ValueError
             If the profile is unknown.
         """
-        values = (model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
-        overrides = dict(zip(_NAMES, values, strict=True))
-        given = {name: str(value) for name, value in overrides.items() if value is not None}
-        values, sources = dict(given), dict.fromkeys(given, "parameter")
+        parameters = (model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
+        pairs = zip(_NAMES, parameters, strict=True)
+        values: dict[str, Any] = {name: str(value) for name, value in pairs if value is not None}
+        sources = dict.fromkeys(values, "parameter")
         for name, variable in _ENVIRONMENT.items():
             if name not in values and os.environ.get(variable):
                 values[name], sources[name] = os.environ[variable], variable
@@ -91,7 +92,7 @@ class Settings:
 
         profile, auto, sources["profile"] = _resolve_profile(profile, data_dir)
         folder = data_dir / profile
-        defaults = PROFILES[profile] | {
+        defaults: dict[str, Any] = PROFILES[profile] | {
             "image_dir": folder / PROFILES[profile]["image_dir"],
             "milvus_uri": str(folder / "milvus.db"),
             "data_dir": data_dir,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.images import gallery, image_grid, list_images
+from helpers import image_grid, list_images
+from helpers.images import gallery
 from helpers.images.gallery import grid_html, thumbnail, tile_html
 
 

@@ -1,16 +1,13 @@
-import json
 import uuid
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from helpers import (
     ImageStore,
     Query,
-    SearchResults,
     ingest,
     list_images,
     retrieval,
@@ -137,16 +134,6 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     assert "0 images" in results._repr_html_()
 
 
-def test_results_are_a_sequence_a_table_a_grid_and_a_text(filled, encoder):
-    results = search("a red star", encoder, filled, limit=3)
-    assert isinstance(results, SearchResults)
-    assert [hit.filepath for hit in results] == results.to_frame().filepath.tolist()
-    assert [hit.score for hit in results[:2]] == results.to_frame().score[:2].tolist()
-    assert results.to_html().count("<img") == 3
-    assert repr(results).splitlines()[1].endswith(results[0].filepath)
-    assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
-
-
 def test_a_page_is_a_whole_number(filled, encoder):
     for page in ({"limit": "10"}, {"limit": 2.5}, {"offset": None}):
         with pytest.raises(TypeError, match="whole numbers"):
@@ -227,28 +214,6 @@ def test_folding_goes_on_until_enough_are_left():
     asked.clear()
     assert len(retrieval._fold(ask, 100, 0)) == 4
     assert asked == [100, 200]
-
-
-def test_the_results_know_how_to_ask_again(filled, encoder, drawings):
-    asked = {"limit": 3, "offset": 1, "where": {"width": (10, None)}, "unique": False}
-    query = Query(like=[list_images(drawings)[0], ("a star", 0.5)], unlike=["a fish"])
-    results = search(query, encoder, filled, **asked, templates=["a photo of {}"])
-    assert "offset=1" in results.code
-    assert "unique" not in results.code
-    names = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
-    assert eval(results.code, names).hits == results.hits
-    assert search("x", encoder, filled).code == "search('x', encoder, store)"
-
-
-def test_the_hits_are_written_as_csv(filled, encoder, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    results = search('a "red" star, é', encoder, filled, limit=3, offset=2)
-    assert results.to_csv("hits.csv") == tmp_path / "hits.csv"
-    table = pd.read_csv(tmp_path / "hits.csv")
-    assert table["query"].tolist() == ['a "red" star, é'] * 3
-    assert table["rank"].tolist() == [3, 4, 5]
-    assert table.score.tolist() == [hit.score for hit in results]
-    assert table.filepath.tolist() == [hit.filepath for hit in results]
 
 
 def test_the_folder_may_have_moved(filled, encoder, drawings, tmp_path):

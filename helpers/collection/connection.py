@@ -16,6 +16,7 @@ import tempfile
 import time
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -104,7 +105,7 @@ class Connection:
         self.is_file = "://" not in self.uri
         self._client: MilvusClient | None = None
         self._guest_at: str | None = None
-        self._closer = None
+        self._closer: Callable[[], object] | None = None
         self._closed = False
         if self.is_file:
             self._path = _checked_path(self.uri)

@@ -1,4 +1,4 @@
-"""A real Milvus server on this machine: `python -m helpers.server`, or `make server`.
+"""A real Milvus server on this machine: `python -m helpers.collection.server`, or `make server`.
 
 PyPI's `milvus` 2.3.5 carries its binary for Linux and macOS on x86-64. Not about speaking to a
 server: that is `connection`.
@@ -18,13 +18,14 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from ..paths import resolve_path
 
 __all__ = ["Server"]
 
-_PARTS = ("proxy", "proxy_internal", "root_coord", "query_coord", "query_node", "index_coord")
-_PARTS += ("index_node", "data_coord", "data_node", "etcd")
+_PARTS = ["proxy", "proxy_internal", "root_coord", "query_coord", "query_node", "index_coord"]
+_PARTS += ["index_node", "data_coord", "data_node", "etcd"]
 _SECTIONS = ("proxy", "rootCoord", "queryCoord", "queryNode", "indexNode", "dataCoord", "dataNode")
 # Below its working directory, so that no path in its configuration needs quotes.
 _PLACES = {"etcd_log_path": "logs/etcd.log", "etcd_data_dir": "data/etcd.data"}
@@ -108,14 +109,15 @@ class Server:
                 preexec_fn=_die_with_parent(),
             )
         try:
-            self._wait_until_healthy()
+            self._wait_until_healthy(self.process)
         except BaseException:
             self.stop()
             raise
 
     def wait(self) -> None:
         """Wait until the server ends; ConnectionError, as nobody asked it to."""
-        self.process.wait()
+        if self.process:
+            self.process.wait()
         raise ConnectionError(self._ended())
 
     def stop(self) -> None:
@@ -133,7 +135,7 @@ class Server:
             with contextlib.suppress(OSError):  # the one thing that it leaves outside its folder
                 Path(f"/tmp/milvus/server_id_{self.process.pid}").unlink(missing_ok=True)
 
-    def _configure(self, config: object) -> None:
+    def _configure(self, config: Any) -> None:
         config.configs["data_dir"] = str(self.data_dir)
         config.resolve_storage()  # makes the folders
         for name, path in _PLACES.items():
@@ -172,10 +174,10 @@ class Server:
             libraries: f"{self.data_dir / 'bin'}:{os.environ.get(libraries, '')}",
         }
 
-    def _wait_until_healthy(self) -> None:
+    def _wait_until_healthy(self, process: subprocess.Popen) -> None:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while True:
-            if self.process.poll() is not None:
+            if process.poll() is not None:
                 raise ConnectionError(self._ended())
             with contextlib.suppress(OSError):
                 url = f"http://127.0.0.1:{self.ports[-2]}/healthz"
@@ -189,7 +191,7 @@ class Server:
         return f"the Milvus server has ended; its log {self.log} says:\n" + "\n".join(telling)
 
 
-def _package():
+def _package() -> Any:
     try:
         import milvus
     except ModuleNotFoundError:
@@ -249,7 +251,9 @@ def _die_with_parent():
 
 def main() -> int:
     """Serve until Ctrl-C; return 1 when that is not possible."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.server", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.collection.server", description=__doc__
+    )
     parser.add_argument("--port", type=int, default=19530)
     parser.add_argument("--data-dir", help="default: server in the data folder")
     parser.add_argument("--authorization", action="store_true", help="ask for a token")
@@ -263,7 +267,7 @@ def main() -> int:
         return 0
     except (ImportError, OSError) as error:
         print(error, file=sys.stderr)
-        return 1
+    return 1
 
 
 def _usage(server: Server) -> str:

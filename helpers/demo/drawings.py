@@ -58,7 +58,7 @@ OBJECTS = tuple(_TABLE["objects"])
 """What the drawings can show."""
 
 _PLURALS = {"fish": "fish", "butterfly": "butterflies"}
-_GRIDS = {
+_GRIDS: dict[int, list[list[tuple[float, float]]]] = {
     1: [[(0, 0)]],
     2: [[(-0.46, 0), (0.46, 0)], [(-0.4, -0.4), (0.4, 0.4)], [(-0.4, 0.4), (0.4, -0.4)]],
     3: [[(0, -0.45), (-0.47, 0.4), (0.47, 0.4)], [(-0.47, -0.4), (0.47, -0.4), (0, 0.45)]],

@@ -42,7 +42,7 @@ IMAGE_EXTENSIONS = {
 }
 
 with contextlib.suppress(ImportError):  # an optional package, for the photos of iPhones
-    from pillow_heif import register_heif_opener
+    from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
 
     register_heif_opener()
 

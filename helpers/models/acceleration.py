@@ -4,6 +4,7 @@ Not about batches and threads: see `encoder` and `batches`.
 """
 
 import warnings
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -20,11 +21,11 @@ def has_fast_bfloat16() -> bool:
 
     Elsewhere bfloat16 is slower than float32. False where torch is too old to tell.
     """
-    found = getattr(torch.cpu, "get_capabilities", dict)()
+    found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
-def accelerate(model: torch.nn.Module, precision: str, device: str) -> None:
+def accelerate(model: Any, precision: str, device: str) -> None:
     """Change a float32 CLIP in place, for inference, before it is moved to its device.
 
     - The weights of matrix products are converted once, and not at every call as autocast does:
@@ -98,8 +99,9 @@ class _ImageTransformer(torch.nn.Sequential):
     """
 
     def __init__(self, transformer: Transformer) -> None:
-        super().__init__(*map(_Block, transformer.resblocks))
-        self[-1].tokens = 1
+        *before, last = map(_Block, transformer.resblocks)
+        last.tokens = 1
+        super().__init__(*before, last)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Turn all tokens, shape (length, n, width), into the first, shape (1, n, width)."""
@@ -114,7 +116,8 @@ class _Block(torch.nn.Module):
 
     def __init__(self, block: ResidualAttentionBlock) -> None:
         super().__init__()
-        self.heads, self.tokens = block.attn.num_heads, None
+        self.heads: int = block.attn.num_heads
+        self.tokens: int | None = None
         self.ln_1, self.ln_2, self.mlp = block.ln_1, block.ln_2, block.mlp
         self.inputs = torch.nn.Linear(1, 1)
         self.inputs.weight, self.inputs.bias = block.attn.in_proj_weight, block.attn.in_proj_bias

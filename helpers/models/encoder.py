@@ -6,7 +6,7 @@ family is a module of this folder.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ __all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Family", "Model", "fetch"]
 _BATCH_SIZE = 64
 _LONGEST = 20  # times the short side
 _REMEMBERED = 1000  # texts
+_NO_VECTOR = np.empty(0, np.float32)
 
 
 class Model(Protocol):
@@ -76,11 +77,14 @@ FAMILIES: list[Family] = [openai]
 
 
 class Encoded(NamedTuple):
-    """An item of `encode_stream`: the `facts` of its picture and its vector, or the error."""
+    """An item of `encode_stream`: the `facts` of its picture and its vector, or the error.
+
+    With an error, the vector is empty.
+    """
 
     item: Any
     facts: Mapping[str, object]
-    vector: np.ndarray | None
+    vector: np.ndarray
     error: OSError | None
 
 
@@ -124,8 +128,8 @@ class ClipEncoder:
         Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
         taking turns is faster; 2 elsewhere.
     model, preprocess
-        With OpenAI's models, what `clip.load` returns: the torch module, for inference (see
-        `acceleration` for what was changed), and the transform from PIL image to tensor.
+        What `clip.load` returns for OpenAI's models, else None: the torch module, for inference
+        (see `acceleration` for what was changed), and the transform from PIL image to tensor.
 
     Raises
     ------
@@ -146,6 +150,8 @@ class ClipEncoder:
         self._model = _family_of(model_name).Model(model_name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.digest, self.dim = self._model.path, self._model.digest, self._model.dim
+        self.model = getattr(self._model, "module", None)
+        self.preprocess = getattr(self._model, "preprocess", None)
         self.batch_size = _BATCH_SIZE
         self.ahead = 0 if self.device == "cpu" else 2
         self._texts: dict[str, np.ndarray] = {}
@@ -179,7 +185,7 @@ class ClipEncoder:
             If a file cannot be read as an image; the message names it.
         """
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
-        total = len(images) if hasattr(images, "__len__") else None
+        total = len(images) if isinstance(images, Sized) else None
         bar = tqdm(total=total, unit="image", desc="encoding images", disable=not progress)
         vectors = []
         with bar, contextlib.closing(self.encode_stream(images, batch_size)) as stream:
@@ -193,7 +199,7 @@ class ClipEncoder:
 
     def encode_stream(
         self, images: Iterable[Picture], batch_size: int | None = None
-    ) -> Iterator[list[Encoded]]:
+    ) -> Generator[list[Encoded], None, None]:
         """Encode images batch by batch, in order; what cannot be read is an error of its item.
 
         Parameters
@@ -220,7 +226,7 @@ class ClipEncoder:
                 pixels = [pixels for _, _, pixels, _ in batch if pixels is not None]
                 vectors = iter(self.encode_pixels(torch.stack(pixels)) if pixels else ())
                 yield [
-                    Encoded(image, facts, None if error else next(vectors), error)
+                    Encoded(image, facts, _NO_VECTOR if error else next(vectors), error)
                     for image, facts, _, error in batch
                 ]
 
@@ -284,16 +290,6 @@ class ClipEncoder:
         """How many pixels a side are enough of an image: twice what the model sees."""
         return 2 * self._model.resolution
 
-    @property
-    def model(self) -> torch.nn.Module:
-        """See the class."""
-        return self._model.module
-
-    @property
-    def preprocess(self) -> Any:
-        """See the class."""
-        return self._model.preprocess
-
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         """Encode what is not remembered, phrases of like length together."""
         known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
@@ -305,8 +301,8 @@ class ClipEncoder:
         self._texts |= known
         for phrase in list(self._texts)[:-_REMEMBERED]:
             del self._texts[phrase]
-        vectors = [known[phrase] for phrase in phrases]
-        return np.array(vectors, np.float32).reshape(-1, self.dim)
+        found = [known[phrase] for phrase in phrases]
+        return np.array(found, np.float32).reshape(-1, self.dim)
 
 
 def _family_of(model_name: str | os.PathLike) -> Family:

@@ -62,9 +62,11 @@ def margins(
         None where there is no telling: fewer than 20 images, all alike, or a query made of
         vectors only, which do not say what they are of.
     """
-    unknown = [None] * len(hit_vectors)
-    images = store.sample(_SAMPLE) if len(hit_vectors) else []
-    if len(images) < _FEWEST or question.is_of_vectors:
+    unknown: list[float | None] = [None] * len(hit_vectors)
+    if not unknown or question.is_of_vectors:
+        return unknown
+    images = store.sample(_SAMPLE)
+    if len(images) < _FEWEST:
         return unknown
     queries = _random_queries(question, images, encoder, templates)
     if not len(queries):

@@ -238,7 +238,7 @@ def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[1], Real):
             raise TypeError(f"a weighted term is a pair (term, weight), got {pair!r}")
-        if not 0 < pair[1] < float("inf"):
+        if not 0 < float(pair[1]) < float("inf"):
             raise ValueError(f"a weight must be above 0, got {pair[1]}; to stay away: unlike")
     return [(_term(term), float(weight)) for term, weight in pairs]
 

@@ -68,7 +68,7 @@ class SearchResults(Sequence):
 
     question: Question
     hits: tuple[Hit, ...]
-    options: Mapping[str, object]
+    options: Mapping[str, Any]
     image_dir: Path | None
     margin: float | None
     threshold: float | None

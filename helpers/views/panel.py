@@ -165,7 +165,7 @@ class SearchPanel:
             self._say(found.verdict if found.matches is False else "")
 
     def _more_like(self, place: int, _button: object) -> None:
-        if place >= len(self.found):
+        if not self.found or place >= len(self.found):
             return  # the picture was clicked just when it went away
         self._settling = True
         self.query.value, self.unlike.value, self.image = "", "", self.found[place].path

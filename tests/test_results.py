@@ -1,0 +1,57 @@
+import copy
+import json
+import pickle
+
+import pandas as pd
+import pytest
+
+from helpers import ImageStore, Query, SearchResults, ingest, list_images, search
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, drawings, encoder):
+    with ImageStore(tmp_path_factory.mktemp("filled") / "milvus.db") as store:
+        ingest(drawings, encoder, store, progress=False)
+        yield store
+
+
+def test_results_are_a_sequence_a_table_a_grid_and_a_text(filled, encoder):
+    results = search("a red star", encoder, filled, limit=3)
+    assert isinstance(results, SearchResults)
+    assert [hit.filepath for hit in results] == results.to_frame().filepath.tolist()
+    assert [hit.score for hit in results[:2]] == results.to_frame().score[:2].tolist()
+    assert results.to_html().count("<img") == 3
+    assert repr(results).splitlines()[1].endswith(results[0].filepath)
+    assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
+
+
+def test_the_results_know_how_to_ask_again(filled, encoder, drawings):
+    asked = {"limit": 3, "offset": 1, "where": {"width": (10, None)}, "unique": False}
+    query = Query(like=[list_images(drawings)[0], ("a star", 0.5)], unlike=["a fish"])
+    results = search(query, encoder, filled, **asked, templates=["a photo of {}"])
+    assert "offset=1" in results.code
+    assert "unique" not in results.code
+    names = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
+    assert eval(results.code, names).hits == results.hits
+    assert search("x", encoder, filled).code == "search('x', encoder, store)"
+
+
+def test_the_hits_are_written_as_csv(filled, encoder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = search('a "red" star, é', encoder, filled, limit=3, offset=2)
+    assert results.to_csv("hits.csv") == tmp_path / "hits.csv"
+    table = pd.read_csv(tmp_path / "hits.csv")
+    assert table["query"].tolist() == ['a "red" star, é'] * 3
+    assert table["rank"].tolist() == [3, 4, 5]
+    assert table.score.tolist() == [hit.score for hit in results]
+    assert table.filepath.tolist() == [hit.filepath for hit in results]
+
+
+def test_a_hit_has_the_facts_that_are_shown_and_no_others(filled, encoder):
+    hit = search("a star", encoder, filled, limit=1)[0]
+    assert (hit.width, hit.height) == (256, 256)
+    assert hit.label == hit.filepath.split("/")[0]
+    with pytest.raises(AttributeError, match="a hit has no 'colour'"):
+        _ = hit.colour
+    for again in (copy.copy(hit), pickle.loads(pickle.dumps(hit))):
+        assert again == hit
