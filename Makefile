@@ -33,7 +33,7 @@ app: setup  ## serve the search panel alone as a page on this machine; COLLECTIO
 	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py
 
 server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARAMS='--port 19530'
-	$(BIN)/python -m helpers.collection.server $(PARAMS)
+	$(BIN)/python -m tests.support.server $(PARAMS)
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python -m tests.benchmarks.benchmark $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))

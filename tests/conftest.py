@@ -16,11 +16,11 @@ from filelock import FileLock
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images
-from helpers.collection.server import Server
 
 from .support import models
 from .support.processes import environment, python
 from .support.rows import MODEL, ODD_NAMES, row
+from .support.server import Server
 
 SLOW = ["test_notebooks", "test_server", "test_browser", "test_store", "test_app"]
 SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_benchmark"]

@@ -1,9 +1,11 @@
 """The notebooks where others run them: on one's own photos from anywhere, and on Colab."""
 
+import functools
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -97,3 +99,23 @@ def test_on_colab_the_first_cell_fetches_and_installs_the_project(tmp_path):
         printed = list(outputs(tmp_path / "content" / "out.ipynb"))[-1].text
         notebooks = tmp_path / "content" / "text-to-image-search" / "notebooks"
         assert printed.splitlines() == [str(notebooks), str(own / "helpers" / "__init__.py")]
+    check_that_the_demo_can_be_searched(interpreter, tmp_path / "empty", env)
+
+
+def check_that_the_demo_can_be_searched(interpreter: Path, folder: Path, env: dict) -> None:
+    """With the package alone: no checkout, an empty folder, data below it."""
+    script = """
+        from helpers import Settings, open_collection, prepare, search
+        encoder, store = open_collection(prepare(Settings.resolve("demo")))
+        found = search("two blue birds", encoder, store)
+        print({hit.label for hit in found}, found.matches)
+    """
+    folder.mkdir()
+    env = {name: value for name, value in env.items() if name != "IMAGE_SEARCH_DATA_DIR"}
+    run = functools.partial(subprocess.run, env=env, cwd=folder, capture_output=True, text=True)
+    done = run([interpreter, "-c", textwrap.dedent(script)])
+    assert done.stdout.splitlines()[-1] == "{'two blue birds'} True", done.stderr
+    assert [path.name for path in folder.iterdir()] == ["data"]
+    done = run([interpreter, "-m", "helpers"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The notebooks are not here: run this in a clone of the project\n"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from helpers import ImageStore
-from helpers.collection.server import Server, main
 
 from .support.interruption import kill_and_rerun
-from .support.processes import TOKEN
+from .support.processes import ROOT, TOKEN
 from .support.rows import MODEL, ODD_NAMES, row
+from .support.server import Server, main
 
 AXIS = np.eye(8, dtype=np.float32)[0]
 
@@ -124,9 +124,10 @@ def ctrl_c():
 def test_the_command_says_how_to_use_it_and_ends_cleanly_with_ctrl_c(server, tmp_path, ctrl_c):
     """`server` is here to skip this where none can run."""
     ports = Server(tmp_path / "other").ports
-    command = [sys.executable, "-m", "helpers.collection.server", "--port", str(ports[0])]
+    command = [sys.executable, "-m", "tests.support.server", "--port", str(ports[0])]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, "--data-dir", tmp_path / "ü"], **pipes) as running:
+    command += ["--data-dir", tmp_path / "ü"]
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as running:
         said = []
         for line in running.stdout:  # to its end, if it fails
             said.append(line)

@@ -12,20 +12,6 @@ import numpy as np
 
 from .connection import pymilvus
 
-__all__ = [
-    "COLUMNS",
-    "Column",
-    "compared",
-    "filled",
-    "groupable",
-    "image_id",
-    "key_range",
-    "largest",
-    "row",
-    "schema",
-    "shown",
-]
-
 _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
 _KEY = 32  # hex digits
 

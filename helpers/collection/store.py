@@ -274,7 +274,7 @@ class ImageStore:
         keys : (str, str), optional
             Only rows whose `id` is between these two, which count as well.
         """
-        properties = self._remembered()
+        properties = self.properties
         if not properties:
             return
         largest = columns.largest(fields, int(properties["model_dim"]))
@@ -294,7 +294,7 @@ class ImageStore:
 
     def labels(self) -> list[str]:
         """List the labels in order, a thousand at most; images without one do not count."""
-        dim = int(self._remembered().get("model_dim", 0))
+        dim = int(self.properties.get("model_dim", 0))
         if not dim:
             return []
         anywhere = np.full(dim, dim**-0.5, np.float32)
@@ -381,7 +381,7 @@ class ImageStore:
 
     def _remembered(self) -> dict[str, str]:
         """Give the `properties`, no older than `_FRESH` seconds."""
-        if time.monotonic() - self._known_at >= _FRESH:
+        if not self._known or time.monotonic() - self._known_at >= _FRESH:
             self._look()
         kept = {name: self._known[name] for name in _REMEMBERED if name in self._known}
         if self._known and "model_digest" not in kept:

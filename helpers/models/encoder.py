@@ -21,7 +21,7 @@ from ..vectors import unit_vectors
 from . import openai
 from .acceleration import has_fast_bfloat16
 
-__all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Family", "Model", "fetch"]
+__all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Model", "fetch"]
 
 _BATCH_SIZE = 64
 _LONGEST = 20  # times the short side
@@ -59,21 +59,9 @@ class Model(Protocol):
         """List words that people often use, a hundred at least."""
 
 
-class Family(Protocol):
-    """A module that opens models."""
-
-    def knows(self, model_name: str | os.PathLike) -> bool:
-        """Say whether this is the name of one of its models."""
-
-    def fetch(self, model_name: str | os.PathLike) -> Path:
-        """Find a model's file; download it where it is not there yet."""
-
-    def Model(self, model_name: str | os.PathLike, device: str, precision: str) -> Model:
-        """Open a model."""
-
-
-FAMILIES: list[Family] = [openai]
-"""The first that knows a name opens it; OpenAI's, which takes any, stays the last."""
+FAMILIES: list[Any] = [openai]
+"""Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds the file or downloads
+it, and a `Model`. The first that knows a name opens it; OpenAI's, which takes any, is the last."""
 
 
 class Encoded(NamedTuple):
@@ -147,7 +135,7 @@ class ClipEncoder:
     ) -> None:
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self._model = _family_of(model_name).Model(model_name, self.device, self.precision)
+        self._model: Model = _family_of(model_name).Model(model_name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.digest, self.dim = self._model.path, self._model.digest, self._model.dim
         self.model = getattr(self._model, "module", None)
@@ -305,7 +293,7 @@ class ClipEncoder:
         return np.array(found, np.float32).reshape(-1, self.dim)
 
 
-def _family_of(model_name: str | os.PathLike) -> Family:
+def _family_of(model_name: str | os.PathLike) -> Any:
     return next(family for family in FAMILIES if family.knows(model_name))
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -56,23 +55,9 @@ class Query:
         return cls(like + ([image] if image else []), [unlike] if unlike else [])
 
 
-class _Kind(Protocol):
-    """What every term of a query knows of itself."""
-
-    title: str
-
-    def code(self, image_dir: Path | None) -> str: ...
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray: ...
-    def at_random(
-        self,
-        encoder: ClipEncoder,
-        templates: Sequence[str],
-        words: Sequence[str],
-        images: np.ndarray,
-    ) -> np.ndarray: ...
-
-
 class _Text:
+    """A text. What each kind of term knows: its title, code and vector, and its like at random."""
+
     def __init__(self, text: str) -> None:
         if not text.strip():
             raise ValueError("the query is blank: say what to look for")
@@ -139,6 +124,7 @@ class _Vector:
         return unit_vectors(self.array)[None]
 
 
+_Kind = _Text | _Picture | _Vector
 _KINDS = [(str, _Text), (os.PathLike, _File), (Image.Image, _Picture), (np.ndarray, _Vector)]
 
 

@@ -1,4 +1,4 @@
-"""A real Milvus server on this machine: `python -m helpers.collection.server`, or `make server`.
+"""A real Milvus server on this machine: `python -m tests.support.server`, or `make server`.
 
 PyPI's `milvus` 2.3.5 carries its binary for Linux and macOS on x86-64. Not about speaking to a
 server: that is `connection`.
@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ..paths import resolve_path
+from helpers.paths import resolve_path
 
 __all__ = ["Server"]
 
@@ -251,9 +251,7 @@ def _die_with_parent():
 
 def main() -> int:
     """Serve until Ctrl-C; return 1 when that is not possible."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.collection.server", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.support.server", description=__doc__)
     parser.add_argument("--port", type=int, default=19530)
     parser.add_argument("--data-dir", help="default: server in the data folder")
     parser.add_argument("--authorization", action="store_true", help="ask for a token")
