@@ -102,6 +102,19 @@ def test_a_photo_is_encoded_upright(encoder, tmp_path, photos):
         assert turned @ plain > 0.9999
 
 
+def test_a_file_that_cannot_be_read_is_an_error_or_one_of_its_item(encoder, photos, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    mixed = [photos[0], tmp_path / "broken.jpg", photos[1], tmp_path / "gone.jpg"]
+    with pytest.raises(OSError, match=r"broken\.jpg"):
+        encoder.encode_images(mixed, batch_size=4)
+    whole, broken, second, gone = next(encoder.encode_stream(mixed, batch_size=4))
+    assert np.allclose([whole.vector, second.vector], encoder.encode_images(photos[:2]), atol=1e-5)
+    assert (whole.item, whole.error, whole.facts["width"]) == (photos[0], None, 500)
+    assert isinstance(broken.error, OSError)
+    assert isinstance(gone.error, FileNotFoundError)
+    assert (len(broken.vector), broken.facts) == (0, {})
+
+
 def test_weights_that_give_no_numbers_are_noticed(checkpoint, drawings):
     broken = ClipEncoder(checkpoint, device="cpu")
     broken.model.visual.proj.data[:] = float("nan")

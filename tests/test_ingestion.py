@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
+from pymilvus import MilvusClient
 
 from helpers import ImageStore, ingest, list_images, search
 from helpers.collection import store as store_module
@@ -211,10 +212,13 @@ def test_rows_that_a_killed_run_left_unflushed_are_flushed_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr(store, "flush", lambda: None)
         ingest(folder, encoder, store, progress=False)
-    flushed = []
-    monkeypatch.setattr(store, "flush", lambda: flushed.append(True))
-    assert ingest(folder, encoder, store, progress=False).unchanged == 50
-    assert flushed == [True]
+    flush, flushed = MilvusClient.flush, []
+    monkeypatch.setattr(
+        MilvusClient, "flush", lambda *args, **more: (flushed.append(args[1]), flush(*args, **more))
+    )
+    with ImageStore(store._connection.uri) as next_run:
+        assert ingest(folder, encoder, next_run, progress=False).unchanged == 50
+    assert flushed == ["image_collection"]
 
 
 def test_batch_size_is_that_of_forward_passes_and_writes(folder, encoder, store, monkeypatch):
@@ -287,6 +291,16 @@ def test_shards_are_disjoint_and_together_complete(folder, encoder, store):
     reports = [ingest(folder, encoder, store, shard=(i, 3), progress=False) for i in range(3)]
     assert sum(report.inserted for report in reports) == store.count() == 50
     assert all(report.inserted for report in reports)
+
+
+def test_a_shard_reads_only_its_own_rows(folder, encoder, store, monkeypatch):
+    ingest(folder, encoder, store, progress=False)
+    rows, read = store.rows, []
+    monkeypatch.setattr(
+        store, "rows", lambda *asked, **more: (read.append(r) or r for r in rows(*asked, **more))
+    )
+    found = [ingest(folder, encoder, store, shard=(i, 4), progress=False) for i in range(4)]
+    assert sum(report.unchanged for report in found) == len(read) == 50
 
 
 def test_an_image_stays_in_its_shard_when_the_folder_grows(folder, encoder, store):

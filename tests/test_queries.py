@@ -50,6 +50,27 @@ def test_unlike_lowers_the_similarity(encoder, like, unlike, weight):
     assert cosine(encoder, without, unlike) < cosine(encoder, like, unlike) + 1e-5
 
 
+def test_a_box_an_image_and_words_against_make_a_query():
+    path = Path("dog.jpg")
+    assert Query.of(" a dog ") == Query(["a dog"], [])
+    assert Query.of("a dog", path, " grass") == Query(["a dog", path], ["grass"])
+    assert Query.of("", path) == Query.of(None, path, "  ") == Query([path], [])
+    assert Query.of("", None, "grass") == Query([], ["grass"])
+    for nothing in ("", "  ", None):
+        with pytest.raises(ValueError, match="the query is blank: say what to look for"):
+            parse(Query.of(nothing))
+
+
+def test_at_random_texts_and_pictures_are_others_and_a_vector_is_itself(encoder, photos):
+    vector = np.full(encoder.dim, encoder.dim**-0.5, np.float32)
+    images = encoder.encode_images(photos)
+    terms = parse(Query(["a dog", photos[0], 3 * vector])).terms
+    text, picture, fixed = (t.at_random(encoder, ("{}",), ["cat", "sun"], images) for t in terms)
+    assert np.array_equal(text, encoder.encode_texts(["cat", "sun"]))
+    assert picture is images
+    assert np.allclose(fixed, [vector])
+
+
 def test_a_query_of_one_term_is_that_term(encoder, drawings):
     path = list_images(drawings)[0]
     assert np.allclose(embed(Query(like=[path]), encoder), embed(path, encoder), atol=1e-6)

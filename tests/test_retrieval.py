@@ -276,12 +276,15 @@ def test_what_another_process_wrote_is_in_hits_and_margins(two_stores, encoder, 
     assert after.hits == expected.hits != before.hits
 
 
-def test_a_collection_that_another_process_dropped_is_empty(two_stores, encoder):
+def test_a_collection_that_another_process_dropped_is_empty(two_stores, encoder, drawings):
     ours, theirs, _ = two_stores
     assert len(search("a fish", encoder, ours)) == 10
     theirs.drop()
     assert len(search("a fish", encoder, ours)) == 0
     assert (ours.count(), ours.labels(), list(ours.rows(["id"]))) == (0, [], [])
+    assert len(search("a fish", encoder, ours)) == 0
+    ingest(drawings, encoder, theirs, limit=7, progress=False)
+    assert len(search("a fish", encoder, ours)) == 7  # what is missing is looked for each time
 
 
 def test_a_collection_that_another_process_made_anew_is_seen(
@@ -294,3 +297,12 @@ def test_a_collection_that_another_process_made_anew_is_seen(
     with pytest.raises(ValueError, match=r"filled by the model 'other\.pt'"):
         search("a fish", encoder, ours)
     assert len(search("a fish", other_encoder, ours, limit=50)) == 20
+
+
+def test_one_that_another_process_made_anew_is_loaded_anew(two_stores, encoder, drawings):
+    ours, theirs, _ = two_stores
+    assert len(search("a fish", encoder, ours)) == 10
+    ingest(drawings, encoder, theirs, recreate=True, limit=20, progress=False)
+    theirs.client.release_collection(theirs.collection_name)
+    five_seconds_later(ours)
+    assert len(search("a fish", encoder, ours, limit=50)) == 20

@@ -185,6 +185,16 @@ def test_a_sample_is_random_but_always_the_same(store, tmp_path):
     assert len(store.sample(5000)) == 3000
 
 
+def test_the_sample_follows_what_this_object_writes_at_once(filled):
+    assert len(filled.sample(9)) == len(ODD_NAMES)
+    filled.upsert([row("new.jpg")])
+    assert len(filled.sample(9)) == len(ODD_NAMES) + 1
+    filled.delete([image_id("new.jpg"), image_id("plain.jpg")])
+    assert len(filled.sample(9)) == len(ODD_NAMES) - 1
+    filled.drop()
+    assert len(filled.sample(9)) == 0
+
+
 def test_the_labels_are_those_that_are_there(store, tmp_path):
     assert store.labels() == []
     store.open_for(MODEL, tmp_path)

@@ -149,7 +149,7 @@ class ImageStore:
             As many as asked for, or about all where there are fewer.
         """
         self._remembered()
-        state = size, self._writes, self._known.get("collection_id"), self._known.get("written")
+        state = size, self._writes, self._known.get("made"), self._known.get("written")
         if self._sample is None or self._sample[0] != state:
             self._sample = state, self._draw(size)
         return self._sample[1]
@@ -256,7 +256,6 @@ class ImageStore:
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
         self._wrote()
-        self._forget()
 
     def rows(
         self,
@@ -392,13 +391,13 @@ class ImageStore:
         return kept | ({"image_dir": str(self._moved_to)} if kept and self._moved_to else {})
 
     def _look(self) -> None:
-        before, known = self._known.get("collection_id"), {}
+        before, self._known = self._known.get("made"), {}
         with contextlib.suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
-            known = {"collection_id": told["collection_id"]} | dict(told["properties"])
-        if known.get("collection_id") != before:  # another process made it anew
+            self._known = {"collection_name": told["collection_name"]} | dict(told["properties"])
+        if self._known.get("made") != before:  # another process made it anew
             self._loaded_by = None
-        self._known, self._known_at = known, time.monotonic()
+        self._known_at = time.monotonic()
 
     def _forget(self) -> None:
         self._loaded_by, self._known_at = None, -_FRESH
@@ -419,6 +418,7 @@ class ImageStore:
             "model_dim": str(model.dim),
             "model_digest": model.digest,
             "image_dir": str(image_dir),
+            "made": uuid.uuid4().hex,  # tells it from one of the same name; Lite's ids do not
         }
         with self._explained("made"):
             self.client.create_collection(

@@ -63,7 +63,7 @@ def margins(
         vectors only, which do not say what they are of.
     """
     unknown: list[float | None] = [None] * len(hit_vectors)
-    if not unknown or question.is_of_vectors:
+    if not unknown:
         return unknown
     images = store.sample(_SAMPLE)
     if len(images) < _FEWEST:

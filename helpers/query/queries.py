@@ -142,11 +142,6 @@ class Question:
         return len(self.terms) == 1 and self.weights[0] > 0 and isinstance(self.terms[0], _Text)
 
     @property
-    def is_of_vectors(self) -> bool:
-        """Whether there are only vectors, which do not say what they are of."""
-        return all(isinstance(term, _Vector) for term in self.terms)
-
-    @property
     def title(self) -> str:
         """The query in a few words."""
         like, unlike = self._sides(lambda term: term.title, "{} x {:g}", " + ")
