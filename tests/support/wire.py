@@ -18,12 +18,15 @@ class Wire:
         self._port = port
 
     def carry(self, client: socket.socket) -> None:
-        """Pass everything on, both ways, and count."""
-        with client, socket.create_connection(("127.0.0.1", self._port)) as milvus:
+        """Pass everything on, both ways, and count; either side may hang up."""
+        seen, started = b"", False
+        with (
+            contextlib.suppress(OSError),
+            client,
+            socket.create_connection(("127.0.0.1", self._port)) as milvus,
+        ):
             threading.Thread(target=_copy, args=(milvus, client), daemon=True).start()
-            seen = b""
-            started = False
-            while data := _received(client):
+            while data := client.recv(1 << 16):
                 milvus.sendall(data)
                 seen += data
                 if not started and len(seen) >= PREFACE:
@@ -33,16 +36,9 @@ class Wire:
                     seen = seen[9 + int.from_bytes(seen[:3]) :]
 
 
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(1 << 16)
-    except OSError:
-        return b""
-
-
 def _copy(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while data := _received(source):
+        while data := source.recv(1 << 16):
             target.sendall(data)
 
 
