@@ -239,10 +239,10 @@ class ImageStore:
             return
         with contextlib.suppress(_NotFoundError), self._explained("flushed"):
             self.client.flush(self.collection_name)
-            self.client.alter_collection_properties(  # tells other processes that there is news
-                self.collection_name, {"written": uuid.uuid4().hex}
-            )
             self._unflushed = 0
+            news = {"written": uuid.uuid4().hex}  # tells other processes to draw their sample anew
+            with contextlib.suppress(pymilvus.MilvusException):  # not every role may write that
+                self.client.alter_collection_properties(self.collection_name, news)
 
     def drop(self) -> None:
         """Delete the collection and all its rows; the image files stay.
