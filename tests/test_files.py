@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import list_images, load_image, sample_images
+from helpers import ingest, list_images, load_image, sample_images, search
+from helpers.images import files
 
 from .support.processes import unprivileged
 
@@ -74,6 +75,14 @@ def test_images_are_listed_in_order_whatever_their_extensions_case(tmp_path):
         (tmp_path / name).touch()
     names = [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)]
     assert names == ["a.PNG", "b/1.jpeg", "b/2.JPG", "d.WebP"]
+
+
+def test_one_more_format_is_an_extension_more(tmp_path, monkeypatch, encoder, store):
+    Image.effect_noise((40, 30), 80).save(tmp_path / "a.ppm")
+    assert list_images(tmp_path) == []
+    monkeypatch.setattr(files, "IMAGE_EXTENSIONS", files.IMAGE_EXTENSIONS | {".ppm"})
+    assert ingest(tmp_path, encoder, store, progress=False).inserted == 1
+    assert search("x", encoder, store)[0].filepath == "a.ppm"
 
 
 def test_a_folder_that_is_missing_or_none_is_named(tmp_path):

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import Query, list_images
+from helpers.query import queries
 from helpers.query.queries import parse
+from helpers.vectors import unit_vectors
 
 
 def embed(query, encoder) -> np.ndarray:
@@ -69,6 +71,32 @@ def test_at_random_texts_and_pictures_are_others_and_a_vector_is_itself(encoder,
     assert np.array_equal(text, encoder.encode_texts(["cat", "sun"]))
     assert picture is images
     assert np.allclose(fixed, [vector])
+
+
+def test_one_more_kind_of_term_is_a_class_and_a_line(encoder, photos, monkeypatch):
+    class Mean:
+        """Several pictures that count as one."""
+
+        title = "pictures"
+
+        def __init__(self, paths):
+            self.paths = paths
+
+        def code(self, image_dir):
+            return repr(self.paths)
+
+        def vector(self, encoder, templates):
+            return unit_vectors(encoder.encode_images(self.paths).mean(axis=0))
+
+        def at_random(self, encoder, templates, words, images):
+            return images
+
+    monkeypatch.setattr(queries, "_KINDS", [*queries._KINDS, (frozenset, Mean)])
+    one = parse(frozenset(photos[:1])).vector(encoder)
+    assert np.allclose(one, parse(photos[0]).vector(encoder), atol=1e-6)
+    mixed = parse(Query(["a dog", (frozenset(photos), 0.5)], unlike=["grass"]))
+    assert mixed.title == "a dog + pictures x 0.5, unlike grass"
+    assert np.linalg.norm(mixed.vector(encoder)) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_query_of_one_term_is_that_term(encoder, drawings):
