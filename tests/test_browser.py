@@ -11,6 +11,7 @@ from PIL import Image
 from helpers import list_images
 from helpers.images.gallery import tile_html
 
+from .benchmarks import latency
 from .support import browser
 from .support.processes import SCREENSHOTS, environment
 
@@ -149,6 +150,14 @@ def test_nothing_that_matches_is_said(panel):
     panel.enter("a zebra on a train")
     panel.message.filter(has_text="Nothing here matches well").wait_for()
     assert len(panel.labels()) == 10
+
+
+def test_the_stopwatch_of_make_latency_tells_the_whole_and_its_parts(panel):
+    for text in ("a blue fish", "a green boat"):
+        spent = latency.ask(panel, text)
+        assert spent.keys() == {"enter to pictures", "in", "query", "Milvus", "pictures"}
+        assert spent["enter to pictures"] >= spent["in"] > 0
+        panel.wait_for(f"{text}: 10 images")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")

@@ -41,27 +41,29 @@ STOPWATCH = """text => new Promise(resolve => {
 def measure(model_name: str, rounds: int) -> pd.DataFrame:
     """Ask so many times, in milliseconds: the whole, and what the panel says of its parts."""
     things = [with_article(f"{colour} {name}") for colour, name in product(COLOURS, OBJECTS)]
-    rows = []
+    texts = things[:: len(things) // (rounds + 1)][: rounds + 1]
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder) / "data", IMAGE_SEARCH_PROFILE="demo")
-        parameters = {"model_name": model_name}
         with (
-            browser.jupyter_lab(Path(folder), env, parameters) as address,
-            browser.run_notebook(address, "03_search") as page,
+            browser.jupyter_lab(Path(folder), env, {"model_name": model_name}) as address,
+            browser.chromium() as chromium,
+            browser.open_notebook(chromium, address, "03_search") as page,
         ):
+            browser.run_all_cells(page)
             panel = browser.PanelPage(page)
-            for text in things[:: len(things) // (rounds + 1)][: rounds + 1]:
-                panel.query.fill(text)
-                page.evaluate(STOPWATCH, text)
-                panel.query.press("Enter")
-                page.wait_for_function("window.spent")
-                parts = re.findall(
-                    r"(query|Milvus|pictures|in) ([\d.]+)", panel.status.inner_text()
-                )
-                named = {name: float(value) for name, value in parts}
-                rows.append({"enter to pictures": page.evaluate("window.spent")} | named)
-    table = pd.DataFrame(rows[1:])  # the first makes the connection warm
+            table = pd.DataFrame([ask(panel, text) for text in texts][1:])  # the first warms up
     return table.rename(columns={"query": "text", "pictures": "thumbnails", "in": "in the kernel"})
+
+
+def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
+    """Type a text, press Enter, and look at the clock until its pictures are there."""
+    panel.query.fill(text)
+    panel.page.evaluate(STOPWATCH, text)
+    panel.query.press("Enter")
+    panel.page.wait_for_function("window.spent")
+    parts = re.findall(r"(query|Milvus|pictures|in) ([\d.]+)", panel.status.inner_text())
+    spent = panel.page.evaluate("window.spent")
+    return {"enter to pictures": spent} | {name: float(value) for name, value in parts}
 
 
 def main() -> None:
