@@ -110,6 +110,7 @@ def test_a_process_that_holds_the_database_and_hangs_is_named(filled, tmp_path, 
     holder = notebook()
     assert ask(holder) == "5"
     holder.send_signal(signal.SIGSTOP)
+    os.waitpid(holder.pid, os.WUNTRACED)  # until then a thread of it may still answer
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(connection, "_PATIENCE", 0.5)
         with pytest.raises(ConnectionError, match="held by another process, which does not"):
