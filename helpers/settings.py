@@ -1,6 +1,6 @@
 """The settings of a run: profile, model, images, database, resolved once and shown as a table.
 
-Not about making those things exist: that is `preparation`.
+Not about making those things exist: that is `session`.
 """
 
 import html

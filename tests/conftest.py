@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from helpers import ClipEncoder, ImageStore, draw_demo_images
+from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest
 
 from .support import models
 from .support.processes import environment, python
@@ -120,6 +120,14 @@ def other_encoder(tmp_path_factory) -> ClipEncoder:
     """A model of the same dimension with other weights."""
     path = models.save_random_clip(tmp_path_factory.mktemp("models") / "other.pt", seed=1)
     return ClipEncoder(path, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory, drawings, encoder) -> Iterator[ImageStore]:
+    """A collection of the drawings, for those who only search it."""
+    with ImageStore(tmp_path_factory.mktemp("ingested") / "milvus.db") as opened:
+        ingest(drawings, encoder, opened, progress=False)
+        yield opened
 
 
 @pytest.fixture

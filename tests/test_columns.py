@@ -94,9 +94,10 @@ def test_a_collection_from_before_lacks_the_field_and_takes_it_on(
 
 
 def test_a_row_read_is_filled_up_where_it_is_older():
-    assert columns.filled({"width": 3}, ["width", "label"]) == {"width": 3, "label": ""}
+    [filled] = columns.filled([{"width": 3}], ["width", "label"])
+    assert filled == {"width": 3, "label": ""}
     with pytest.raises(KeyError):
-        columns.filled({}, ["no field"])
+        list(columns.filled([{}], ["no field"]))
 
 
 def test_rows_hold_what_the_schema_asks_for(tmp_path):

@@ -1,6 +1,7 @@
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_published_weights_come_by_clips_own_download(published, drawings, photo
     assert ours.digest == hashlib.sha256(published.read_bytes()).hexdigest()
     images = [*list_images(drawings)[::10], *photos]
     assert cosines_with_the_tutorial(ours, published, images).min() > 0.999
+
+
+def test_a_path_is_a_path_even_where_a_model_is_called_so(published, checkpoint, monkeypatch):
+    monkeypatch.chdir(published.parents[2])
+    (Path("ViT-B")).mkdir()
+    Path("ViT-B/32").write_bytes(checkpoint.read_bytes())
+    own = ClipEncoder(Path("ViT-B/32"), device="cpu")
+    assert (own.name, own.path) == ("32", Path("ViT-B/32").resolve())
 
 
 def test_weights_that_arrive_broken_are_not_kept(published):

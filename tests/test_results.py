@@ -5,18 +5,11 @@ import pickle
 import pandas as pd
 import pytest
 
-from helpers import ImageStore, Query, SearchResults, ingest, list_images, search
+from helpers import Query, SearchResults, list_images, search
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory, drawings, encoder):
-    with ImageStore(tmp_path_factory.mktemp("filled") / "milvus.db") as store:
-        ingest(drawings, encoder, store, progress=False)
-        yield store
-
-
-def test_results_are_a_sequence_a_table_a_grid_and_a_text(filled, encoder):
-    results = search("a red star", encoder, filled, limit=3)
+def test_results_are_a_sequence_a_table_a_grid_and_a_text(ingested, encoder):
+    results = search("a red star", encoder, ingested, limit=3)
     assert isinstance(results, SearchResults)
     assert [hit.filepath for hit in results] == results.to_frame().filepath.tolist()
     assert [hit.score for hit in results[:2]] == results.to_frame().score[:2].tolist()
@@ -25,20 +18,20 @@ def test_results_are_a_sequence_a_table_a_grid_and_a_text(filled, encoder):
     assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
 
 
-def test_the_results_know_how_to_ask_again(filled, encoder, drawings):
+def test_the_results_know_how_to_ask_again(ingested, encoder, drawings):
     asked = {"limit": 3, "offset": 1, "where": {"width": (10, None)}, "unique": False}
     query = Query(like=[list_images(drawings)[0], ("a star", 0.5)], unlike=["a fish"])
-    results = search(query, encoder, filled, **asked, templates=["a photo of {}"])
+    results = search(query, encoder, ingested, **asked, templates=["a photo of {}"])
     assert "offset=1" in results.code
     assert "unique" not in results.code
-    names = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
+    names = {"search": search, "Query": Query, "encoder": encoder, "store": ingested}
     assert eval(results.code, names).hits == results.hits
-    assert search("x", encoder, filled).code == "search('x', encoder, store)"
+    assert search("x", encoder, ingested).code == "search('x', encoder, store)"
 
 
-def test_the_hits_are_written_as_csv(filled, encoder, tmp_path, monkeypatch):
+def test_the_hits_are_written_as_csv(ingested, encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    results = search('a "red" star, é', encoder, filled, limit=3, offset=2)
+    results = search('a "red" star, é', encoder, ingested, limit=3, offset=2)
     assert results.to_csv("hits.csv") == tmp_path / "hits.csv"
     table = pd.read_csv(tmp_path / "hits.csv")
     assert table["query"].tolist() == ['a "red" star, é'] * 3
@@ -47,8 +40,8 @@ def test_the_hits_are_written_as_csv(filled, encoder, tmp_path, monkeypatch):
     assert table.filepath.tolist() == [hit.filepath for hit in results]
 
 
-def test_a_hit_has_the_facts_that_are_shown_and_no_others(filled, encoder):
-    hit = search("a star", encoder, filled, limit=1)[0]
+def test_a_hit_has_the_facts_that_are_shown_and_no_others(ingested, encoder):
+    hit = search("a star", encoder, ingested, limit=1)[0]
     assert (hit.width, hit.height) == (256, 256)
     assert hit.label == hit.filepath.split("/")[0]
     with pytest.raises(AttributeError, match="a hit has no 'colour'"):

@@ -19,69 +19,62 @@ from .support.processes import TOKEN
 from .support.wire import counted
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory, drawings, encoder):
-    with ImageStore(tmp_path_factory.mktemp("filled") / "milvus.db") as store:
-        ingest(drawings, encoder, store, progress=False)
-        yield store
-
-
-def test_a_text_finds_what_the_exact_product_finds(filled, encoder):
+def test_a_text_finds_what_the_exact_product_finds(ingested, encoder):
     query = encoder.encode_texts(["a red star"])[0]
-    rows = list(filled.rows(["filepath", "vector"]))
+    rows = list(ingested.rows(["filepath", "vector"]))
     scores = np.array([r["vector"] for r in rows]) @ query
     best = [rows[i]["filepath"] for i in np.argsort(-scores)[:10]]
-    results = search("a red star", encoder, filled)
+    results = search("a red star", encoder, ingested)
     assert [hit.filepath for hit in results] == best
     assert [hit.score for hit in results] == pytest.approx(sorted(scores)[::-1][:10], abs=1e-5)
 
 
-def test_an_image_finds_itself_by_path_picture_or_vector(filled, encoder, drawings):
+def test_an_image_finds_itself_by_path_picture_or_vector(ingested, encoder, drawings):
     path = list_images(drawings)[3]
     vector = encoder.encode_images([path])[0]
     for query in (path, Image.open(path), vector, 5 * vector):
-        hit = search(query, encoder, filled, limit=1)[0]
+        hit = search(query, encoder, ingested, limit=1)[0]
         assert hit.path == path
         assert hit.score == pytest.approx(1, abs=1e-4)
 
 
-def test_a_hit_knows_its_image(filled, encoder, drawings):
-    hit = search("x", encoder, filled, limit=1)[0]
+def test_a_hit_knows_its_image(ingested, encoder, drawings):
+    hit = search("x", encoder, ingested, limit=1)[0]
     assert hit.path == drawings / hit.filepath
     assert hit.label == Path(hit.filepath).parent.name
     assert (hit.width, hit.height) == Image.open(hit.path).size
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(filled, encoder):
-    whole = [hit.filepath for hit in search("a star", encoder, filled, limit=12)]
-    pages = [search("a star", encoder, filled, limit=4, offset=o) for o in (0, 4, 8)]
+def test_pages_follow_each_other_without_gap_or_repetition(ingested, encoder):
+    whole = [hit.filepath for hit in search("a star", encoder, ingested, limit=12)]
+    pages = [search("a star", encoder, ingested, limit=4, offset=o) for o in (0, 4, 8)]
     assert [hit.filepath for page in pages for hit in page] == whole
-    assert len(search("a star", encoder, filled, limit=4, offset=50)) == 0
+    assert len(search("a star", encoder, ingested, limit=4, offset=50)) == 0
 
 
-def test_templates_change_the_text(filled, encoder):
-    plain = search("star", encoder, filled)[0].score
-    phrased = search("star", encoder, filled, templates=["a photo of a {}"])[0].score
-    assert phrased == search("a photo of a star", encoder, filled)[0].score != plain
+def test_templates_change_the_text(ingested, encoder):
+    plain = search("star", encoder, ingested)[0].score
+    phrased = search("star", encoder, ingested, templates=["a photo of a {}"])[0].score
+    assert phrased == search("a photo of a star", encoder, ingested)[0].score != plain
 
 
-def test_where_and_filter_must_both_hold(filled, encoder, drawings):
+def test_where_and_filter_must_both_hold(ingested, encoder, drawings):
     labels = sorted({path.parent.name for path in list_images(drawings)})
-    within = search("x", encoder, filled, limit=50, where={"label": labels[:2]})
+    within = search("x", encoder, ingested, limit=50, where={"label": labels[:2]})
     assert {hit.label for hit in within} == set(labels[:2])
     second = f'label == "{labels[1]}"'
-    both = search("x", encoder, filled, limit=50, where={"label": labels[:2]}, filter=second)
+    both = search("x", encoder, ingested, limit=50, where={"label": labels[:2]}, filter=second)
     assert {hit.label for hit in both} == {labels[1]}
-    assert len(search("x", encoder, filled, where={"width": (1, 2)})) == 0
+    assert len(search("x", encoder, ingested, where={"width": (1, 2)})) == 0
     either = f'label == "{labels[0]}" or label == "{labels[1]}"'
-    narrowed = search("x", encoder, filled, limit=50, where={"label": labels[0]}, filter=either)
+    narrowed = search("x", encoder, ingested, limit=50, where={"label": labels[0]}, filter=either)
     assert {hit.label for hit in narrowed} == {labels[0]}
 
 
-def test_texts_and_images_mix(filled, encoder, drawings):
+def test_texts_and_images_mix(ingested, encoder, drawings):
     path = list_images(drawings)[0]
     query = Query(like=[path, ("a star", 0.1)], unlike=[("a fish", 0.05)])
-    results = search(query, encoder, filled)
+    results = search(query, encoder, ingested)
     assert results[0].path == path
     assert results.query is query
     title = f"{path.name} + a star x 0.1, unlike a fish x 0.05"
@@ -107,20 +100,20 @@ def test_texts_and_images_mix(filled, encoder, drawings):
         (Path("gone.jpg"), OSError, "gone.jpg"),
     ],
 )
-def test_a_query_that_makes_no_sense_says_what_is_wrong(filled, encoder, query, error, words):
+def test_a_query_that_makes_no_sense_says_what_is_wrong(ingested, encoder, query, error, words):
     with pytest.raises(error, match=words):
-        search(query, encoder, filled)
+        search(query, encoder, ingested)
 
 
 @pytest.mark.parametrize(("limit", "offset"), [(0, 0), (-1, 0), (16385, 0), (10, -1), (2, 16383)])
-def test_a_limit_beyond_milvuss_is_refused(filled, encoder, limit, offset):
+def test_a_limit_beyond_milvuss_is_refused(ingested, encoder, limit, offset):
     with pytest.raises(ValueError, match="16,384"):
-        search("x", encoder, filled, limit=limit, offset=offset)
+        search("x", encoder, ingested, limit=limit, offset=offset)
 
 
-def test_a_collection_of_another_model_is_refused(filled, other_encoder):
+def test_a_collection_of_another_model_is_refused(ingested, other_encoder):
     with pytest.raises(ValueError, match=r"filled by the model 'random\.pt'"):
-        search("x", other_encoder, filled)
+        search("x", other_encoder, ingested)
 
 
 def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
@@ -134,26 +127,26 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     assert "0 images" in results._repr_html_()
 
 
-def test_a_page_is_a_whole_number(filled, encoder):
+def test_a_page_is_a_whole_number(ingested, encoder):
     for page in ({"limit": "10"}, {"limit": 2.5}, {"offset": None}):
         with pytest.raises(TypeError, match="whole numbers"):
-            search("x", encoder, filled, **page)
+            search("x", encoder, ingested, **page)
 
 
-def test_what_milvus_does_not_understand_is_a_value_error(filled, encoder):
+def test_what_milvus_does_not_understand_is_a_value_error(ingested, encoder):
     with pytest.raises(ValueError, match=r"Milvus refused .*label =="):
-        search("x", encoder, filled, filter="label ==")
+        search("x", encoder, ingested, filter="label ==")
     with pytest.raises(ValueError, match="cannot be grouped by 'no field'"):
-        search("x", encoder, filled, group_by="no field")
+        search("x", encoder, ingested, group_by="no field")
 
 
-def test_each_value_of_a_group_appears_once_with_its_best_image(filled, encoder):
+def test_each_value_of_a_group_appears_once_with_its_best_image(ingested, encoder):
     best = {}
-    for hit in search("a star", encoder, filled, limit=50):
+    for hit in search("a star", encoder, ingested, limit=50):
         best.setdefault(hit.label, hit)
-    grouped = search("a star", encoder, filled, limit=20, group_by="label")
+    grouped = search("a star", encoder, ingested, limit=20, group_by="label")
     assert [hit.filepath for hit in grouped] == [hit.filepath for hit in best.values()]
-    page = search("a star", encoder, filled, limit=2, offset=1, group_by="label")
+    page = search("a star", encoder, ingested, limit=2, offset=1, group_by="label")
     assert page.hits == grouped.hits[1:3]
 
 
@@ -216,18 +209,18 @@ def test_folding_goes_on_until_enough_are_left():
     assert asked == [100, 200]
 
 
-def test_the_folder_may_have_moved(filled, encoder, drawings, tmp_path):
+def test_the_folder_may_have_moved(ingested, encoder, drawings, tmp_path):
     (tmp_path / "moved").mkdir()
-    with ImageStore(filled._connection.uri, image_dir=tmp_path / "moved") as store:
+    with ImageStore(ingested._connection.uri, image_dir=tmp_path / "moved") as store:
         hit = search("x", encoder, store, limit=1)[0]
     assert hit.path == tmp_path / "moved" / hit.filepath
 
 
 @pytest.fixture(params=["file", "server"])
-def address(request, filled, tmp_path, monkeypatch) -> str:
+def address(request, ingested, tmp_path, monkeypatch) -> str:
     """Where a Milvus answers: one that serves a file, or a server."""
     if request.param == "file":
-        return filled.client._config.uri
+        return ingested.client._config.uri
     monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
     return request.getfixturevalue("server").address
 

@@ -5,7 +5,7 @@ keeps it in Milvus's dynamic field; a row written before has the field's `empty`
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +68,11 @@ def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
     return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
 
 
-def filled(found: Mapping, fields: Iterable[str]) -> dict:
-    """Give these fields of a row that was read, which may be older than some of them."""
+def filled(rows: Iterable[Mapping], fields: Sequence[str]) -> Iterator[dict]:
+    """Give these fields of rows that were read, which may be older than some of them."""
     empty = {column.name: column.empty for column in COLUMNS}
-    return {name: found[name] if name in found else empty[name] for name in fields}
+    for found in rows:
+        yield {name: found[name] if name in found else empty[name] for name in fields}
 
 
 def shown() -> list[str]:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class ImageStore:
         self._connection = Connection(uri)
         self._loaded_by: pymilvus.MilvusClient | None = None
         self._behind = True  # has a search to wait for what was written?
-        self._known: dict[str, Any] = {}  # what Milvus said of the collection, and when
+        self._known: dict[str, str] | None = None  # the collection's properties, if there is one
         self._known_at = -_FRESH
         self._unflushed = self._writes = 0  # rows, and how often this object wrote
         self._sample: tuple[object, np.ndarray] | None = None
@@ -149,7 +149,8 @@ class ImageStore:
             As many as asked for, or about all where there are fewer.
         """
         self._remembered()
-        state = size, self._writes, self._known.get("made"), self._known.get("written")
+        known = self._known or {}
+        state = size, self._writes, known.get("made"), known.get("written")
         if self._sample is None or self._sample[0] != state:
             self._sample = state, self._draw(size)
         return self._sample[1]
@@ -287,7 +288,7 @@ class ImageStore:
             )
             try:
                 while batch := batches.next():
-                    yield from (columns.filled(row, fields) for row in batch)
+                    yield from columns.filled(batch, fields)
             finally:
                 batches.close()
 
@@ -369,9 +370,10 @@ class ImageStore:
                 )[0]
         except _NotFoundError:  # dropped by another process
             return []
+        entities = columns.filled((hit["entity"] for hit in hits), fields)
         return [
-            {"id": hit["id"], "score": hit["distance"], **columns.filled(hit["entity"], fields)}
-            for hit in hits
+            {"id": hit["id"], "score": hit["distance"], **entity}
+            for hit, entity in zip(hits, entities, strict=True)
         ]
 
     def close(self) -> None:
@@ -380,22 +382,24 @@ class ImageStore:
 
     def _remembered(self) -> dict[str, str]:
         """Give the `properties`, no older than `_FRESH` seconds."""
-        if not self._known or time.monotonic() - self._known_at >= _FRESH:
+        if self._known is None or time.monotonic() - self._known_at >= _FRESH:
             self._look()
-        kept = {name: self._known[name] for name in _REMEMBERED if name in self._known}
-        if self._known and "model_digest" not in kept:
+        if self._known is None:
+            return {}
+        if "model_digest" not in self._known:
             raise ValueError(
                 f"collection {self.collection_name!r} was not made by this project, so nothing is "
                 "known of its vectors: choose another collection_name"
             )
-        return kept | ({"image_dir": str(self._moved_to)} if kept and self._moved_to else {})
+        moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
+        return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
 
     def _look(self) -> None:
-        before, self._known = self._known.get("made"), {}
+        before, self._known = self._known, None
         with contextlib.suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
-            self._known = {"collection_name": told["collection_name"]} | dict(told["properties"])
-        if self._known.get("made") != before:  # another process made it anew
+            self._known = dict(told["properties"])
+        if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it anew
             self._loaded_by = None
         self._known_at = time.monotonic()
 

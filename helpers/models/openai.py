@@ -148,7 +148,7 @@ def _checked_digest(model_name: str | os.PathLike, path: Path) -> str:
 
 
 def _is_published(model_name: str | os.PathLike) -> bool:
-    return str(model_name) in _MODELS
+    return model_name in _MODELS  # a path of the same name is none
 
 
 def _existing(path: Path) -> Path:

@@ -120,15 +120,11 @@ def _random_queries(
     """Ask at random: shape (at most _WORDS, dim); without those that cancel themselves out."""
     phrasings = templates or ("{}",)
     phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
+    words = random.Random(0).sample(encoder.common_words(), _WORDS)  # the same ones every time
     vectors = []
     for place, term in enumerate(question.terms):
-        pool = term.at_random(encoder, phrasings, _random_words(encoder), images)
+        pool = term.at_random(encoder, phrasings, words, images)
         # Another start for each term, lest the same word be liked and disliked.
         vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
     sums = combine(vectors, question.weights)
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])
-
-
-def _random_words(encoder: ClipEncoder) -> list[str]:
-    """Draw words, the same ones every time."""
-    return random.Random(0).sample(encoder.common_words(), _WORDS)
