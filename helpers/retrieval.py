@@ -5,7 +5,7 @@ What a question may be stands in `queries`, what a margin is in `margins`, and w
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,11 @@ def search(
     vector = question.vector(encoder, templates)
     encoded = time.perf_counter()
 
-    def ask(limit: int, offset: int = 0) -> list[dict]:
-        return store.search(vector, limit, offset, expression, [*shown(), "vector"], group_by)
-
     rows = []
     if remembered:
-        page = min(max(limit, _JUDGED), MAX_LIMIT - offset), offset
-        rows = _fold(ask, *page) if unique else ask(*page)
+        number, fields = min(max(limit, _JUDGED), MAX_LIMIT - offset), [*shown(), "vector"]
+        distinct = _without_alike if unique else None
+        rows = store.search(vector, number, offset, expression, fields, group_by, distinct)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)
@@ -123,17 +121,6 @@ def _check_page(limit: int, offset: int) -> None:
         raise ValueError(
             f"limit {limit} and offset {offset}: Milvus gives 1 to {MAX_LIMIT:,} images in all"
         )
-
-
-def _fold(ask: Callable[[int], list[dict]], limit: int, offset: int) -> list[dict]:
-    """Ask for more and more, until enough are left without images alike."""
-    asked = limit + offset
-    while True:
-        rows = ask(asked)
-        kept = _without_alike(rows)
-        if len(kept) >= limit + offset or len(rows) < asked or asked == MAX_LIMIT:
-            return kept[offset : offset + limit]
-        asked = min(2 * asked, MAX_LIMIT)
 
 
 def _without_alike(rows: list[dict]) -> list[dict]:

@@ -10,7 +10,6 @@ from helpers import (
     Query,
     ingest,
     list_images,
-    retrieval,
     search,
 )
 from helpers.collection import store as store_module
@@ -190,23 +189,6 @@ def test_pages_of_unique_images_follow_each_other(doubled):
     both = search("a star", encoder, store, limit=9, unique=True, group_by="label")
     assert both.to_frame().label.is_unique
     assert len(both) == 5
-
-
-def test_folding_goes_on_until_enough_are_left():
-    vectors = np.repeat(np.eye(4, dtype=np.float32), 30, axis=0)
-    rows = [{"vector": v, "filepath": str(i), "label": ""} for i, v in enumerate(vectors)]
-    asked = []
-
-    def ask(limit):
-        asked.append(limit)
-        return rows[:limit]
-
-    kept = retrieval._fold(ask, 3, 1)
-    assert [row["filepath"] for row in kept] == ["30", "60", "90"]
-    assert asked == [4, 8, 16, 32, 64, 128]
-    asked.clear()
-    assert len(retrieval._fold(ask, 100, 0)) == 4
-    assert asked == [100, 200]
 
 
 def test_the_folder_may_have_moved(ingested, encoder, drawings, tmp_path):

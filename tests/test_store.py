@@ -35,7 +35,7 @@ def store(request, tmp_path, monkeypatch) -> Iterator[ImageStore]:
 
 def test_before_the_first_ingestion_there_is_nothing(store):
     assert store.count() == 0
-    assert not store.exists()
+    assert store.properties == {}
     assert store.image_dir is None
     assert list(store.rows(["filepath"])) == []
     assert len(store.sample(9)) == 0
@@ -137,7 +137,7 @@ def test_a_collection_that_is_not_ours_is_neither_searched_nor_dropped(store, tm
     for touch in (store.drop, lambda: store.open_for(MODEL, tmp_path)):
         with pytest.raises(ValueError, match="was not made by this project"):
             touch()
-    assert store.exists()
+    assert store.client.has_collection(store.collection_name)
 
 
 @pytest.mark.parametrize("name", ["my-photos", "my photos", "2024", "ferien_é", "", "x" * 256])
@@ -221,6 +221,26 @@ def test_a_value_that_a_server_repeats_is_left_out(filled, monkeypatch):
     found = filled.search(np.ones(8, np.float32), limit=2, offset=1, group_by="label")
     assert [(hit["label"], hit["id"]) for hit in found] == [("b", 1), ("c", 4)]
     assert asked == [3, 6]
+
+
+def test_more_are_asked_for_until_enough_are_distinct(filled, monkeypatch):
+    asked = []
+
+    def ask(vector, limit, *more):
+        asked.append(limit)
+        return [{"id": n} for n in range(min(limit, 120))]
+
+    def first_of_a_kind(hits):
+        return [hit for hit in hits if hit["id"] % 30 == 0]
+
+    monkeypatch.setattr(filled, "_search", ask)
+    vector = np.ones(8, np.float32)
+    found = filled.search(vector, 3, 1, distinct=first_of_a_kind)
+    assert [hit["id"] for hit in found] == [30, 60, 90]
+    assert asked == [4, 8, 16, 32, 64, 128]
+    asked.clear()
+    assert len(filled.search(vector, 100, distinct=first_of_a_kind)) == 4
+    assert asked == [100, 200]
 
 
 def test_only_the_first_search_after_a_write_waits_for_it(filled, monkeypatch):

@@ -8,7 +8,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -120,11 +120,6 @@ class ImageStore:
         """
         self._known_at = -_FRESH
         return self._remembered()
-
-    def exists(self) -> bool:
-        """Say whether the collection has been made."""
-        with self._explained("looked up"):
-            return self.client.has_collection(self.collection_name)
 
     def count(self) -> int:
         """Count the images; 0 where the collection has not been made."""
@@ -309,18 +304,28 @@ class ImageStore:
         filter: str = "",
         output_fields: Sequence[str] | None = None,
         group_by: str = "",
+        distinct: Callable[[list[dict]], list[dict]] | None = None,
     ) -> list[dict]:
         """Find the images nearest to a unit vector of shape (dim,), best first.
 
         On a server the first search after a write of this object waits until all is seen; what
         others wrote is seen some seconds later.
 
+        Parameters
+        ----------
+        vector, limit, offset, filter
+        output_fields : sequence of str, optional
+            By default those that are `shown`.
+        group_by : str
+            A field, of each value of which only the best hit is wanted.
+        distinct : callable, optional
+            Returns fewer hits of those it gets; as many more are asked for as it takes.
+
         Returns
         -------
         list of dict
-            `id`, `score` (cosine) and the output fields, by default those that are `shown`; with
-            `group_by`, the name of a field, the best of each of its values. Empty where the
-            collection has not been made.
+            `id`, `score` (cosine) and the output fields; empty where the collection has not been
+            made.
 
         Raises
         ------
@@ -328,21 +333,19 @@ class ImageStore:
             If Milvus does not understand the filter or the field.
         """
         fields = columns.shown() if output_fields is None else list(output_fields)
-        if not group_by:
+        if group_by and group_by not in columns.groupable():  # a 2.3.5 server does not group then
+            known = ", ".join(columns.groupable())
+            raise ValueError(f"images cannot be grouped by {group_by!r}, but by {known}")
+        if not group_by and distinct is None:
             return self._search(vector, limit, offset, filter, fields)
-        groups = columns.groupable()
-        if group_by not in groups:  # a 2.3.5 server returns them ungrouped
-            raise ValueError(
-                f"images cannot be grouped by {group_by!r}, but by {', '.join(groups)}"
-            )
-        asked = limit + offset
-        while True:  # a 2.3.5 server repeats some values, where a filter leaves few
-            hits = self._search(vector, asked, 0, filter, [*fields, group_by], group_by)
-            best: dict[object, dict] = {}
-            for hit in hits:
-                best.setdefault(hit[group_by], hit)
-            if len(best) >= limit + offset or len(hits) < asked or asked == MAX_LIMIT:
-                return list(best.values())[offset : offset + limit]
+        wanted = asked = limit + offset
+        while True:
+            hits = self._search(vector, asked, 0, filter, fields, group_by)
+            # A 2.3.5 server repeats some values, where a filter leaves few.
+            kept = _best_of_each(hits, group_by) if group_by else hits
+            kept = distinct(kept) if distinct else kept
+            if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT:
+                return kept[offset:wanted]
             asked = min(2 * asked, MAX_LIMIT)
 
     def _search(
@@ -355,6 +358,7 @@ class ImageStore:
         group_by: str = "",
     ) -> list[dict]:
         grouping = {"group_by_field": group_by} if group_by else {}
+        fields = [*fields, group_by] if group_by else fields
         asked = f"the filter {filter!r}" if filter else ""
         try:
             with self._explained("searched", asked), self._consistency() as level:
@@ -476,3 +480,11 @@ class ImageStore:
             return self.client.has_collection(self.collection_name)
         except (pymilvus.MilvusException, grpc.RpcError, OSError):
             return False
+
+
+def _best_of_each(hits: list[dict], field: str) -> list[dict]:
+    """Keep the first hit of each value of a field."""
+    best: dict[object, dict] = {}
+    for hit in hits:
+        best.setdefault(hit[field], hit)
+    return list(best.values())

@@ -27,19 +27,9 @@ Picture = str | os.PathLike | Image.Image
 """What can be opened as an image: a path, or a PIL image."""
 
 
-IMAGE_EXTENSIONS = {
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".heic",
-    ".heif",
-    ".avif",
-}
+IMAGE_EXTENSIONS = frozenset(
+    [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
+)
 
 with contextlib.suppress(ImportError):  # an optional package, for the photos of iPhones
     from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
