@@ -19,6 +19,8 @@ from .paths import resolve_path
 
 __all__ = ["IngestReport", "ingest"]
 
+_LISTED = 20  # skipped files, of which the first and the last are shown
+
 
 @dataclass
 class IngestReport:
@@ -46,8 +48,12 @@ class IngestReport:
 
     def _repr_html_(self) -> str:
         table = self.to_frame().drop(columns="interrupted").to_html(index=False)
-        note = "<b>Interrupted.</b> What was written is kept; run it again, and it goes on there."
-        return f"{table}<p>{note}</p>" if self.interrupted else table
+        if self.interrupted:
+            table += "<p><b>Interrupted.</b> What was written is kept. Run it again to do the rest."
+        if self.skipped:
+            reasons = pd.DataFrame(self.skipped, columns=["skipped", "reason"])
+            table += reasons.to_html(index=False, max_rows=_LISTED, justify="left")
+        return table
 
 
 def ingest(

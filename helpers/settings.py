@@ -14,7 +14,14 @@ from typing import Any
 
 from .paths import resolve_path, without_password
 
-__all__ = ["PROFILES", "Settings", "read_flag", "remember_profile", "remembered_profile"]
+__all__ = [
+    "PROFILES",
+    "Settings",
+    "read_flag",
+    "read_texts",
+    "remember_profile",
+    "remembered_profile",
+]
 
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
@@ -147,6 +154,13 @@ def read_flag(name: str, value: object) -> bool:
     if word not in _FLAGS:
         raise ValueError(f"{name} is yes or no (true or false), not {value!r}")
     return _FLAGS[word]
+
+
+def read_texts(value: object) -> list[str] | None:
+    """Read a parameter that is a list of texts; one text or number counts as a list of it."""
+    if value is None or value == "" or value == []:
+        return None
+    return [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
 
 
 def remember_profile(settings: Settings) -> None:

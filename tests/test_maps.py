@@ -1,6 +1,9 @@
+import io
+
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from helpers import embedding_map, list_images, project
 
@@ -41,6 +44,20 @@ def test_a_query_stands_among_its_best_images(drawings):
     figure = embedding_map(places, paths, ["the query"], similarities, neighbours=3)
     note = next(t for t in figure.axes[0].texts if t.get_text() == "the query")
     assert np.allclose(note.xy, np.median(places[:3], axis=0))
+
+
+@pytest.mark.parametrize("number", [1, 5, 90])
+def test_no_label_covers_another_or_the_map(number, drawings):
+    paths = list_images(drawings)
+    places = np.full((len(paths), 2), 0.99, np.float32)  # all queries point to one corner
+    texts = [f"$query$ {n}\n" + "with a long text " * (n % 4) for n in range(number)]
+    axes = embedding_map(places, paths, texts, np.ones((number, len(paths)))).axes[0]
+    axes.figure.savefig(io.BytesIO())  # only drawing places them
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without their lines
+    assert len(boxes) == number
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in [axes.bbox, *boxes[:index]])
+    assert max(len(text.get_text()) for text in axes.texts) <= 28
 
 
 def test_a_picture_that_is_gone_is_left_out(drawings, tmp_path):

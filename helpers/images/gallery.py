@@ -26,6 +26,8 @@ def image_grid(
 ) -> HTML:
     """Show images as a grid of thumbnails, as the tutorial does with 5 columns and 2 rows.
 
+    In a narrow window the thumbnails shrink, so that none is cut off.
+
     Parameters
     ----------
     paths : sequence of paths
@@ -49,13 +51,13 @@ def grid_html(
     columns: int = 5,
     title: str = "",
 ) -> str:
-    """Give the HTML of `image_grid`; every text in it is escaped."""
+    """Return the HTML of `image_grid`; every text in it is escaped."""
     captions = [Path(path).name for path in paths] if captions is None else captions
     tiles = "".join(tile_html(*pair) for pair in zip(paths, captions, strict=True))
     heading = f"<p style='margin:4px 0 8px'><b>{html.escape(title)}</b></p>" if title else ""
     return (
         f"{heading}<div style='display:grid;gap:10px;"
-        f"grid-template-columns:repeat({columns},{_EDGE}px)'>{tiles}</div>"
+        f"grid-template-columns:repeat({columns},minmax(0,{_EDGE}px))'>{tiles}</div>"
     )
 
 
@@ -71,9 +73,9 @@ def thumbnail(path: str | os.PathLike, edge: int = _EDGE) -> Image.Image:
 
 
 def tile_html(path: str | os.PathLike, caption: str, edge: int = _EDGE) -> str:
-    """Give the HTML of one thumbnail and its caption; every text in it is escaped."""
+    """Return the HTML of one thumbnail and its caption; every text in it is escaped."""
     name = html.escape(os.fspath(path), quote=True)
-    size = f"width:{edge}px;height:{edge}px;border-radius:6px;display:block"
+    size = f"width:{edge}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
     try:
         picture = f"<img src='{_data_uri(path)}' alt='{name}' title='{name}' style='{size}'>"
     except (OSError, ValueError):  # ValueError: a NUL in the name

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..images.gallery import thumbnail
 
-__all__ = ["margin_histograms", "place_picture", "similarity_heatmap"]
+__all__ = ["margin_histograms", "place_picture", "shortened", "similarity_heatmap"]
 
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
@@ -28,6 +28,7 @@ def similarity_heatmap(
     ----------
     similarities : ndarray, shape (len(texts), len(paths))
     texts : sequence of str
+        Long ones are cut.
     paths : sequence of paths
         A picture that cannot be read is left out.
 
@@ -42,7 +43,7 @@ def similarity_heatmap(
     for (row, column), value in np.ndenumerate(similarities):
         colour = "black" if value > middle else "white"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
-    axes.set_yticks(range(rows), texts, parse_math=False)
+    axes.set_yticks(range(rows), map(shortened, texts), parse_math=False)
     axes.set_xticks([])
     for column, path in enumerate(paths):
         place_picture(axes, path, (column, -0.55), zoom=0.33, alignment=(0.5, 0))
@@ -85,6 +86,12 @@ def margin_histograms(judged: pd.DataFrame, threshold: float) -> Figure:
     figure.tight_layout()
     plt.close(figure)
     return figure
+
+
+def shortened(text: str, longest: int = 28) -> str:
+    """Return a text on one line, cut to so many characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def place_picture(

@@ -9,9 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .charts import place_picture
+from .charts import place_picture, shortened
 
 __all__ = ["embedding_map", "project"]
+
+_LINE = 0.3  # inches that a line of text takes
+_COLOURS = plt.colormaps["Dark2"].resampled(8)(range(8))
 
 
 def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -58,13 +61,15 @@ def embedding_map(
 
     Texts and images fill different regions of CLIP's space, the modality gap (Liang et al. 2022,
     https://arxiv.org/abs/2203.02053), so a joint projection would only show two heaps. A text
-    therefore stands at the median place of its best images; that rule is our own.
+    therefore points to the median place of its best images; that rule is our own. The texts are
+    written beside the map, where they cover neither pictures nor one another.
 
     Parameters
     ----------
     places : ndarray, shape (n, 2)
     paths : sequence of n paths
     texts : sequence of m str
+        Long ones are cut.
     similarities : ndarray, shape (m, n)
         The cosines of texts and images.
     neighbours : int
@@ -76,35 +81,55 @@ def embedding_map(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(figsize=(12, 9))
+    inches = max(8, _LINE * (len(texts) + 1) / 2)
+    figure, axes = plt.subplots(figsize=(8, inches))
+    figure.subplots_adjust(left=0, bottom=0, right=1, top=1)
     axes.scatter(places[:, 0], places[:, 1], s=5, color="silver", zorder=1)
     for index in _spread(places, thumbnails):
         place_picture(axes, paths[index], tuple(places[index]), zoom=0.16)
-    for text, similarity in zip(texts, similarities, strict=True):
-        best = np.argsort(-similarity)[:neighbours]
-        _mark(axes, text, places[best])
+    best = np.argsort(-similarities, axis=1)[:, :neighbours]
+    for number, indices in enumerate(best):
+        style: dict[str, Any] = {"s": 26, "edgecolors": "white", "linewidths": 0.8, "zorder": 4}
+        axes.scatter(*places[indices].T, color=_colour(number), **style)
     axes.set(xticks=[], yticks=[], xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
-    axes.set_title("Images by likeness; each query among the images that match it best")
+    if len(texts):
+        _label_beside(axes, texts, np.median(places[best], axis=1), gap=1.08 * _LINE / inches)
     plt.close(figure)
     return figure
 
 
-def _mark(axes: Axes, text: str, places: np.ndarray) -> None:
-    x, y = np.median(places, axis=0)
-    style: dict[str, Any] = {"s": 22, "edgecolors": "white", "linewidths": 0.6}
-    axes.scatter(places[:, 0], places[:, 1], color="crimson", zorder=4, **style)
-    axes.annotate(
-        text,
-        (x, y),
-        xytext=(0, 24),
-        textcoords="offset points",
-        ha="center",
-        fontsize=12,
-        fontweight="bold",
-        zorder=6,
-        parse_math=False,  # a text with two $ is no formula
-        bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": "crimson"},
-    )
+def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: float) -> None:
+    """Write texts beside the map, half on either side, each with a line to its spot."""
+    from_left = np.argsort(spots[:, 0], kind="stable")
+    sides = (-0.07, "right"), (1.07, "left")
+    for (x, alignment), of_side in zip(sides, np.array_split(from_left, 2), strict=True):
+        upwards = of_side[np.argsort(spots[of_side, 1], kind="stable")]
+        for number, height in zip(upwards, _apart(spots[upwards, 1], gap), strict=True):
+            axes.annotate(
+                shortened(texts[number]),
+                spots[number],
+                (x, height),
+                ha=alignment,
+                va="center",
+                fontsize=12,
+                color=_colour(number),
+                fontweight="bold",
+                annotation_clip=False,
+                parse_math=False,  # a text with two $ is no formula
+                arrowprops={"arrowstyle": "-", "color": _colour(number), "relpos": (x < 0, 0.5)},
+                zorder=5,
+            )
+
+
+def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Move rising heights between 0 and 1 until there is a gap between each and the next."""
+    steps = gap * np.arange(len(heights))
+    lowest = np.maximum.accumulate(heights - steps)
+    return np.minimum(lowest, max(1 - steps[-1], 0) if len(steps) else 1) + steps
+
+
+def _colour(number: int) -> tuple:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _spread(places: np.ndarray, most: int) -> list[int]:
