@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shutil
-import tomllib
+import statistics
+from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -14,7 +16,16 @@ import pytest
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from helpers import ClipEncoder, ImageStore, Query, SearchPanel, Settings, list_images, search
+from helpers import (
+    ClipEncoder,
+    ImageStore,
+    Query,
+    SearchPanel,
+    Settings,
+    list_images,
+    read_texts,
+    search,
+)
 from helpers.paths import resolve_path
 
 from .support import browser
@@ -22,51 +33,69 @@ from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, 
 from .support.processes import ROOT, SCREENSHOTS, TOKEN, environment, python
 
 PARAMETERS = ["profile", "model_name", "image_dir", "milvus_uri", "collection_name"]
+EVERY = ", ".join(path.stem[:2] for path in NOTEBOOKS)
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 @each_notebook
-def test_a_notebook_is_stripped_and_keeps_to_the_form(path):
+def test_a_notebook_is_stripped(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     assert "widgets" not in notebook.metadata
-    headings = re.findall(r"^# .+", notebook.cells[0].source, re.MULTILINE)
-    assert len(headings) == 1
     for cell in code(notebook):
         assert not cell.outputs
         assert cell.execution_count is None
-        assert len(cell.source.splitlines()) <= 20
+
+
+@each_notebook
+def test_a_notebook_is_a_lesson_and_not_machinery(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert len(re.findall(r"^# .+", notebook.cells[0].source, re.MULTILINE)) == 1
+    assert 12 <= len(notebook.cells) <= 22
+    lines = {cell.id: len(cell.source.splitlines()) for cell in code(notebook)}
+    (parameters,) = tagged(notebook, "parameters")
+    assert lines.pop(notebook.cells[parameters].id) <= 16
+    assert max(lines.values()) <= 12
+    assert statistics.median(lines.values()) <= 4
+    lesson = notebook.cells[parameters + 2 :]
+    for before, cell in pairwise(lesson):
+        assert cell.cell_type == "markdown" or before.cell_type == "markdown", cell.source
+    before_it = [cell for cell in notebook.cells[: parameters + 2] if cell.cell_type == "code"]
+    assert sum(len(cell.source.splitlines()) for cell in before_it) <= 25
+    words = {kind: 0 for kind in ("markdown", "code")}
+    for cell in notebook.cells:
+        words[cell.cell_type] += len(cell.source.split())
         assert not re.search(r"^(def|class) ", cell.source, re.MULTILINE)
-    assert len(notebook.cells) <= 30
+    assert words["markdown"] >= 2 * words["code"]
+    assert notebook.cells[-1].source.count("<details>") >= 2
 
 
 @each_notebook
 def test_a_notebook_begins_with_the_same_cells_and_parameters(path):
     notebook = nbformat.read(path, as_version=4)
-    colab, parameters = tagged(notebook, "colab"), tagged(notebook, "parameters")
-    assert (len(colab), len(parameters)) == (1, 1)
+    kinds = [cell.metadata.get("tags", [cell.cell_type])[0] for cell in notebook.cells]
+    assert kinds[:6] == ["markdown", "colab", "code", "parameters", "code", "markdown"]
     first = nbformat.read(NOTEBOOKS[0], as_version=4)
-    assert notebook.cells[colab[0]].source == first.cells[tagged(first, "colab")[0]].source
-    lines = notebook.cells[parameters[0]].source.splitlines()
-    assert lines[:5] == [f"{name} = None" for name in PARAMETERS]
-    assert "token" not in "".join(lines)
+    assert notebook.cells[1].source == first.cells[1].source
+    assert len(notebook.cells[1].source.splitlines()) == 3
+    shared = notebook.cells[3].source.splitlines()[:6]
+    assert shared == first.cells[3].source.splitlines()
+    assert [line.split(" = ")[0] for line in shared[1:]] == PARAMETERS
+    assert "token" not in notebook.cells[3].source
+    for badge in ("colab.research.google.com/github", "github.com"):
+        assert re.search(rf"\(https://{badge}/\S+/{path.name}\)", notebook.cells[0].source)
 
 
-@each_notebook
-def test_the_projects_address_is_that_of_pyproject(path):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    address = project["urls"]["Repository"]
-    sources = "\n".join(cell.source for cell in code(nbformat.read(path, as_version=4)))
-    addresses = re.findall(r'^repository = "(.+)"  # @param', sources, re.MULTILINE)
-    assert addresses == [address], "write the address of pyproject.toml into the first code cell"
-
-
-def test_links_between_notebooks_lead_somewhere():
+def test_the_readmes_table_of_parameters_is_that_of_the_notebooks():
+    used_by = defaultdict(list)
     for path in NOTEBOOKS:
-        for cell in nbformat.read(path, as_version=4).cells:
-            for target in re.findall(r"\]\((?!https?:|attachment:)([^)]+)\)", cell.source):
-                assert (path.parent / target).exists(), f"{path.name}: {target}"
+        for name, parameter in papermill.inspect_notebook(str(path)).items():
+            used_by[name, parameter["help"]].append(path.stem[:2])
+    rows = [f"| `{name}` | {', '.join(nbs)} | {means} |" for (name, means), nbs in used_by.items()]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = [line for line in readme.splitlines() if re.match(r"\| `\w+` \| (all|\d\d)", line)]
+    assert table == [row.replace(f"| {EVERY} |", "| all |") for row in rows]
 
 
 def test_every_notebook_runs_clean_under_papermill(demo_run):
@@ -156,11 +185,11 @@ def test_panel_and_cell_give_the_same_hits(panel, combined):
     if combined:
         ask_for_everything(panel)
     names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
+    names |= {"resolve_path": resolve_path, "read_texts": read_texts}
     assert eval(panel.found.code, names).hits == panel.found.hits
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
     exec(cells[0], names)
-    names |= {"resolve_path": resolve_path}
     names |= {"settings": Settings.resolve(query_text=panel.parameters["query_text"] or None)}
     exec(cells[1], names | panel.parameters, result := {})
     assert result["results"].hits == panel.found.hits

@@ -123,8 +123,13 @@ def test_conda_goes_through_the_one_list_of_dependencies():
     assert conda == expected
 
 
-def test_links_of_the_pages_lead_somewhere():
-    for page in (ROOT / "README.md", ROOT / "data" / "README.md"):
-        text = page.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def test_the_readmes_tree_names_every_module_and_notebook():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme.split("## The house")[1].split("## ")[0]
+    modules = [path for path in (ROOT / "helpers").rglob("*.py") if path.name != "__init__.py"]
+    for path in (*modules, *(ROOT / "notebooks").glob("*.py")):
+        assert path.name in tree, path.name
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert path.stem in tree, path.stem
+    named = set(re.findall(r"[\w]+\.py\b", tree))
+    assert named == {path.name for path in modules} | {"app.py"}
