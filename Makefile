@@ -12,8 +12,6 @@ CONSTRAINTS ?= constraints.txt
 WORKERS ?= 4
 
 BIN := .venv/bin
-# Jupyter by itself drops messages above 10 MB without a word, and an uploaded image is one message.
-LARGE := {'websocket_max_message_size': 104857600}
 
 .PHONY: run test lab app server benchmark latency setup clean
 
@@ -26,8 +24,8 @@ test: setup  ## lint, types, unit tests, every notebook under papermill and nbva
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=. --ServerApp.tornado_settings="$(LARGE)" notebooks/01_setup.ipynb
+lab: setup  ## open JupyterLab on the notebooks; .jupyter lets it take large images and keep widgets
+	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
 
 app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
 	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py

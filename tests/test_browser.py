@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from PIL import Image
 
@@ -13,7 +14,8 @@ from helpers.images.gallery import tile_html
 
 from .benchmarks import latency
 from .support import browser
-from .support.processes import SCREENSHOTS, environment
+from .support.notebooks import tagged
+from .support.processes import ROOT, SCREENSHOTS, environment
 
 EVIL = "<img src=x onerror=document.title='broken'>.jpg"
 pytestmark = browser.needed
@@ -29,9 +31,14 @@ def images(demo_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(images, tmp_path_factory):
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def lab(images, folder):
     env = environment(images.parent.parent, IMAGE_SEARCH_PROFILE="demo")
-    with browser.jupyter_lab(tmp_path_factory.mktemp("lab"), env) as address:
+    with browser.jupyter_lab(folder, env) as address:
         yield address
 
 
@@ -158,6 +165,31 @@ def test_the_stopwatch_of_make_latency_tells_the_whole_and_its_parts(panel):
         assert spent.keys() == {"enter to pictures", "in", "query", "Milvus", "pictures"}
         assert spent["enter to pictures"] >= spent["in"] > 0
         panel.wait_for(f"{text}: 10 images")
+
+
+def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(
+    kernel_that_ran_03, lab, folder, chromium
+):
+    """Without its kernel, as on the next day. JupyterLab alone would show an error in its place."""
+    notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
+    (parameters,) = tagged(notebook, "parameters")
+    notebook.cells = [notebook.cells[i] for i in (2, parameters, parameters + 1, -2)]
+    nbformat.write(notebook, folder / "notebooks" / "saved.ipynb")
+    with browser.open_notebook(chromium, lab, "saved") as page:
+        browser.run_all_cells(page)
+        panel = browser.PanelPage(page)
+        panel.enter("a blue bird")
+        panel.wait_for("a blue bird: 10 images")
+        page.wait_for_function(browser.READY)
+        captions = panel.captions()
+        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        page.evaluate(f"() => {browser.NOTEBOOK}.sessionContext.shutdown()")
+    with browser.open_notebook(chromium, lab, "saved") as page:
+        panel = browser.PanelPage(page)
+        panel.wait_for("a blue bird: 10 images")
+        assert panel.captions() == captions
+        assert page.get_by_text("Error displaying widget").count() == 0
+        page.screenshot(path=SCREENSHOTS / "panel-saved.png")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")

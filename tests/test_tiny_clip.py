@@ -110,6 +110,13 @@ def test_each_drawing_is_nearer_to_its_caption_than_to_most_others(drawings, enc
     assert np.mean(scores.argmax(axis=1) == np.arange(len(table))) >= 0.9
 
 
+def test_most_drawings_have_a_nearest_neighbour_with_their_label(drawings):
+    images, table = drawings
+    cosines = images @ images.T - 2 * np.eye(len(images))
+    labels = table["label"].to_numpy()
+    assert np.mean(labels[cosines.argmax(axis=1)] == labels) > 0.8
+
+
 def test_the_measures_are_right_on_a_case_done_by_hand(script):
     labels = ["red star", "red star", "blue fish", "blue fish"]
     table = pd.DataFrame(

@@ -90,9 +90,8 @@ def jupyter_lab(
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--notebook-dir={folder}", "--expose-app-in-browser"]
     command += ["--ServerApp.token=", "--ServerApp.password="]
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    command += [f"--ServerApp.tornado_settings={re.search('^LARGE := (.+)', makefile, re.M)[1]}"]
     command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
+    env = env | {"JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter")}  # as `make lab` does
     with _serving(command, env, folder) as (address, _):
         yield address
 
