@@ -28,6 +28,8 @@ from ..retrieval import search
 __all__ = ["SearchPanel"]
 
 _WIDTH = "170px"
+# Opened again without its kernel, one sign of a broken link is enough; Jupyter draws one a part.
+_STYLE = "<style>.search-panel .jupyter-widgets-disconnected::before {display: none}</style>"
 
 
 class SearchPanel:
@@ -262,9 +264,10 @@ class SearchPanel:
         ]
         boxes = [widgets.Box(row, layout=line) for row in rows]
         self.widget = widgets.VBox(
-            [*boxes, self.message, self.status, self.results, self.code],
+            [*boxes, self.message, self.status, self.results, self.code, widgets.HTML(_STYLE)],
             layout={"max_width": "900px"},
         )
+        self.widget.add_class("search-panel")
 
     def _connect_parts(self) -> None:
         for part in (self.query, self.unlike, self.labels, self.limit, self.templates):
