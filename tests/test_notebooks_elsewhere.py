@@ -1,11 +1,15 @@
 """The notebooks where others run them: on one's own photos from anywhere, and on Colab."""
 
 import functools
+import importlib.metadata
+import json
 import os
 import re
 import subprocess
 import sys
 import textwrap
+import tomllib
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -59,8 +63,8 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Colab is Linux")
-def test_on_colab_the_first_cell_fetches_and_installs_the_project(tmp_path):
-    """Simulated: `google.colab` is loaded, the project comes from a local clone, installed plainly.
+def test_a_notebook_on_colab_installs_the_project_and_prepares_what_it_misses(tmp_path):
+    """Simulated: Colab's shell, the project from a local clone, an empty folder, no network.
 
     The virtual environment sees this one's packages, but not its editable install.
     """
@@ -70,18 +74,21 @@ def test_on_colab_the_first_cell_fetches_and_installs_the_project(tmp_path):
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "colab.py").write_text(
-        "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+        "shell = get_ipython()\n"
+        "names = {'__module__': 'google.colab._shell'}\n"
+        "shell.__class__ = type('Shell', (type(shell),), names)\n"
     )
-    source = tmp_path / "source"
-    subprocess.run(["git", "clone", "--quiet", ROOT, source], check=True)
-    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    subprocess.run(["git", "clone", "--quiet", ROOT, tmp_path / "source"], check=True)
+    notebook = nbformat.read(ROOT / "notebooks" / "04_visualization.ipynb", as_version=4)
     cell = notebook.cells[tagged(notebook, "colab")[0]]
-    cell.source = cell.source.replace("/content", str(tmp_path / "content"))
-    cell.source = re.sub(r'repository = ".+?"', f'repository = "{source}"', cell.source)
-    seen = "import os, helpers\nprint(os.getcwd())\nprint(helpers.__file__)"
-    notebook.cells = [cell, nbformat.v4.new_code_cell(seen)]
-    (tmp_path / "content").mkdir()
-    nbformat.write(notebook, tmp_path / "content" / "01_setup.ipynb")
+    cell.source, changed = re.subn(
+        r"git\+https://\S+", f"git+{(tmp_path / 'source').as_uri()}", cell.source
+    )
+    assert changed == 1
+    notebook.cells.append(nbformat.v4.new_code_cell("import helpers\nprint(helpers.__file__)"))
+    content = tmp_path / "content"
+    content.mkdir()
+    nbformat.write(notebook, content / "04.ipynb")
     env = environment(
         tmp_path / "data",
         IPYTHONDIR=str(tmp_path / "ipython"),
@@ -89,17 +96,53 @@ def test_on_colab_the_first_cell_fetches_and_installs_the_project(tmp_path):
         PIP_NO_BUILD_ISOLATION="0",  # pip reads this one upside down
         PATH=f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
     )
+    del env["IMAGE_SEARCH_DATA_DIR"]
     interpreter = tmp_path / "venv" / "bin" / "python"
-    command = [interpreter, "-m", "papermill", "01_setup.ipynb", "out.ipynb", "--no-progress-bar"]
-    for _ in ("first", "after a restart of the session"):
-        done = subprocess.run(
-            command, env=env, cwd=tmp_path / "content", capture_output=True, encoding="utf-8"
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        printed = list(outputs(tmp_path / "content" / "out.ipynb"))[-1].text
-        notebooks = tmp_path / "content" / "text-to-image-search" / "notebooks"
-        assert printed.splitlines() == [str(notebooks), str(own / "helpers" / "__init__.py")]
+    command = [interpreter, "-m", "papermill", "04.ipynb", "out.ipynb", "--no-progress-bar"]
+    done = subprocess.run(command, env=env, cwd=content, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr[-3000:]
+    shown = list(outputs(content / "out.ipynb"))
+    assert shown[-1].text.strip() == str(own / "helpers" / "__init__.py")
+    assert any("This is the demo." in o.get("data", {}).get("text/html", "") for o in shown)
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 2
+    assert (content / "data" / "demo" / "milvus.db").exists()
     check_that_the_demo_can_be_searched(interpreter, tmp_path / "empty", env)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Colab is Linux")
+def test_an_installation_changes_nothing_that_colab_runs_on(tmp_path):
+    """Resolved by pip, from wheels that hold nothing but the metadata of what is installed here.
+
+    Installed are the oldest versions that pyproject.toml allows; Colab's kernel runs on some.
+    """
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for distribution in importlib.metadata.distributions():
+        metadata = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+        stem = f"{re.sub('[-_.]+', '_', distribution.name)}-{distribution.version}"
+        with zipfile.ZipFile(wheels / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{stem}.dist-info/METADATA", metadata)
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = dict(re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(project["dependencies"]), re.M))
+    kept = ["numpy", "pandas", "torch", "torchvision", "pillow", "matplotlib", "scikit-learn"]
+    installed = {name: oldest[name] for name in kept} | {"ipykernel": "6.17", "ipython": "7.34"}
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    for name, version in installed.items():
+        folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (folder / "METADATA").write_text(metadata)
+    command = [sys.executable, "-m", "pip", "--python", tmp_path / "venv" / "bin" / "python"]
+    command += ["install", "--dry-run", "--quiet", "--no-index", "--find-links", wheels]
+    command += ["--report", "-", project["name"]]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    changed = {item["metadata"]["name"].lower() for item in json.loads(done.stdout)["install"]}
+    assert "pymilvus" in changed
+    assert changed & installed.keys() == set()
 
 
 def check_that_the_demo_can_be_searched(interpreter: Path, folder: Path, env: dict) -> None:
@@ -111,7 +154,6 @@ def check_that_the_demo_can_be_searched(interpreter: Path, folder: Path, env: di
         print({hit.label for hit in found}, found.matches)
     """
     folder.mkdir()
-    env = {name: value for name, value in env.items() if name != "IMAGE_SEARCH_DATA_DIR"}
     run = functools.partial(subprocess.run, env=env, cwd=folder, capture_output=True, text=True)
     done = run([interpreter, "-c", textwrap.dedent(script)])
     assert done.stdout.splitlines()[-1] == "{'two blue birds'} True", done.stderr
