@@ -18,8 +18,6 @@ from importlib import import_module
 
 _HOME_OF = {
     "Settings": "settings",
-    "read_flag": "settings",
-    "read_texts": "settings",
     "fetch_tutorial_images": "images.tutorial",
     "list_images": "images.files",
     "sample_images": "images.files",

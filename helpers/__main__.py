@@ -128,12 +128,21 @@ def _write_page(executed: Path) -> None:
 
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("widgets", None)  # pictures instead, which need no kernel and no network
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from nbconvert import HTMLExporter
 
         page, _ = HTMLExporter().from_notebook_node(notebook)
     executed.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def _is_progress(output: dict) -> bool:
+    """Know a progress bar: a widget that shows nothing without its kernel."""
+    data = output.get("data", {})
+    return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
 
 
 def _print_hits(executed: Path) -> None:

@@ -23,10 +23,10 @@ from helpers import (
     SearchPanel,
     Settings,
     list_images,
-    read_texts,
     search,
 )
 from helpers.paths import resolve_path
+from helpers.settings import read_texts
 
 from .support import browser
 from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
@@ -57,6 +57,7 @@ def test_a_notebook_is_a_lesson_and_not_machinery(path):
     (parameters,) = tagged(notebook, "parameters")
     assert lines.pop(notebook.cells[parameters].id) <= 16
     assert max(lines.values()) <= 12
+    assert max(len(line) for cell in code(notebook) for line in cell.source.splitlines()) <= 92
     assert statistics.median(lines.values()) <= 4
     lesson = notebook.cells[parameters + 2 :]
     for before, cell in pairwise(lesson):
@@ -103,6 +104,7 @@ def test_every_notebook_runs_clean_under_papermill(demo_run):
         check_clean(demo_run.runs / path.name)
         page = (demo_run.runs / path.with_suffix(".html").name).read_text(encoding="utf-8")
         assert "<img" in page
+        assert "ingesting:" not in page  # the progress of what is done
 
 
 def test_auto_without_network_runs_the_demo_and_says_so(demo_run):

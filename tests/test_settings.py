@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from helpers import Settings, read_flag
-from helpers.settings import remember_profile
+from helpers import Settings
+from helpers.settings import read_flag, read_texts, remember_profile
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,21 @@ def test_the_token_and_a_password_in_the_address_are_never_shown(monkeypatch):
 def test_the_table_escapes_what_it_shows():
     settings = Settings.resolve("demo", query_text="<script>alert(1)</script>")
     assert "<script>" not in settings._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (None, None),
+        ("", None),
+        ([], None),
+        ("a dog", ["a dog"]),
+        (2025, ["2025"]),
+        ([2025, "b"], ["2025", "b"]),
+    ],
+)
+def test_a_list_of_texts_may_come_as_one_text_or_number(given, read):
+    assert read_texts(given) == read
 
 
 def test_the_parameters_of_the_notebooks_may_be_given_in_their_order(tmp_path):
