@@ -36,7 +36,6 @@ _HOME_OF = {
     "search": "retrieval",
     "similarity_heatmap": "views.charts",
     "embedding_map": "views.maps",
-    "margin_histograms": "views.charts",
     "project": "views.maps",
     "SearchPanel": "views.panel",
 }

@@ -2,8 +2,8 @@
 
 Writes `queries.csv`, texts that the demo's collection shows or does not show, in two lists that
 have none in common, and `tiny-clip.calibration.json`, the threshold that the first list ("set")
-gives. The second ("judge") tells how good that is; 03_search shows it. After a new training, run
-from the project's root::
+gives. The second ("judge") tells how good that is: the figures are printed, and `calibration.png`
+in `runs/` shows the margins. After a new training, run from the project's root::
 
     python data/demo/calibrate.py
 """
@@ -14,17 +14,21 @@ import random
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 from train_tiny_clip import queries, strange_words
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
 from helpers.demo import drawings
 from helpers.demo.drawings import COLOURS, OBJECTS, phrase, plural, with_article
+from helpers.paths import resolve_path
 from helpers.query.margins import calibration_file
 from helpers.settings import PROFILES
 
-__all__ = ["pick_threshold", "write_queries"]
+__all__ = ["margin_histograms", "pick_threshold", "write_queries"]
 
 QUERIES = Path(drawings.__file__).with_name("queries.csv")
 NAME = PROFILES["demo"]["collection_name"]
@@ -79,6 +83,42 @@ def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
     return float((best + margins[margins < best].max()) / 2)
 
 
+def margin_histograms(judged: pd.DataFrame, threshold: float) -> Figure:
+    """Draw the largest margins of texts that are shown, against each kind of those that are not.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        `kind`, "present" or a kind of absence, and `margin`.
+    threshold : float
+        The margin from which on there is a match.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A title tells the area under the ROC curve, and the shares on the wrong side.
+    """
+    absent = sorted(set(judged["kind"]) - {"present"})
+    figure, grid = plt.subplots(
+        len(absent), figsize=(8, 2.5 * len(absent)), sharex=True, squeeze=False
+    )
+    present = judged["margin"][judged["kind"] == "present"]
+    for axes, kind in zip(grid[:, 0], absent, strict=True):
+        others = judged["margin"][judged["kind"] == kind]
+        area = roc_auc_score([1] * len(present) + [0] * len(others), [*present, *others])
+        bins = np.linspace(judged["margin"].min(), judged["margin"].max(), 40)
+        axes.hist(others, bins, alpha=0.7, label=kind, color="grey")
+        axes.hist(present, bins, alpha=0.7, label="present", color="seagreen")
+        axes.axvline(threshold, color="crimson", label="matches begin")
+        wrong = f"{(present < threshold).mean():.1%} and {(others >= threshold).mean():.1%}"
+        axes.set_title(f"present or {kind}: area {area:.3f}, misjudged {wrong}")
+        axes.legend()
+    axes.set_xlabel("largest margin")
+    figure.tight_layout()
+    plt.close(figure)
+    return figure
+
+
 def _drawn(thing: str, colour: str, chance: random.Random) -> str:
     single = with_article(phrase(thing, colour, 1))
     several = phrase(thing, colour, chance.choice([2, 3, 4]))
@@ -120,6 +160,10 @@ def main() -> None:
             "   ",
             ", ".join(f"{t!r} {m:.2f}" for t, m in rows.loc[missed, ["text", "margin"]].values),
         )
+    picture = resolve_path("runs") / "calibration.png"
+    picture.parent.mkdir(exist_ok=True)
+    margin_histograms(judged, threshold).savefig(picture)
+    print(f"the margins as histograms: {picture}")
 
 
 if __name__ == "__main__":

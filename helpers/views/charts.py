@@ -1,4 +1,4 @@
-"""Charts: the cosines of texts and images as a heat map, margins as histograms."""
+"""Charts: the cosines of texts and images as a heat map."""
 
 import os
 import warnings
@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from sklearn.metrics import roc_auc_score
 
 from ..images.gallery import thumbnail
 
-__all__ = ["margin_histograms", "place_picture", "shortened", "similarity_heatmap"]
+__all__ = ["place_picture", "shortened", "similarity_heatmap"]
 
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
@@ -49,42 +47,6 @@ def similarity_heatmap(
         place_picture(axes, path, (column, -0.55), zoom=0.33, alignment=(0.5, 0))
     figure.colorbar(picture, ax=axes, label="cosine")
     plt.close(figure)  # a notebook shows what the cell returns, and only that
-    return figure
-
-
-def margin_histograms(judged: pd.DataFrame, threshold: float) -> Figure:
-    """Draw the largest margins of texts that are shown, against each kind of those that are not.
-
-    Parameters
-    ----------
-    judged : DataFrame
-        `kind`, "present" or a kind of absence, and `margin`.
-    threshold : float
-        The margin from which on there is a match.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A title tells the area under the ROC curve, and the shares on the wrong side.
-    """
-    absent = sorted(set(judged["kind"]) - {"present"})
-    figure, grid = plt.subplots(
-        len(absent), figsize=(8, 2.5 * len(absent)), sharex=True, squeeze=False
-    )
-    present = judged["margin"][judged["kind"] == "present"]
-    for axes, kind in zip(grid[:, 0], absent, strict=True):
-        others = judged["margin"][judged["kind"] == kind]
-        area = roc_auc_score([1] * len(present) + [0] * len(others), [*present, *others])
-        bins = np.linspace(judged["margin"].min(), judged["margin"].max(), 40)
-        axes.hist(others, bins, alpha=0.7, label=kind, color="grey")
-        axes.hist(present, bins, alpha=0.7, label="present", color="seagreen")
-        axes.axvline(threshold, color="crimson", label="matches begin")
-        wrong = f"{(present < threshold).mean():.1%} and {(others >= threshold).mean():.1%}"
-        axes.set_title(f"present or {kind}: area {area:.3f}, misjudged {wrong}")
-        axes.legend()
-    axes.set_xlabel("largest margin")
-    figure.tight_layout()
-    plt.close(figure)
     return figure
 
 
