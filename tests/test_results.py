@@ -18,6 +18,11 @@ def test_results_are_a_sequence_a_table_a_grid_and_a_text(ingested, encoder):
     assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
 
 
+@pytest.mark.parametrize(("limit", "counted"), [(1, "1 image in"), (2, "2 images in")])
+def test_the_number_of_images_is_said_in_words(limit, counted, ingested, encoder):
+    assert f"a star: {counted}" in search("a star", encoder, ingested, limit=limit).summary
+
+
 def test_the_results_know_how_to_ask_again(ingested, encoder, drawings):
     asked = {"limit": 3, "offset": 1, "where": {"width": (10, None)}, "unique": False}
     query = Query(like=[list_images(drawings)[0], ("a star", 0.5)], unlike=["a fish"])

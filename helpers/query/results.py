@@ -110,9 +110,14 @@ class SearchResults(Sequence):
         )
 
     @property
+    def counted(self) -> str:
+        """How many images there are, in words."""
+        return "1 image" if len(self) == 1 else f"{len(self)} images"
+
+    @property
     def summary(self) -> str:
         """The query, how many images it found, how long that took, and if nothing matches."""
-        words = f"{self.question.title}: {len(self)} images in {self.milliseconds['total']:.0f} ms"
+        words = f"{self.question.title}: {self.counted} in {self.milliseconds['total']:.0f} ms"
         return f"{words}. {self.verdict}" if self.matches is False else words
 
     def to_frame(self) -> pd.DataFrame:

@@ -149,7 +149,7 @@ class SearchPanel:
         spent = found.milliseconds
         shares = f"query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f}"
         line = (
-            f"{len(found)} images in {spent['total'] + pictures:.0f} ms "
+            f"{found.counted} in {spent['total'] + pictures:.0f} ms "
             f"({shares}, pictures {pictures:.0f})"
         )
         self.status.value = f"<small>{html.escape(found.question.title)}: {line}</small>"

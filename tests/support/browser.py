@@ -231,7 +231,7 @@ class PanelPage:
     def wait_for(self, status: str, labels: set[str] | None = None) -> None:
         """Wait until the panel says so of its pictures, and all are there and have these labels."""
         self.status.filter(has_text=status).wait_for()
-        number = int(re.search(r": (\d+) images", self.status.inner_text())[1])
+        number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
         drawn = "tiles => tiles.every(tile => tile.complete && tile.naturalWidth > 0)"
         pictures = self.tiles.locator("img")
         wait_until(lambda: pictures.count() == number and pictures.evaluate_all(drawn))
