@@ -115,6 +115,18 @@ def test_constraints_hold_exact_versions_and_no_addresses():
         assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.+!-]+", line), line
 
 
+def test_every_address_of_the_project_begins_with_that_of_the_repository():
+    urls = PYPROJECT["project"]["urls"]
+    assert all(url.startswith(urls["Repository"]) for url in urls.values())
+
+
+def test_the_classifiers_name_the_versions_of_python_that_are_allowed():
+    project = PYPROJECT["project"]
+    first, end = map(int, re.findall(r"3\.(\d+)", project["requires-python"]))
+    named = [int(v) for v in re.findall(r":: 3\.(\d+)", "\n".join(project["classifiers"]))]
+    assert named == list(range(first, end))
+
+
 def test_conda_goes_through_the_one_list_of_dependencies():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     conda = re.findall(r"^ +- (.+)$", text, re.MULTILINE)
