@@ -1,10 +1,11 @@
-# Two commands do everything: `make run` (the notebooks, end to end) and `make test`.
+# Two commands do everything: `make run` (the notebooks, end to end) and `make test`; `make` alone lists all.
 PYTHON ?= python3
 PROFILE ?=
 PARAMS ?=
 IMAGES ?=
 MODEL ?=
 COLLECTION ?=
+REPOSITORY ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 
@@ -13,12 +14,15 @@ WORKERS ?= 4
 
 BIN := .venv/bin
 
-.PHONY: run test lab app server benchmark latency setup clean
+.PHONY: help run test lab app server benchmark latency setup address clean
+
+help:  ## print these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
 
-test: setup  ## lint, types, unit tests, every notebook under papermill and nbval, the panel in a browser
+test: setup  ## lint, types, unit tests, every notebook by papermill and nbval, the panel in a browser; WORKERS=4
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,13 +43,16 @@ benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (d
 latency: setup  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency
 
-setup: .venv/installed  ## only install, into .venv
+setup: .venv/installed  ## only install, into .venv; PYTHON=python3.12, CONSTRAINTS= for the newest libraries
 
 .venv/installed: pyproject.toml $(wildcard constraints.txt)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e ".[dev]"
 	@touch $@
+
+address:  ## write the repository's address wherever it stands; REPOSITORY=https://github.com/owner/name
+	@$(PYTHON) .github/address.py '$(REPOSITORY)'
 
 clean:  ## remove what was installed and run; data/ stays
 	rm -rf .venv runs

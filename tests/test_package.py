@@ -2,7 +2,9 @@
 
 import ast
 import itertools
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -125,6 +127,18 @@ def test_the_classifiers_name_the_versions_of_python_that_are_allowed():
     first, end = map(int, re.findall(r"3\.(\d+)", project["requires-python"]))
     named = [int(v) for v in re.findall(r":: 3\.(\d+)", "\n".join(project["classifiers"]))]
     assert named == list(range(first, end))
+
+
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("make"), reason="no make here")
+def test_make_alone_prints_every_command_and_every_variable():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    # Without what `make test` passes on to a make that it starts.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    printed = subprocess.run(["make"], cwd=ROOT, env=env, capture_output=True, text=True).stdout
+    commands = re.search(r"^\.PHONY: (.+)", text, re.MULTILINE)[1].split()
+    assert [line.split()[1] for line in printed.splitlines()] == commands
+    variables = set(re.findall(r"^([A-Z]+) \?=", text, re.MULTILINE))
+    assert variables == {name for name in variables if f"{name}=" in printed}
 
 
 def test_conda_goes_through_the_one_list_of_dependencies():
