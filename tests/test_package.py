@@ -159,3 +159,12 @@ def test_the_readmes_tree_names_every_module_and_notebook():
         assert path.stem in tree, path.stem
     named = set(re.findall(r"[\w]+\.py\b", tree))
     assert named == {path.name for path in modules} | {"app.py"}
+
+
+def test_every_action_is_pinned_to_a_commit_and_says_its_version():
+    workflows = (ROOT / ".github" / "workflows").glob("*.yml")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in workflows)
+    used = re.findall(r"uses: (.+)", text)
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
