@@ -1,17 +1,17 @@
-"""Text-to-image search with CLIP and Milvus: what the notebooks stand on.
+"""Text-to-image search with CLIP and Milvus: the package behind the notebooks.
 
 The house. Each part imports only parts on floors below its own::
 
     8  __main__                    run the notebooks, in order
     7  views                       the search panel, charts and maps
-    6  session                     what the settings name is made ready
+    6  session                     make ready what the settings name
     5  ingestion, retrieval        `ingest`: folder to collection; `search`: question to results
-    4  query                       what one may ask, how far an answer stands above chance, results
+    4  query                       what you can ask, how far a score is above chance, results
     3  demo, models, collection    drawings and their tiny CLIP; encoders; Milvus and what a row is
     2  settings, images            where each value comes from; image files and pictures of them
-    1  paths, batches, vectors     what all others stand on
+    1  paths, batches, vectors     what all the others build on
 
-Names are loaded when first used, so `import helpers` is quick and brings no torch with it.
+Names are loaded on first use, so `import helpers` is quick and does not import torch.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Run the notebooks in order: `python -m helpers --profile demo -p query_text "a red car"`.
 
-Each runs in a fresh kernel with papermill, in the caller's folder; executed copies and pages for
-any browser go to `runs/`. Parameters go to every notebook that has them.
+Papermill runs each in a fresh kernel, in the caller's folder. The executed copies, and pages for
+any browser, go to `runs/`. A parameter goes to every notebook that has it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from .paths import project_root
 
 
 def main() -> int:
-    """Run the notebooks; return 1 when one fails."""
+    """Run the notebooks; return 0, or 1 if one fails, or 2 if they cannot be started."""
     root = project_root()
     if root is None:
         print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
@@ -52,7 +52,10 @@ def main() -> int:
 def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     parser.add_argument(
-        "notebooks", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default: all"
+        "notebooks",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of {', '.join(names)}; default: all",
     )
     parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
     parser.add_argument(
@@ -62,7 +65,7 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a notebook's parameter; the value counts as JSON where it is some, else as text",
+        help="a notebook's parameter; a value that is valid JSON is read as JSON, else as text",
     )
     parser.add_argument("--output", type=Path, default=runs)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
@@ -88,7 +91,7 @@ def _known_parameters(notebook: Path) -> set[str]:
 
 
 def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
-    """Run one notebook; say in which cell it failed, if it did."""
+    """Return whether a notebook ran to its end; if it did not, print which cell failed."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -100,7 +103,7 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
             parameters,
             execution_timeout=timeout,
             progress_bar=True,
-            extra_arguments=["--log-level=ERROR"],  # else each kernel warns of its own sockets
+            extra_arguments=["--log-level=ERROR"],  # else kernels warn about their sockets
         )
     except papermill.PapermillExecutionError as error:
         _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
@@ -127,7 +130,7 @@ def _write_page(executed: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("widgets", None)  # pictures instead, which need no kernel and no network
+    notebook.metadata.pop("widgets", None)  # show pictures, which need no kernel or network
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
@@ -146,7 +149,7 @@ def _is_progress(output: dict) -> bool:
 
 
 def _print_hits(executed: Path) -> None:
-    """Print the text of the output of the cell that is tagged `hits`."""
+    """Print the text output of the cell that is tagged `hits`."""
     import nbformat
 
     for cell in nbformat.read(executed, as_version=4).cells:

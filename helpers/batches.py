@@ -1,4 +1,4 @@
-"""Work through many things in batches, with bounded memory."""
+"""Process many items in batches, with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,7 +13,7 @@ Out = TypeVar("Out")
 
 
 def batches(items: Iterable[In], size: int) -> Iterator[list[In]]:
-    """Cut an iterable into lists of `size`; the last may be shorter.
+    """Yield lists of `size` items; the last may be shorter.
 
     Raises
     ------
@@ -30,23 +30,23 @@ def batches(items: Iterable[In], size: int) -> Iterator[list[In]]:
 def map_batches(
     function: Callable[[In], Out], items: Iterable[In], size: int, ahead: int
 ) -> Generator[list[Out], None, None]:
-    """Apply a function to every item in threads, and give the results batch by batch, in order.
+    """Apply a function to every item in threads; yield the results batch by batch, in order.
 
-    Threads, not processes: Pillow decodes and scales without holding Python's lock, and a fork
-    after gRPC has started breaks both.
+    Threads, not processes: Pillow releases Python's lock while it decodes and scales, and a fork
+    after gRPC has started breaks both processes.
 
     Parameters
     ----------
     function
-        What it raises is raised here.
+        Its exceptions are raised here.
     items : iterable
-        Taken as needed: no more than `ahead` + 1 batches are held.
+        Read as needed: at most `ahead` + 1 batches are held.
     size : int
     ahead : int
-        So many batches are worked on while the caller uses the one before.
+        How many batches to work on while the caller uses the one before.
     """
     waiting: deque[list[Future[Out]]] = deque()
-    pool = ThreadPoolExecutor()  # by default more threads than cores: reading also waits for disks
+    pool = ThreadPoolExecutor()  # by default more threads than cores: reading waits for the disk
     try:
         for batch in batches(items, size):
             waiting.append([pool.submit(function, item) for item in batch])

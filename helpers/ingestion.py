@@ -26,10 +26,10 @@ _LISTED = 20  # skipped files, of which the first and the last are shown
 class IngestReport:
     """What an ingestion did; a notebook shows it as a table.
 
-    `found` images were considered: `inserted` and `updated` (the file changed) were encoded,
-    `unchanged` were not, `skipped` lists (filepath, reason) of what could not be read. `removed`
-    rows were of files that are gone. `seconds` is the wall time. If it was `interrupted`, what
-    is counted is stored, and the next run does the rest.
+    `found` images were considered. The `inserted` and the `updated` (the file changed) were
+    encoded, the `unchanged` were not. `skipped` lists (filepath, reason) of files that could not
+    be read. `removed` counts the rows of files that are gone. `seconds` is the wall time. If the
+    run was `interrupted`, what is counted is stored, and the next run does the rest.
     """
 
     found: int = 0
@@ -42,14 +42,14 @@ class IngestReport:
     interrupted: bool = False
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the counts as a table of one row."""
+        """Return the counts as a table of one row."""
         counts = vars(self) | {"skipped": len(self.skipped), "seconds": round(self.seconds, 1)}
         return pd.DataFrame([counts])
 
     def _repr_html_(self) -> str:
         table = self.to_frame().drop(columns="interrupted").to_html(index=False)
         if self.interrupted:
-            table += "<p><b>Interrupted.</b> What was written is kept. Run it again to do the rest."
+            table += "<p><b>Interrupted.</b> What was written is kept. Run it again to continue."
         if self.skipped:
             reasons = pd.DataFrame(self.skipped, columns=["skipped", "reason"])
             table += reasons.to_html(index=False, max_rows=_LISTED, justify="left")
@@ -68,27 +68,28 @@ def ingest(
     batch_size: int | None = None,
     progress: bool = True,
 ) -> IngestReport:
-    """Encode the images below a folder and keep them in the store.
+    """Encode the images below a folder and store them; return a report.
 
-    Run again, it encodes only files that are new or changed (by size and modification time), so
-    it goes on where it was stopped. A file that cannot be read is skipped and reported. An
-    interrupt (Ctrl-C, or Jupyter's stop button) ends it early, with a report that says so.
+    The next run encodes only files that are new or changed (by size and modification time), so it
+    continues where the last one stopped. A file that cannot be read is skipped and reported. An
+    interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the report says so.
 
     Parameters
     ----------
     image_dir : path
-        The folder; its images are known by their paths below it.
+        The folder; an image is identified by its path below it.
     encoder, store
     recreate : bool
         Drop the collection first.
     prune : bool
         Remove the rows of files that are gone.
     limit : int, optional
-        Take only the first so many images, in the order of their paths.
+        Take at most this many images, the first ones in the order of their paths.
     shard : (int, int)
-        (i, n): take the i-th of n disjoint parts, which stay the same when the folder grows.
+        (i, n): take part i, from 0 to n - 1, of n disjoint parts. An image stays in its part when
+        the folder grows.
     batch_size : int, optional
-        Images per forward pass and per write: memory, and what a kill can lose, grow with it.
+        Images per forward pass and per write. More take more memory, and a kill can lose more.
     progress : bool
         Show a progress bar.
 
@@ -129,7 +130,7 @@ def ingest(
     except KeyboardInterrupt:
         report.interrupted = True
     except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong first is what is told
+        with contextlib.suppress(OSError):  # the first error is the one to report
             store.flush()
         raise
     store.flush()
@@ -138,7 +139,7 @@ def ingest(
 
 
 def _check_flags(**flags: object) -> None:
-    """Refuse a text: "false" is not empty, and would delete."""
+    """Refuse a text: "false" is not empty, so it would count as True and delete."""
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise TypeError(f"{name} is True or False, not {value!r}")
@@ -157,7 +158,7 @@ def _check(
     if prune and (limit is not None or parts > 1):
         raise ValueError("prune needs to see all images: leave out limit and shard")
     if prune and not images:
-        raise ValueError("prune would remove every row: the folder holds no image (unmounted?)")
+        raise ValueError("prune would remove every row: the folder holds no image (is it mounted?)")
 
 
 def _select(
@@ -167,7 +168,7 @@ def _select(
     limit: int | None,
     report: IngestReport,
 ) -> Iterator[tuple[str, ImageFile]]:
-    """Pick this shard's files, with their keys; note in the report what cannot be looked at."""
+    """Yield this shard's files with their keys; report those that cannot be looked at."""
     for path in images:
         if report.found == limit:
             return
@@ -195,7 +196,7 @@ def _encode(
     report: IngestReport,
     bar: tqdm,
 ) -> Generator[list[dict], None, None]:
-    """Make rows, batch by batch; what cannot be read goes into the report instead."""
+    """Yield rows, batch by batch; files that cannot be read go into the report instead."""
     with contextlib.closing(encoder.encode_stream(files, batch_size)) as stream:
         for batch in stream:
             for file, _, _, error in batch:
@@ -212,7 +213,7 @@ def _encode(
 def _write(
     batches: Iterable[list[dict]], store: ImageStore, known: dict, report: IngestReport
 ) -> None:
-    """Write each batch while the next one is made, and count what Milvus acknowledged."""
+    """Write each batch while the next is being made; count what Milvus acknowledged."""
 
     def write(rows: list[dict]) -> None:
         store.upsert(rows)
@@ -239,7 +240,7 @@ def _remove_gone(store: ImageStore, folder: Path, known: dict[str, dict]) -> int
 
 
 def _is_gone(path: Path) -> bool:
-    """Say whether a file is not there; one in a folder that cannot be read may well be."""
+    """Return whether a file is gone; in a folder that cannot be read it may still be there."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

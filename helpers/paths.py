@@ -1,4 +1,4 @@
-"""Where the project is, and where a path that somebody typed points to.
+"""Where the project is, and where a typed path leads.
 
 Not about what is in those places: that is `settings`.
 """
@@ -11,10 +11,10 @@ __all__ = ["project_root", "resolve_path", "without_password"]
 
 
 def project_root() -> Path | None:
-    """Find the project's folder; None where only the package is installed.
+    """Return the project's folder, or None where only the package is installed.
 
-    Upward from the working directory (papermill and `python -m helpers` run in the caller's,
-    JupyterLab in the notebook's); else the folder that holds this package.
+    The search goes upward from the working directory (papermill and `python -m helpers` run in
+    the caller's, JupyterLab in the notebook's), then looks at the folder that holds this package.
     """
     here = Path.cwd()
     for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
@@ -24,10 +24,10 @@ def project_root() -> Path | None:
 
 
 def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
-    """Make a path absolute, with `~` expanded.
+    """Return an absolute path, with `~` expanded.
 
-    A relative one counts from the working directory where it exists there; else from `base`, by
-    default the project's folder; else, where there is no project, from the working directory.
+    A relative path that exists in the working directory counts from there. Any other counts from
+    `base`, by default the project's folder; without a project, from the working directory.
     """
     expanded = Path(path).expanduser()
     if not expanded.is_absolute() and not expanded.exists():
@@ -36,5 +36,5 @@ def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
 
 
 def without_password(uri: str) -> str:
-    """Give an address that may be shown: `user:password@` left out."""
+    """Return an address that is safe to show, with `user:password` hidden."""
     return re.sub(r"//.*@", "//…@", uri)

@@ -1,7 +1,6 @@
-"""`search`: the only way to ask, for cells, the panel and tests alike.
+"""`search`: the one way to ask, for cells, the panel and tests.
 
-What a question may be stands in `queries`, what a margin is in `margins`, and what one gets in
-`results`.
+Questions are described in `queries`, margins in `margins`, and answers in `results`.
 """
 
 import time
@@ -51,22 +50,22 @@ def search(
     limit : int
         How many images.
     offset : int
-        Skip so many first: page 3 of 10 is `offset=20`.
+        How many images to skip: with `limit=10`, page 3 is `offset=20`.
     where : dict, optional
-        Conditions on the images, see `build_filter`.
+        Conditions on the images; see `build_filter`.
     filter : str
-        A Milvus expression (https://milvus.io/docs/boolean.md); it must hold as well as `where`.
+        A Milvus expression (https://milvus.io/docs/boolean.md) that must hold as well as `where`.
     templates : sequence of str, optional
         Phrasings for the texts, such as "a photo of {}"; see `ClipEncoder.encode_texts`.
     unique : bool
-        Fold near-duplicates, images whose cosine is at least 0.95, into the best of them.
+        Merge near-duplicates (images whose cosine is at least 0.95) into the best of them.
     group_by : str
-        A field, such as "label", each value of which is to appear once, with its best image.
+        A field, such as "label"; each of its values appears once, with its best image.
 
     Returns
     -------
     SearchResults
-        Empty where the collection is empty or not yet made.
+        Empty if the collection is empty or has not been made yet.
 
     Raises
     ------
@@ -74,7 +73,7 @@ def search(
         If the query is blank or cancels itself out, the limit or filter makes no sense, or
         another model filled the store.
     TypeError
-        If the query or the limit is of another kind.
+        If the query, `where`, the limit or the offset has the wrong type.
     OSError
         If a query image cannot be read, or Milvus fails.
     """
@@ -116,15 +115,16 @@ _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
 def _check_page(limit: int, offset: int) -> None:
     for number in (limit, offset):
         if not isinstance(number, Integral):
-            raise TypeError(f"limit and offset are whole numbers, got {number!r}")
+            raise TypeError(f"limit and offset must be whole numbers, got {number!r}")
     if limit < 1 or offset < 0 or limit + offset > MAX_LIMIT:
         raise ValueError(
-            f"limit {limit} and offset {offset}: Milvus gives 1 to {MAX_LIMIT:,} images in all"
+            f"limit {limit} and offset {offset}: choose a limit of at least 1 and an offset of at "
+            f"least 0; their sum may be at most {MAX_LIMIT:,}, Milvus's own limit"
         )
 
 
 def _without_alike(rows: list[dict]) -> list[dict]:
-    """Keep the first of images alike, which remembers the others."""
+    """Keep the first of each set of images that are alike; it lists the others."""
     kept: list[dict] = []
     vectors = np.array([row["vector"] for row in rows], np.float32)
     places: list[int] = []

@@ -1,4 +1,4 @@
-"""What the settings name, made ready: `prepare` the images and the weights, `open_collection`."""
+"""Make ready what the settings name: `prepare` images and weights, then `open_collection`."""
 
 import html
 
@@ -15,31 +15,32 @@ __all__ = ["open_collection", "prepare"]
 
 
 def prepare(settings: Settings, again: bool = False, images: bool | None = None) -> Settings:
-    """Fetch or draw the images, and fetch the weights, where they are not there yet.
+    """Fetch or draw the images, and fetch the weights, if they are not there yet.
 
-    A folder of images given as a parameter is yours and is left as it is.
+    An image folder given as a parameter is yours and is left as it is.
 
     Parameters
     ----------
     settings : Settings
     again : bool
-        With the profile "auto": try the tutorial once more, whatever was prepared before. This
-        is what `01_setup` does.
+        With the profile "auto", try the tutorial again, whatever was prepared before. `01_setup`
+        does this.
     images : bool, optional
-        Whether the images are needed beside the model. By default only where `open_collection`
-        might ingest them: to search a collection that is filled already, they are not.
+        Whether the images are needed as well as the model. By default only if `open_collection`
+        might ingest them: a collection that is already filled can be searched without them.
 
     Returns
     -------
     Settings
-        The same; or, with the profile "auto" and no network, those of the demo, with a banner
-        that says so.
+        The settings to go on with. With the profile "auto" and no network they are the demo's,
+        and a banner says so.
 
     Raises
     ------
     ConnectionError
-        If something cannot be downloaded and the profile is not "auto", or the images are your
-        own (the demo's model knows only its drawings).
+        If something cannot be downloaded and the demo may not replace it: the profile is not
+        "auto", or was prepared before, or the images are your own (the demo's model knows only
+        its drawings).
     """
     images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
@@ -73,15 +74,15 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
 
 
 def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
-    """Open what `prepare` made ready: the model, and the collection with its images.
+    """Open what `prepare` made ready; return the model, and the collection with its images.
 
-    An empty collection is filled, as 02_ingestion does, unless it was asked for by name and no
-    image folder with it: then a name may have been mistyped.
+    An empty collection is filled, as 02_ingestion does, unless it was given by name without an
+    image folder: the name may be mistyped.
 
     Raises
     ------
     ValueError
-        If the collection is empty, and stays so; or another model filled it.
+        If the collection is empty and stays empty, or if another model filled it.
     OSError
         If the model, the images or the database cannot be opened.
     """

@@ -1,6 +1,6 @@
 """The settings of a run: profile, model, images, database, resolved once and shown as a table.
 
-Not about making those things exist: that is `session`.
+Not about fetching or making these things: that is `session`.
 """
 
 import html
@@ -44,10 +44,10 @@ _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_tex
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run works with. Make one with `Settings.resolve`; a notebook shows it as a table.
+    """What a run works with. Call `Settings.resolve` to make one; a notebook shows it as a table.
 
-    The token of a Milvus server is no field: it is read from the environment variable
-    `MILVUS_TOKEN` when a connection is made, and is never shown or stored.
+    The token of a Milvus server is not a field: it is read from the environment variable
+    `MILVUS_TOKEN` when a connection is opened, and is never shown or stored.
     """
 
     profile: str
@@ -72,16 +72,17 @@ class Settings:
         query_text: str | None = None,
         data_dir: str | os.PathLike | None = None,
     ) -> "Settings":
-        """Settle every value: parameter before environment variable before profile.
+        """Return settings: each value from its parameter, else the environment, else the profile.
 
         Parameters
         ----------
         profile : {"tutorial", "demo", "auto"}, optional
-            None means `IMAGE_SEARCH_PROFILE`, else "auto": the profile that `01_setup` prepared
-            (`prepared.json` in the data folder), or the tutorial where nothing is prepared yet.
+            None means `IMAGE_SEARCH_PROFILE`, or "auto" if that is not set. "auto" is the
+            profile that `01_setup` prepared (`prepared.json` in the data folder), or the
+            tutorial if nothing has been prepared yet.
         model_name, image_dir, milvus_uri, collection_name, query_text, data_dir : optional
-            None means: what the environment (`IMAGE_SEARCH_DATA_DIR`, `MILVUS_URI`) or the
-            profile says. Relative paths: see `resolve_path`.
+            None means the value from the environment (`IMAGE_SEARCH_DATA_DIR`, `MILVUS_URI`) or
+            the profile. For relative paths see `resolve_path`.
 
         Raises
         ------
@@ -110,13 +111,13 @@ class Settings:
         return cls(profile=profile, auto=auto, sources=sources, **values)
 
     def switch(self, profile: str) -> "Settings":
-        """Return the same parameters under another profile; what was left to `auto` stays so."""
+        """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
         switched = Settings.resolve(profile, **given)
         return Settings(**(vars(switched) | {"auto": self.auto}))
 
     def given(self, name: str) -> bool:
-        """Say whether a parameter set this, and not the environment or the profile."""
+        """Return whether a parameter set this value, not the environment or the profile."""
         return self.sources.get(name) == "parameter"
 
     def _rows(self) -> list[tuple[str, str, str]]:
@@ -136,19 +137,19 @@ class Settings:
 
 
 def read_flag(name: str, value: object) -> bool:
-    """Read a parameter that says yes or no, which papermill's `-p` passes on as text.
+    """Return a yes-or-no parameter as a bool; papermill's `-p` passes it on as text.
 
     Parameters
     ----------
     name : str
         The parameter's name, for the error.
     value : bool, None, 0, 1 or str
-        None is no; a text is one of the usual words for yes and no, in any case.
+        None means no. A text is one of the usual words for yes and no, in upper or lower case.
 
     Raises
     ------
     ValueError
-        If it is anything else.
+        If the value is anything else.
     """
     word = "" if value is None else str(value).strip().lower()
     if word not in _FLAGS:
@@ -164,7 +165,7 @@ def read_texts(value: object) -> list[str] | None:
 
 
 def remember_profile(settings: Settings) -> None:
-    """Write the profile that was prepared to `prepared.json`, where "auto" finds it."""
+    """Write which profile was prepared to `prepared.json`, where "auto" finds it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     note = settings.data_dir / "prepared.json"
     draft = note.with_suffix(f".{os.getpid()}")
@@ -173,7 +174,7 @@ def remember_profile(settings: Settings) -> None:
 
 
 def remembered_profile(data_dir: Path) -> str | None:
-    """Give the profile that `remember_profile` wrote, or None."""
+    """Return the profile that `remember_profile` wrote, or None."""
     try:
         profile = json.loads((data_dir / "prepared.json").read_text(encoding="utf-8"))["profile"]
         return profile if profile in PROFILES else None
