@@ -204,7 +204,7 @@ def test_the_labels_are_those_that_are_there(store, tmp_path):
 
 
 def test_grouping_by_what_is_no_field_is_a_value_error(filled):
-    with pytest.raises(ValueError, match="cannot be grouped by 'nothing', but by filepath, label"):
+    with pytest.raises(ValueError, match="cannot be grouped by 'nothing', only by filepath, label"):
         filled.search(np.ones(8, np.float32), limit=1, group_by="nothing")
 
 

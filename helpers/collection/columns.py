@@ -1,6 +1,6 @@
-"""What a row is: one line a field, and nowhere else.
+"""What a row is: one line per field, and only here.
 
-To add a field: a line here, and in `images.files` a fact of that name. A collection made before
+To add a field, add a line here and a fact of that name in `images.files`. A collection made before
 keeps it in Milvus's dynamic field; a row written before has the field's `empty` value.
 """
 
@@ -20,8 +20,9 @@ _KEY = 32  # hex digits
 class Column:
     """A field of a row.
 
-    `empty` stands where nothing is known; `length` is the most bytes of a text; a `shown` field is
-    a fact of each hit, in the order of this list; a `compared` one tells whether a file changed.
+    `empty` is its value where nothing is known. `length` is the most bytes that a text may have.
+    A `shown` field is a fact of each hit, in the order of `COLUMNS`. The `compared` fields show
+    whether a file changed.
     """
 
     name: str
@@ -44,7 +45,7 @@ COLUMNS = [
 
 
 def image_id(filepath: str) -> str:
-    """Give the primary key of an image: 32 hex digits of its path's 128-bit BLAKE2b digest.
+    """Return the primary key of an image: 32 hex digits of its path's 128-bit BLAKE2b digest.
 
     Paths themselves would break Milvus's expressions on ids when they hold quotes or newlines.
 
@@ -57,47 +58,47 @@ def image_id(filepath: str) -> str:
 
 
 def key_range(part: int, parts: int) -> tuple[str, str]:
-    """Give the lowest and the highest key of the i-th of n equal parts of all keys."""
+    """Return the lowest and the highest key of a part (from 0) of `parts` equal parts."""
     bounds = (-(-(i * 16**_KEY) // parts) for i in (part, part + 1))
     return f"{next(bounds):0{_KEY}x}", f"{next(bounds) - 1:0{_KEY}x}"
 
 
 def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
-    """Make an image's row of what is known of it (more than the columns may be) and its vector."""
+    """Return an image's row: its facts, without those that have no column, and its vector."""
     known = {column.name: facts.get(column.name, column.empty) for column in COLUMNS}
     return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
 
 
 def filled(rows: Iterable[Mapping], fields: Sequence[str]) -> Iterator[dict]:
-    """Give these fields of rows that were read, which may be older than some of them."""
+    """Yield these fields of stored rows; a field that a row lacks gets its `empty` value."""
     empty = {column.name: column.empty for column in COLUMNS}
     for found in rows:
         yield {name: found[name] if name in found else empty[name] for name in fields}
 
 
 def shown() -> list[str]:
-    """Name the facts of a hit."""
+    """Return the names of the facts of a hit."""
     return [column.name for column in COLUMNS if column.shown]
 
 
 def groupable() -> list[str]:
-    """Name the fields that images can be grouped by."""
+    """Return the names of the fields that images can be grouped by."""
     return [column.name for column in COLUMNS]
 
 
 def compared() -> list[str]:
-    """Name what tells, together, whether a file changed."""
+    """Return the names of the fields that, together, show whether a file changed."""
     return [column.name for column in COLUMNS if column.compared]
 
 
 def largest(fields: Iterable[str], dim: int) -> int:
-    """Say how many bytes these fields of a row take at most."""
+    """Return how many bytes these fields of a row take at most."""
     sizes = {"id": _KEY, "vector": 4 * dim} | {c.name: c.length or 8 for c in COLUMNS}
     return sum(sizes.get(name, 0) + len(name) for name in fields)
 
 
 def schema(dim: int) -> pymilvus.CollectionSchema:
-    """Describe the rows to Milvus; fields that others add go to the dynamic field."""
+    """Return Milvus's schema of the rows; fields that others add go to the dynamic field."""
     made = pymilvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
     made.add_field("id", _TEXT, max_length=_KEY, is_primary=True)
     made.add_field("vector", pymilvus.DataType.FLOAT_VECTOR, dim=dim)

@@ -1,8 +1,8 @@
 """A connection to Milvus: a local file (Milvus Lite), or any server by its address.
 
-Milvus Lite lets one process open a database. The first one serves it on a port of this machine
-and writes that address beside the file; others connect there, and when the first one ends, the
-next call of another opens the file. Not about collections: that is `store`.
+Milvus Lite lets only one process open a database. The first one serves it on a port of this
+machine and writes the address beside the file. Others connect there. When the first one ends, the
+next call from another opens the file. Not about collections: that is `store`.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from ..paths import resolve_path, without_password
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are no errors
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are not errors
 _uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path
 try:
     import grpc
@@ -34,10 +34,10 @@ finally:
 
 __all__ = ["Connection", "grpc", "pymilvus"]
 
-for noisy in ("pymilvus", "milvus_lite.adapter"):  # they log a traceback for what they raise too
+for noisy in ("pymilvus", "milvus_lite.adapter"):  # they also log what they raise
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
-_DEADLINE, _LONG_DEADLINE = 120, 1800  # seconds for a call, and for those that go through all rows
+_DEADLINE, _LONG_DEADLINE = 120, 1800  # seconds for a call, and for one that goes through all rows
 _LONG_CALLS = ("Flush", "LoadCollection", "CreateIndex", "GetLoadingProgress", "GetFlushState")
 _SERVICE = "milvus.proto.milvus.MilvusService"
 _DEADLINES = [
@@ -47,25 +47,25 @@ _DEADLINES = [
         "timeout": f"{_LONG_DEADLINE}s",
     },
 ]
-_CONNECT = 5  # seconds to reach a server, at first and again
-_OPTIONS = {  # of every channel, so that each call of a notebook has a deadline too
+_CONNECT = 5  # seconds to reach a server, the first time and again
+_OPTIONS = {  # for every channel, so that each call from a notebook has a deadline too
     "grpc.service_config": json.dumps({"methodConfig": _DEADLINES}),
     "grpc.use_local_subchannel_pool": 1,  # else a new channel inherits the old one's back-off
 }
-_SERVER_OPTIONS = _OPTIONS | {  # tell a server that hangs from a call that takes long
+_SERVER_OPTIONS = _OPTIONS | {  # to tell a server that hangs from a slow call
     "grpc.keepalive_time_ms": 6000,  # a server refuses more than one in 5 s
     "grpc.keepalive_timeout_ms": 4000,
     "grpc.http2.ping_timeout_ms": 4000,  # a minute by default, whatever keepalive says
 }
 _DIRECT = {"grpc.enable_http_proxy": 0}  # else a lowercase http_proxy is used even for 127.0.0.1
-# A local database answers pings of an idle process with "Too many pings" to the next client.
+# After pings from an idle process, a local database tells the next client "Too many pings".
 _LOCAL_OPTIONS = _OPTIONS | _DIRECT | {"grpc.keepalive_time_ms": 3_600_000}
-_PATIENCE = 10.0  # seconds that whoever holds the database has to write its address, or to end
+_PATIENCE = 10.0  # seconds for the process that holds the database to write its address, or to end
 _open_files: Counter[Path] = Counter()  # how many connections of this process serve a file
 
 
 class _Client(MilvusClient):
-    """A MilvusClient that does not wait for ever for what it asks about again and again."""
+    """A MilvusClient whose calls that poll Milvus do not wait forever."""
 
     def load_collection(self, collection_name: str, timeout: float = _LONG_DEADLINE, **more):
         return super().load_collection(collection_name, timeout=timeout, **more)
@@ -78,7 +78,7 @@ class _Client(MilvusClient):
 
 
 class Connection:
-    """An open Milvus; no call of its client lasts for ever.
+    """An open connection to Milvus; no call of its client lasts forever.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ class Connection:
     Raises
     ------
     ValueError
-        If the address is of another kind, or the path is a database of Milvus Lite 2.
+        If the address is of another kind, or the path is not a database of Milvus Lite 3.
     FileNotFoundError
         If the database's folder is missing.
     PermissionError
-        If it may not be written, or if the server wants another token.
+        If the path may not be written, or the server refuses the token.
     ConnectionError
         If nothing answers there.
     ModuleNotFoundError
@@ -125,7 +125,7 @@ class Connection:
 
     @property
     def client(self) -> MilvusClient:
-        """The client; opened again where the process that held the database has ended."""
+        """The client; opened again if the process that held the database has ended."""
         if self._closed:
             raise ValueError(f"the connection to {self.shown_uri} was closed")
         if self._guest_at and not _answers(self._guest_at):
@@ -135,7 +135,7 @@ class Connection:
         return self._client
 
     def close(self) -> None:
-        """Let go of the database; the last connection of this process frees the file."""
+        """Close the connection; the last one of this process frees the file."""
         self._closed = True
         if self._client is not None:
             self._client.close()
@@ -156,7 +156,7 @@ class Connection:
         return client
 
     def explained(self, error: Exception, what: str) -> OSError:
-        """Make one clear error of what pymilvus or gRPC raised; the token is in neither."""
+        """Return one clear error for what pymilvus or gRPC raised, without the token."""
         status, said = _read_error(error)
         if status in _REFUSALS:
             given = bool(os.environ.get("MILVUS_TOKEN"))
@@ -195,13 +195,13 @@ class Connection:
             time.sleep(0.1)
 
 
-_CONNECT_FAILED = 2  # of pymilvus, where it could not connect again
+_CONNECT_FAILED = 2  # pymilvus's code when it cannot reconnect
 _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SILENCES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def _read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
-    """Return the status of gRPC that an error stands for, and what it says in words."""
+    """Return the gRPC status that an error means, if any, and its message."""
     said = getattr(error, "message", "") or getattr(error, "details", str)()
     for cause in (error, error.__cause__, error.__context__):  # pymilvus raises `e from e`
         if isinstance(cause, grpc.RpcError):
@@ -246,12 +246,12 @@ def _checked_path(uri: str) -> Path:
 
 
 def _is_database(path: Path) -> bool:
-    """Know a database by its parts; another process may be just making them, in this order."""
+    """Return whether a part of a database is there; another process may be making the rest."""
     return any((path / part).exists() for part in ("collections", "LOCK"))
 
 
 def _serve(path: Path) -> str | None:
-    """Serve the database from this process; None where another process holds it."""
+    """Serve the database and return its address; None if another process holds it."""
     try:
         from milvus_lite.server_manager import server_manager_instance
     except ModuleNotFoundError as error:
@@ -277,7 +277,7 @@ def _serve(path: Path) -> str | None:
 
 
 class _Failure(logging.Handler):
-    """Keeps the exception that the server manager logs and does not raise."""
+    """A handler that keeps the exception that the server manager logs but does not raise."""
 
     error: BaseException | None = None
 
@@ -306,7 +306,7 @@ def _read_address(path: Path) -> str | None:
 
 
 def _answers(address: str) -> bool:
-    """Try the port: a fraction of a millisecond on the own machine."""
+    """Return whether the port answers: a fraction of a millisecond on the same machine."""
     parts = urlsplit(address)
     try:
         socket.create_connection((parts.hostname, parts.port), timeout=1).close()

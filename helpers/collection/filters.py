@@ -12,47 +12,48 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t
 
 
 def build_filter(where: Mapping[str, object] | None) -> str:
-    """Write conditions as a Milvus expression.
+    """Return conditions as a Milvus expression, empty if there are none.
 
     Parameters
     ----------
     where : dict
-        Field to value (equal), list (one of these), or tuple (lowest, highest), where None
-        leaves a side open: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
+        From field to value (equal), list (any of these) or tuple (lowest, highest), with None
+        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
 
     Raises
     ------
     ValueError
-        If a field's name is none, a list is empty, or a value is neither text nor number.
+        If a field's name is not valid, a list is empty, a tuple is no range, or a value is neither
+        a text nor a finite number.
     TypeError
-        If `where` is no dict.
+        If `where` is not a dict.
     """
     if where is not None and not isinstance(where, Mapping):
-        raise TypeError(f"where is a dict of field and value, not {where!r}; or use filter")
+        raise TypeError(f"where must be a dict of fields and values, not {where!r}; or use filter")
     return " and ".join(_condition(name, value) for name, value in (where or {}).items())
 
 
 def _condition(name: str, value: object) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise ValueError(f"{name!r} is no field's name: letters, digits and _")
+        raise ValueError(f"{name!r} is not a field name: use letters, digits and _, no digit first")
     if isinstance(value, list):
         if not value:
-            raise ValueError(f"the list of values for {name!r} is empty")
+            raise ValueError(f"the list of values for {name!r} is empty: name at least one")
         return f"{name} in [{', '.join(map(_literal, value))}]"
     if isinstance(value, tuple):
         if len(value) != 2 or value == (None, None):
-            raise ValueError(f"a range for {name!r} is (lowest, highest), got {value!r}")
+            raise ValueError(f"a range for {name!r} must be (lowest, highest), got {value!r}")
         sides = zip((">=", "<="), value, strict=True)
         return " and ".join(f"{name} {op} {_literal(v)}" for op, v in sides if v is not None)
     return f"{name} == {_literal(value)}"
 
 
 def _literal(value: object) -> str:
-    """Quote a text with the few escapes that both Milvus Lite and a server understand."""
+    """Write a value, with only the escapes that both Milvus Lite and a server understand."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
         return f'"{value.translate(_ESCAPES)}"'
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is neither text nor number")
+        raise ValueError(f"{value!r} is neither a text nor a finite number")
     return repr(value).lower()  # true, not True

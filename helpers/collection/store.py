@@ -1,6 +1,6 @@
 """`ImageStore`: a Milvus collection of images.
 
-Not about where vectors come from (`encoder`) or what a question is (`retrieval`).
+Not about where vectors come from (`encoder`) or how questions are asked (`retrieval`).
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from .connection import Connection, grpc, pymilvus
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model"]
 
-MAX_LIMIT = 16_384  # Milvus's own; Lite returns fewer hits above it without a word
+MAX_LIMIT = 16_384  # Milvus's own; above it Lite silently returns fewer hits
 _MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
 _BATCH_BYTES = 64 << 20  # read at once, at most; 16,000 rows are read four times as fast as 1,000
-_ROWS_PER_BATCH = 16_000  # Milvus's own limit is little more
+_ROWS_PER_BATCH = 16_000  # Milvus's own limit is slightly higher
 _KEYS_PER_MESSAGE = 1000
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 _LABELS = 1000
-_FRESH = 4.0  # seconds that a search may rely on what was known of the collection
+_FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir")
 
@@ -42,28 +42,28 @@ class Model(Protocol):
 
 
 class _NotFoundError(ConnectionError):
-    """There is no such collection, or no longer."""
+    """The collection does not exist, or no longer exists."""
 
 
 class ImageStore:
     """A Milvus collection of images, in a local file or on a server.
 
-    The collection is made by the first `ingest`. What a row is stands in `columns`; more fields
-    may be added (dynamic field).
+    The first `ingest` makes the collection. `columns` lists the fields of a row; more may be added
+    (dynamic field).
 
     Parameters
     ----------
     uri : str or path
-        A path: Milvus Lite; `http(s)://host:port`: a server or Zilliz Cloud, with the token in
-        the environment variable `MILVUS_TOKEN`.
+        A path (Milvus Lite), or `http(s)://host:port` (a server or Zilliz Cloud, with the token
+        in the environment variable `MILVUS_TOKEN`).
     collection_name : str
     image_dir : path, optional
-        Where the images are now, if the folder moved since they were ingested.
+        Where the images are now, if the folder has moved since they were ingested.
 
     Raises
     ------
     ValueError, OSError, ConnectionError
-        If the database cannot be opened; see `connection.Connection`.
+        If the name is not valid, or the database cannot be opened; see `connection.Connection`.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class ImageStore:
     ) -> None:
         if not re.fullmatch(r"[A-Za-z_]\w{0,254}", collection_name, re.ASCII):
             raise ValueError(
-                f"collection_name {collection_name!r}: Milvus takes letters, digits and _, "
+                f"collection_name {collection_name!r}: use at most 255 letters, digits and _, "
                 "and no digit first"
             )
         self.collection_name = collection_name
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
         self._loaded_by: pymilvus.MilvusClient | None = None
-        self._behind = True  # has a search to wait for what was written?
+        self._behind = True  # does a search have to wait for what was written?
         self._known: dict[str, str] | None = None  # the collection's properties, if there is one
         self._known_at = -_FRESH
         self._unflushed = self._writes = 0  # rows, and how often this object wrote
@@ -98,7 +98,7 @@ class ImageStore:
 
     @property
     def client(self) -> pymilvus.MilvusClient:
-        """The MilvusClient below, for everything this class does not do."""
+        """The MilvusClient itself, for everything this class does not do."""
         return self._connection.client
 
     @property
@@ -116,13 +116,13 @@ class ImageStore:
     def properties(self) -> dict[str, str]:
         """What the collection remembers: model_name, model_dim, model_digest, image_dir.
 
-        Empty before the first ingestion; ValueError for a collection that others made.
+        Empty before the first ingestion. ValueError if the collection was made by others.
         """
         self._known_at = -_FRESH
         return self._remembered()
 
     def count(self) -> int:
-        """Count the images; 0 where the collection has not been made."""
+        """Return the number of images; 0 if the collection has not been made."""
         try:
             with self._explained("counted"), self._consistency() as level:
                 answer = self._loaded().query(
@@ -133,15 +133,15 @@ class ImageStore:
         return answer[0]["count(*)"]
 
     def sample(self, size: int) -> np.ndarray:
-        """Draw images at random, the same ones every time, and give their vectors.
+        """Return the vectors of images drawn at random, the same ones every time.
 
-        It is kept until the collection is written again, by this object or, seconds later, by
-        another whose `flush` said so.
+        The sample is kept until this object writes again, or until some seconds after another one
+        wrote and flushed.
 
         Returns
         -------
         ndarray of float32, shape (n, dim)
-            As many as asked for, or about all where there are fewer.
+            About as many as asked for and never more, or all if there are fewer.
         """
         self._remembered()
         known = self._known or {}
@@ -154,7 +154,7 @@ class ImageStore:
         count = self.count()
         if not count:
             return np.empty((0, 0), np.float32)
-        # Keys are digests, and so random: those below a bound are a fair sample.
+        # Keys are digests, so they are random: those below a bound are a fair sample.
         bound = min(int(1.1 * size / count * 16**8), 16**8 - 1)
         with self._explained("read"):
             rows = self._loaded().query(
@@ -163,7 +163,7 @@ class ImageStore:
         return np.array([row["vector"] for row in rows], np.float32)
 
     def open_for(self, model: Model, image_dir: Path) -> None:
-        """Make the collection for a model and a folder, or check that it is theirs.
+        """Make the collection for a model and a folder; if it exists, check that it is theirs.
 
         Raises
         ------
@@ -177,8 +177,8 @@ class ImageStore:
         if self.image_dir != image_dir:
             raise ValueError(
                 f"collection {self.collection_name!r} holds the images of {self.image_dir}, not "
-                f"of {image_dir}. Choose another collection_name, or recreate=True to start "
-                "afresh; if the folder moved: ImageStore(..., image_dir=its new place)"
+                f"of {image_dir}. Choose another collection_name, or ingest with recreate=True to "
+                "start again; if the folder moved, use ImageStore(..., image_dir=its new place)"
             )
 
     def check_model(self, model: Model) -> dict[str, str]:
@@ -227,17 +227,17 @@ class ImageStore:
             self._unflushed += len(part)
 
     def flush(self) -> None:
-        """Seal what was written, so that it is indexed: ten times faster to search on Lite.
+        """Seal what was written, so that it is indexed: Lite then searches ten times faster.
 
-        A file is flushed even where this object wrote nothing: a killed process may have.
+        A file is flushed even if this object wrote nothing: a killed process may have.
         """
         if not self._unflushed and not self._connection.is_file:
             return
         with contextlib.suppress(_NotFoundError), self._explained("flushed"):
             self.client.flush(self.collection_name)
             self._unflushed = 0
-            news = {"written": uuid.uuid4().hex}  # tells other processes to draw their sample anew
-            with contextlib.suppress(pymilvus.MilvusException):  # not every role may write that
+            news = {"written": uuid.uuid4().hex}  # so others draw their sample again
+            with contextlib.suppress(pymilvus.MilvusException):  # not every role may do that
                 self.client.alter_collection_properties(self.collection_name, news)
 
     def drop(self) -> None:
@@ -248,7 +248,7 @@ class ImageStore:
         ValueError
             If the collection was not made by this project.
         """
-        _ = self.properties  # refuses what others made
+        _ = self.properties  # raises if others made it
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
         self._wrote()
@@ -259,15 +259,15 @@ class ImageStore:
         limit: int | None = None,
         keys: tuple[str, str] | None = None,
     ) -> Iterator[dict]:
-        """Go through the rows (any number of them), each a dict of the fields asked for.
+        """Yield the rows, any number of them, each as a dict of the fields asked for.
 
         Parameters
         ----------
         fields : sequence of str
         limit : int, optional
-            No more than so many rows.
+            At most this many rows.
         keys : (str, str), optional
-            Only rows whose `id` is between these two, which count as well.
+            Only rows whose `id` is between these two, both included.
         """
         properties = self.properties
         if not properties:
@@ -288,7 +288,7 @@ class ImageStore:
                 batches.close()
 
     def labels(self) -> list[str]:
-        """List the labels in order, a thousand at most; images without one do not count."""
+        """Return the labels in order, a thousand at most; images without one do not count."""
         dim = int(self.properties.get("model_dim", 0))
         if not dim:
             return []
@@ -306,10 +306,10 @@ class ImageStore:
         group_by: str = "",
         distinct: Callable[[list[dict]], list[dict]] | None = None,
     ) -> list[dict]:
-        """Find the images nearest to a unit vector of shape (dim,), best first.
+        """Return the images nearest to a unit vector of shape (dim,), best first.
 
-        On a server the first search after a write of this object waits until all is seen; what
-        others wrote is seen some seconds later.
+        On a server, the first search after this object wrote waits until all of it can be seen.
+        What others wrote can be seen some seconds later.
 
         Parameters
         ----------
@@ -317,31 +317,31 @@ class ImageStore:
         output_fields : sequence of str, optional
             By default those that are `shown`.
         group_by : str
-            A field, of each value of which only the best hit is wanted.
+            A field; only the best hit of each of its values is returned.
         distinct : callable, optional
-            Returns fewer hits of those it gets; as many more are asked for as it takes.
+            Takes hits and returns those to keep; more are fetched until enough are kept.
 
         Returns
         -------
         list of dict
-            `id`, `score` (cosine) and the output fields; empty where the collection has not been
+            `id`, `score` (cosine) and the output fields; empty if the collection has not been
             made.
 
         Raises
         ------
         ValueError
-            If Milvus does not understand the filter or the field.
+            If images cannot be grouped by that field, or Milvus refuses the filter.
         """
         fields = columns.shown() if output_fields is None else list(output_fields)
-        if group_by and group_by not in columns.groupable():  # a 2.3.5 server does not group then
+        if group_by and group_by not in columns.groupable():  # a 2.3.5 server then does not group
             known = ", ".join(columns.groupable())
-            raise ValueError(f"images cannot be grouped by {group_by!r}, but by {known}")
+            raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
         if not group_by and distinct is None:
             return self._search(vector, limit, offset, filter, fields)
         wanted = asked = limit + offset
         while True:
             hits = self._search(vector, asked, 0, filter, fields, group_by)
-            # A 2.3.5 server repeats some values, where a filter leaves few.
+            # A 2.3.5 server repeats some values if a filter leaves few.
             kept = _best_of_each(hits, group_by) if group_by else hits
             kept = distinct(kept) if distinct else kept
             if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT:
@@ -381,11 +381,11 @@ class ImageStore:
         ]
 
     def close(self) -> None:
-        """Let go of the database, so that another process may open it."""
+        """Close the database, so that another process can open it."""
         self._connection.close()
 
     def _remembered(self) -> dict[str, str]:
-        """Give the `properties`, no older than `_FRESH` seconds."""
+        """Return the `properties`, at most `_FRESH` seconds old."""
         if self._known is None or time.monotonic() - self._known_at >= _FRESH:
             self._look()
         if self._known is None:
@@ -393,7 +393,7 @@ class ImageStore:
         if "model_digest" not in self._known:
             raise ValueError(
                 f"collection {self.collection_name!r} was not made by this project, so nothing is "
-                "known of its vectors: choose another collection_name"
+                "known about its vectors: choose another collection_name"
             )
         moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
         return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
@@ -403,7 +403,7 @@ class ImageStore:
         with contextlib.suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
             self._known = dict(told["properties"])
-        if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it anew
+        if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it again
             self._loaded_by = None
         self._known_at = time.monotonic()
 
@@ -416,7 +416,7 @@ class ImageStore:
 
     @contextlib.contextmanager
     def _consistency(self) -> Iterator[str]:
-        """Wait for all writes once, and then no more: that takes a server 0.2 to 0.4 seconds."""
+        """Wait for all writes once, but not again: that takes a server 0.2 to 0.4 seconds."""
         yield "Strong" if self._behind else "Bounded"
         self._behind = False
 
@@ -426,39 +426,36 @@ class ImageStore:
             "model_dim": str(model.dim),
             "model_digest": model.digest,
             "image_dir": str(image_dir),
-            "made": uuid.uuid4().hex,  # tells it from one of the same name; Lite's ids do not
+            "made": uuid.uuid4().hex,  # tells apart two of the same name; Lite's ids do not
         }
         with self._explained("made"):
             self.client.create_collection(
                 self.collection_name,
                 schema=columns.schema(model.dim),
                 properties=properties,
-                consistency_level="Strong",  # else a server's first search misses fresh rows
+                consistency_level="Strong",  # or a server's first search misses new rows
             )
             self._forget()
             self._loaded()
 
     def _loaded(self) -> pymilvus.MilvusClient:
-        """Load the collection once a connection: found again in a new process it is 'released'.
-
-        Killed while it was made, it may lack its index; then that is made up for.
-        """
+        """Load the collection once per connection: a new process finds it 'released'."""
         client = self.client
         if self._loaded_by is not client:
-            if not client.list_indexes(self.collection_name):
+            if not client.list_indexes(self.collection_name):  # just made, or by a killed process
                 self._make_index(client)
             client.load_collection(self.collection_name)
             self._loaded_by = client
         return client
 
     def _make_index(self, client: pymilvus.MilvusClient) -> None:
-        # Exact search. With approximate indexes a filtered search lost hits: Lite's graph gave 1 of
-        # 10 on average, a server's AUTOINDEX on 1,000 rows none at all for a third of the labels.
-        # Zilliz Cloud offers AUTOINDEX only.
+        # Exact search. With approximate indexes a filtered search lost hits: Lite's graph found 1
+        # of 10 on average, a server's AUTOINDEX on 1,000 rows none for a third of the labels.
+        # Zilliz Cloud offers only AUTOINDEX.
         index_type = "AUTOINDEX" if "zilliz" in self._connection.host else "FLAT"
         index = client.prepare_index_params()
         index.add_index("vector", index_type=index_type, metric_type="COSINE")
-        # sync=False: else pymilvus waits half a second before it first looks whether it is done
+        # sync=False: otherwise pymilvus waits half a second before it first checks the progress
         client.create_index(self.collection_name, index, sync=False)
 
     @contextlib.contextmanager
@@ -467,7 +464,7 @@ class ImageStore:
         try:
             yield
         except (pymilvus.MilvusException, grpc.RpcError) as error:
-            self._forget()  # a server that was started again may have released it
+            self._forget()  # a restarted server may have released it
             if getattr(error, "code", None) == _NOT_FOUND:
                 raise _NotFoundError from None
             if asked and isinstance(error, pymilvus.MilvusException) and self._answers():
