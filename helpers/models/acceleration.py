@@ -10,16 +10,16 @@ import torch
 from torch.nn import functional as F
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
+    warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     from clip.model import LayerNorm, ResidualAttentionBlock, Transformer, convert_weights
 
 __all__ = ["accelerate", "has_fast_bfloat16"]
 
 
 def has_fast_bfloat16() -> bool:
-    """Say whether this CPU multiplies bfloat16 in hardware (Intel's AMX, AVX512-BF16).
+    """Return whether this CPU multiplies bfloat16 in hardware (Intel's AMX, AVX512-BF16).
 
-    Elsewhere bfloat16 is slower than float32. False where torch is too old to tell.
+    Elsewhere bfloat16 is slower than float32. False if torch is too old to say.
     """
     found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
@@ -28,18 +28,18 @@ def has_fast_bfloat16() -> bool:
 def accelerate(model: Any, precision: str, device: str) -> None:
     """Change a float32 CLIP in place, for inference, before it is moved to its device.
 
-    - The weights of matrix products are converted once, and not at every call as autocast does:
-      those that CLIP's own `convert_weights` picks.
-    - `_Patches` cuts an image up by one matrix product in place of a convolution.
+    - The weights that CLIP's own `convert_weights` picks, those of matrix products, are converted
+      once. Autocast converts them at every call.
+    - `_Patches` cuts an image up with one matrix product instead of a convolution.
     - `_ImageTransformer` does not compute what nobody reads, and copies less.
-    - `_fold_gelu` spares two of three passes over the widest activations.
+    - `_fold_gelu` saves two of three passes over the widest activations.
     - `_PackedLinear` lays weights out for the processor once.
-    - CLIP's LayerNorm goes to float32 and back, in three passes; torch's own on the CPU takes
-      bfloat16 with float32 weights and computes in float32 inside, in one.
+    - CLIP's LayerNorm converts to float32 and back, in three passes. On the CPU torch's own takes
+      bfloat16 with float32 weights and computes in float32 inside, in one pass.
 
     Parameters
     ----------
-    model : torch module, as `clip.load` gives it
+    model : torch module, as `clip.load` returns it
     precision : {"float32", "float16", "bfloat16"}
     device : str
     """
@@ -93,9 +93,9 @@ class _Patches(torch.nn.Module):
 
 
 class _ImageTransformer(torch.nn.Sequential):
-    """CLIP's transformer for images, which gives the class token only.
+    """CLIP's transformer for images, which returns only the class token.
 
-    That is the one token that CLIP reads, so the last block computes no other.
+    CLIP reads no other token, so the last block computes no other.
     """
 
     def __init__(self, transformer: Transformer) -> None:
@@ -109,9 +109,9 @@ class _ImageTransformer(torch.nn.Sequential):
 
 
 class _Block(torch.nn.Module):
-    """CLIP's block with the batch first, which saves the copies of torch's own attention.
+    """CLIP's block with the batch first: this saves the copies that torch's own attention makes.
 
-    It maps shape (n, length, width) to (n, tokens, width): all tokens, or the first ones.
+    It maps shape (n, length, width) to (n, tokens, width): all tokens, or only the first ones.
     """
 
     def __init__(self, block: ResidualAttentionBlock) -> None:
@@ -132,10 +132,10 @@ class _Block(torch.nn.Module):
 
 
 class _PackedLinear(torch.nn.Module):
-    """A bfloat16 layer whose weights are laid out for the processor once, and not at every call.
+    """A bfloat16 layer whose weights are laid out for the processor once, not at every call.
 
     Torch's `linear` also copies the bias into its result first. The two operations here are what
-    torch.compile makes of a layer; they are private to torch, so `_pack` tries before it trusts.
+    torch.compile uses for a layer. They are private to torch, so `_pack` tests them first.
     """
 
     def __init__(self, layer: torch.nn.Linear) -> None:
@@ -148,7 +148,7 @@ class _PackedLinear(torch.nn.Module):
 
 
 def _pack(model: torch.nn.Module) -> None:
-    """Pack all layers; where this torch cannot, leave them as they are."""
+    """Pack all layers; if this version of torch cannot, leave them as they are."""
     layers = [
         (parent, name, layer)
         for parent in model.modules()
@@ -160,13 +160,13 @@ def _pack(model: torch.nn.Module) -> None:
         try:
             packed = _PackedLinear(layer)
             torch.testing.assert_close(packed(example), layer(example), rtol=0.02, atol=0.001)
-        except Exception:  # of any kind: what a private operation does is not promised
+        except Exception:  # of any kind: a private operation promises nothing
             return
         setattr(parent, name, packed)
 
 
 def _convert_to_bfloat16(model: torch.nn.Module) -> None:
-    """Convert what `convert_weights` converts; `clip.load` made these float16 once already."""
+    """Convert what `convert_weights` converts; `clip.load` has made these float16 once before."""
     convert_weights(model)
     for weights in model.parameters():
         if weights.dtype == torch.float16:

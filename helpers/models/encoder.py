@@ -1,7 +1,7 @@
-"""CLIP: images and texts to unit vectors of one space.
+"""CLIP: images and texts to unit vectors in one space.
 
-Not about storing or comparing them. Which families of models there are stands in `FAMILIES`; a
-family is a module of this folder.
+Not about storing or comparing them. `FAMILIES` lists the families of models; a family is a module
+of this folder.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ _NO_VECTOR = np.empty(0, np.float32)
 
 
 class Model(Protocol):
-    """What the encoder needs of a model, and all that it knows of it.
+    """What the encoder needs from a model, and all that it knows about it.
 
-    `digest` tells models apart whatever they are called; `dim` is the length of its vectors,
-    `resolution` the pixels a side that it sees; beside `path` lies its calibration.
+    `digest` tells models apart, whatever their names. `dim` is the length of the vectors.
+    `resolution` is how many pixels a side the model sees. The calibration is beside `path`.
     """
 
     name: str
@@ -44,28 +44,28 @@ class Model(Protocol):
     resolution: int
 
     def transform(self, image: Image.Image) -> torch.Tensor:
-        """Make a tensor of an image, one that can be stacked with others."""
+        """Return an image as a tensor that can be stacked with others."""
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Make features of stacked images on the device, shape (n, dim), of any length."""
+        """Return features of stacked images on the device, shape (n, dim), of any norm."""
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """Make tokens of texts, shape (n, length)."""
+        """Return the tokens of texts, shape (n, length)."""
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Make features of tokens on the device, shape (n, dim), of any length."""
+        """Return features of tokens on the device, shape (n, dim), of any norm."""
 
     def common_words(self) -> Sequence[str]:
-        """List words that people often use, a hundred at least."""
+        """Return at least a hundred words that people often use."""
 
 
 FAMILIES: list[Any] = [openai]
-"""Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds the file or downloads
-it, and a `Model`. The first that knows a name opens it; OpenAI's, which takes any, is the last."""
+"""Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds or downloads the file,
+and a `Model`. The first that knows a name opens it. OpenAI's knows any name, so it comes last."""
 
 
 class Encoded(NamedTuple):
-    """An item of `encode_stream`: the `facts` of its picture and its vector, or the error.
+    """An item of `encode_stream`: the `facts` of its picture and its vector, or its error.
 
     With an error, the vector is empty.
     """
@@ -77,7 +77,7 @@ class Encoded(NamedTuple):
 
 
 def fetch(model_name: str | os.PathLike) -> Path:
-    """Find a model's file, downloaded where it is not there yet; see its family for the errors."""
+    """Return a model's file, downloaded if it is not there yet; its family lists the errors."""
     return _family_of(model_name).fetch(model_name)
 
 
@@ -91,9 +91,9 @@ class ClipEncoder:
         (this project's own small model, for its drawings only), or the path of a checkpoint in
         OpenAI's layout, as a state dict or a TorchScript archive.
     device : str
-        "auto": CUDA, else Apple's MPS, else the CPU; or a name that torch knows.
+        "auto" (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        "auto": float16 on CUDA, as CLIP's authors ran it; bfloat16 on a CPU that multiplies it
+        "auto" is float16 on CUDA, as CLIP's authors ran it; bfloat16 on a CPU that multiplies it
         in hardware; float32 elsewhere. float16 needs CUDA.
 
     Attributes
@@ -101,7 +101,7 @@ class ClipEncoder:
     name : str
         The model's name, or the checkpoint's file name.
     model_name : str
-        What makes the same encoder again: the model's name, or the checkpoint's path.
+        Opens the same model again: its name, or the checkpoint's path.
     path : Path
         The checkpoint file.
     dim : int
@@ -109,20 +109,21 @@ class ClipEncoder:
     device : str
     precision : str
     digest : str
-        SHA-256 of the checkpoint file, which tells models apart whatever they are called.
+        SHA-256 of the checkpoint file, which tells models apart, whatever their names.
     batch_size : int
-        Images per forward pass where none is given: 64. On a CPU, 32 to 80 were as fast.
+        Images per forward pass by default: 64. On a CPU, 32 to 80 were equally fast.
     ahead : int
         Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
         taking turns is faster; 2 elsewhere.
     model, preprocess
-        What `clip.load` returns for OpenAI's models, else None: the torch module, for inference
-        (see `acceleration` for what was changed), and the transform from PIL image to tensor.
+        What `clip.load` returns for OpenAI's models: the torch module, for inference (see
+        `acceleration` for what was changed), and the transform from PIL image to tensor. None
+        for other families.
 
     Raises
     ------
     ValueError
-        If the model, device or precision is unknown, or the file is no CLIP checkpoint.
+        If the model, device or precision is unknown, or the file is not a CLIP checkpoint.
     ConnectionError
         If weights cannot be downloaded.
     """
@@ -153,7 +154,7 @@ class ClipEncoder:
         batch_size: int | None = None,
         progress: bool = False,
     ) -> np.ndarray:
-        """Encode images in batches.
+        """Return the vectors of images, encoded in batches.
 
         Parameters
         ----------
@@ -188,12 +189,12 @@ class ClipEncoder:
     def encode_stream(
         self, images: Iterable[Picture], batch_size: int | None = None
     ) -> Generator[list[Encoded], None, None]:
-        """Encode images batch by batch, in order; what cannot be read is an error of its item.
+        """Encode images batch by batch, in order; an item that cannot be read carries the error.
 
         Parameters
         ----------
         images : iterable of paths or PIL images
-            Taken as needed: it may be longer than memory.
+            Read as needed: they need not fit into memory together.
         batch_size : int, optional
 
         Yields
@@ -224,11 +225,11 @@ class ClipEncoder:
         Parameters
         ----------
         texts : sequence of str
-            What is longer than CLIP's 77 tokens is cut there, with a warning that names it.
+            A text longer than CLIP's 77 tokens is cut there; a warning names the text.
         templates : sequence of str
-            Phrasings with `{}` in the text's place, such as "a photo of a {}". With several,
-            a text's vector is the normalised mean of its phrasings' unit vectors (Radford et
-            al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020).
+            Phrasings with `{}` in place of the text, such as "a photo of a {}". If there are
+            several, a text's vector is the normalised mean of its phrasings' unit vectors
+            (Radford et al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020).
 
         Returns
         -------
@@ -236,7 +237,7 @@ class ClipEncoder:
         """
         _refuse_single(texts, str, "text")
         if not templates or isinstance(templates, str) or not all("{}" in t for t in templates):
-            raise ValueError(f"templates need '{{}}' in the text's place, got {templates!r}")
+            raise ValueError(f"templates need '{{}}' in place of the text, got {templates!r}")
         phrases = [template.replace("{}", text) for text in texts for template in templates]
         vectors = self._encode_phrases(phrases)
         if len(templates) == 1:
@@ -246,8 +247,8 @@ class ClipEncoder:
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """Scale and crop as the model's own transform does: shape (3, resolution, resolution).
 
-        The short side is scaled first, which makes a giant of a very long image; one of more than
-        20:1 is cut round its centre before.
+        Scaling goes by the short side, so a very long image would become gigantic. One longer than
+        20:1 is first cropped to 20:1 around its centre.
         """
         short, long = sorted(image.size)
         if long > _LONGEST * short:
@@ -257,7 +258,7 @@ class ClipEncoder:
         return self._model.transform(image)
 
     def encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
-        """Encode images that `prepare` made, stacked, in one forward pass.
+        """Return the vectors of stacked images from `prepare`, in one forward pass.
 
         Returns
         -------
@@ -270,16 +271,16 @@ class ClipEncoder:
             return _as_vectors(self._model.encode_image(pixels))
 
     def common_words(self) -> Sequence[str]:
-        """List words that people often use, of those that the model knows."""
+        """Return words that people often use, from those that the model knows."""
         return self._model.common_words()
 
     @property
     def edge(self) -> int:
-        """How many pixels a side are enough of an image: twice what the model sees."""
+        """How many pixels a side of an image are enough: twice what the model sees."""
         return 2 * self._model.resolution
 
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
-        """Encode what is not remembered, phrases of like length together."""
+        """Return vectors; new phrases are encoded in batches of similar length and remembered."""
         known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
             with torch.inference_mode():
@@ -309,7 +310,7 @@ def _pick_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not to be had here; try 'auto'") from error
+        raise ValueError(f"device {device!r} is not available here; try 'auto'") from error
     return device
 
 

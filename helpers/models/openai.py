@@ -1,6 +1,6 @@
-"""OpenAI's CLIP: its checkpoints found, fetched, checked and opened, and what they can do.
+"""OpenAI's CLIP: find, fetch, check, open and run its checkpoints.
 
-A family of models for `encoder.FAMILIES`; the models themselves are OpenAI's package `clip`.
+A family of models for `encoder.FAMILIES`; the models themselves are in OpenAI's package `clip`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from ..paths import resolve_path
 from .acceleration import accelerate
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
+    warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     import clip
     from clip.clip import _MODELS, _download
 
@@ -36,7 +36,7 @@ _COMMON = 10_000  # words
 
 
 class Model:
-    """An open CLIP; see `encoder.Model` for what it gives, and `load_checkpoint` for `module`."""
+    """An open CLIP; see `encoder.Model` for its methods, `load_checkpoint` for its `module`."""
 
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
         self.path = fetch(model_name)
@@ -54,22 +54,22 @@ class Model:
         self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Do the rest of CLIP's transform, to floats and normalised, and the forward pass.
+        """Return features: do the rest of CLIP's transform (to normalised floats), then encode.
 
         Raises
         ------
         TypeError
-            If the tensor is not of uint8, and so not what `transform` gives.
+            If the tensor is not uint8, so not from `transform`.
         """
         if pixels.dtype != torch.uint8:
             raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
         return self.module.encode_image(self._normalize(pixels.float().div_(255)))
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """Turn texts into tokens, shape (n, length), cut behind the last text's end.
+        """Return the tokens of texts, shape (n, length), cut after the end of the longest.
 
-        A text's vector is read at its end-of-text token, the highest one, and the causal mask
-        lets no token see a later one: the padding that is cut changes nothing.
+        A text's vector is read at its end-of-text token, which has the highest number. The causal
+        mask hides later tokens from it, so the padding that is cut changes nothing.
         """
         try:
             tokens = clip.tokenize(texts)
@@ -80,28 +80,28 @@ class Model:
         return tokens[:, : tokens.argmax(dim=1).max() + 1]
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Do the forward pass."""
+        """Return features, from one forward pass."""
         return self.module.encode_text(tokens)
 
     def common_words(self) -> Sequence[str]:
-        """List the most frequent whole words of CLIP's vocabulary, which is so ordered."""
+        """Return the most frequent whole words of CLIP's vocabulary, which is ordered by that."""
         return _common_words()
 
 
 def knows(model_name: str | os.PathLike) -> bool:
-    """Take any name: what is neither published nor "tiny" is a path, or an error that says so."""
+    """Return True: a name neither published nor "tiny" counts as a path, which `fetch` checks."""
     return True
 
 
 def fetch(model_name: str | os.PathLike) -> Path:
-    """Find a model's checkpoint file; download OpenAI's weights where they are not there yet.
+    """Return a model's checkpoint file; download OpenAI's weights if they are not there yet.
 
     Raises
     ------
     ValueError
         If the model is unknown.
     FileNotFoundError
-        If a path is given and there is no file.
+        If there is no file at a given path.
     ConnectionError
         If the weights cannot be downloaded.
     """
@@ -119,16 +119,16 @@ def fetch(model_name: str | os.PathLike) -> Path:
 
 
 def load_checkpoint(path: Path) -> tuple:
-    """Open a checkpoint on the CPU: the torch module in float32, and CLIP's image transform.
+    """Return an opened checkpoint on the CPU: torch module in float32, and image transform.
 
     Raises
     ------
     ValueError
-        If the file is no CLIP checkpoint, neither a state dict nor a TorchScript archive.
+        If the file is not a CLIP checkpoint: neither a state dict nor a TorchScript archive.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit.load warns that it will go
+            warnings.simplefilter("ignore")  # torch.jit.load is deprecated
             return clip.load(str(path), device="cpu", jit=False)
     except Exception as error:  # torch raises several kinds on a file that is something else
         message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
@@ -136,32 +136,29 @@ def load_checkpoint(path: Path) -> tuple:
 
 
 def _checked_digest(model_name: str | os.PathLike, path: Path) -> str:
-    """Give a checkpoint's SHA-256; ValueError if it is not what OpenAI published."""
+    """Return a checkpoint's SHA-256; ValueError if it is not the one that OpenAI published."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if _is_published(model_name) and digest != _MODELS[str(model_name)].split("/")[-2]:
         raise ValueError(
             f"{path} is not the file that OpenAI published for {model_name} (SHA-256 differs): "
-            "delete it, and it is downloaded again"
+            "delete it, and it will be downloaded again"
         )
     return digest
 
 
 def _is_published(model_name: str | os.PathLike) -> bool:
-    return model_name in _MODELS  # a path of the same name is none
+    return model_name in _MODELS  # a Path of the same name is not
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
+        raise FileNotFoundError(f"there is no checkpoint at {path}: check the path")
     return path
 
 
 def _fetch_weights(model_name: str) -> Path:
-    """Let clip download and check its weights; add timeouts and an error that says what to do.
-
-    They are downloaded beside their place and moved there whole.
-    """
+    """Let clip download and check its weights; add timeouts and an error that says what to do."""
     url, folder = _MODELS[model_name], _CACHE.expanduser()
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file():
@@ -171,6 +168,7 @@ def _fetch_weights(model_name: str) -> Path:
         urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT).close()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as draft, _default_timeout(_STALL_TIMEOUT):
+            # Moved into place only when it is whole.
             Path(_download(url, draft)).replace(path)
     except (OSError, HTTPException, RuntimeError, TypeError) as error:  # TypeError: no length sent
         raise ConnectionError(
@@ -183,7 +181,7 @@ def _fetch_weights(model_name: str) -> Path:
 
 @contextlib.contextmanager
 def _default_timeout(seconds: float) -> Iterator[None]:
-    """Give sockets a timeout: clip's download has none of its own and would hang for ever."""
+    """Set a timeout for sockets: clip's download has none of its own and could hang forever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
