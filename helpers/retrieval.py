@@ -22,7 +22,7 @@ from .query.results import Hit, SearchResults
 __all__ = ["search"]
 
 _ALIKE = 0.95
-_JUDGED = 10  # hits; the verdict must not depend on how many are shown
+_JUDGED = 10  # hits at least, so that a small limit does not change the verdict
 
 
 def search(

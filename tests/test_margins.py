@@ -127,7 +127,7 @@ def test_nobody_measured_other_models_collections_and_queries(tiny, filled, enco
 def test_a_broken_calibration_says_which_file(tiny, filled, tmp_path, monkeypatch):
     monkeypatch.setattr(tiny, "path", tmp_path / "model.pt")
     (tmp_path / "model.calibration.json").write_text('{"threshold": 3}')
-    with pytest.raises(ValueError, match=r"model.calibration.json is no calibration"):
+    with pytest.raises(ValueError, match=r"model.calibration.json is not a calibration"):
         search("a star", tiny, filled)
 
 

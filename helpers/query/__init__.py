@@ -1,1 +1,1 @@
-"""Questions: what one may ask, how far an answer stands above chance, and what one gets."""
+"""Questions: what you can ask, how far a score is above chance, and what you get."""

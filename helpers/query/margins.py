@@ -1,18 +1,19 @@
-"""Scores one can read: how far a hit stands above chance, and whether that is a match.
+"""Scores that can be read: how far a hit is above chance, and whether that is a match.
 
 A cosine means little by itself: its scale differs from model to model, from query to query and
-from image to image. So each hit also gets a margin, by the symmetric score normalisation
-("S-norm") of speaker verification, which has the same question to answer (Shum et al.,
-"Unsupervised speaker adaptation based on the cosine similarity", Odyssey 2010; to use it for CLIP
-is our own idea). It is the mean of two standard scores:
+from image to image. So each hit also gets a margin. It is the symmetric score normalisation
+("S-norm") of speaker verification, which has the same problem (Shum et al., "Unsupervised speaker
+adaptation based on the cosine similarity", Odyssey 2010; its use for CLIP is our own idea). It
+asks two questions:
 
-- of the hit's cosine among those of *random images* of the collection with this query,
-- of the hit's cosine among those of *random queries* of the same kind with this image. In a
-  random query each text is a common word in the same phrasings (four of them, where there are
-  more), and each image is one of the collection's; weights stay.
+- Where is the hit's cosine among those of *random images* of the collection with this query?
+- Where is it among those of *random queries* of the same kind with this image? In a random query,
+  each text is a common word in the same phrasings (at most four of them), and each image is one of
+  the collection's. The weights stay.
 
-So 0 is what chance gives, and the unit is about one standard deviation of chance. The second
-half is what tells "a star" where stars abound from a word that means nothing.
+Each answer is a standard score, and the margin is the mean of the two. So 0 is pure chance, and
+the unit is about one standard deviation of chance. Among many stars, it is the second question
+that tells "a star" from a word that means nothing.
 """
 
 import json
@@ -30,8 +31,8 @@ from .queries import NOTHING, Question, combine
 
 __all__ = ["calibration_file", "margins", "match_threshold"]
 
-_SAMPLE = 1000  # images stand for all: their mean is then within 3 % of their spread
-_FEWEST = 20  # images; with fewer there is no chance to speak of
+_SAMPLE = 1000  # images represent all: their mean is then accurate to 3 % of their spread
+_FEWEST = 20  # images; fewer say too little about chance
 _WORDS = 100
 _PHRASINGS = 4  # more would take seconds
 
@@ -44,13 +45,13 @@ def margins(
     store: ImageStore,
     templates: Sequence[str] | None = None,
 ) -> list[float | None]:
-    """Say how far hits stand above chance; see the module's description.
+    """Return how far hits are above chance; see the module's description.
 
     Parameters
     ----------
     question : Question
     query_vector : ndarray, shape (dim,)
-        What its `vector` gives.
+        The question's unit vector.
     hit_vectors : ndarray, shape (n, dim)
         Unit vectors of images that the query found.
     encoder, store, templates
@@ -59,8 +60,8 @@ def margins(
     Returns
     -------
     list of n floats
-        None where there is no telling: fewer than 20 images, all alike, or a query made of
-        vectors only, which do not say what they are of.
+        None where there is no verdict: the collection has fewer than 20 images, or all are
+        alike, or the query is made of vectors only, which do not say what they are of.
     """
     unknown: list[float | None] = [None] * len(hit_vectors)
     if not unknown:
@@ -87,10 +88,15 @@ def match_threshold(
     store: ImageStore,
     templates: Sequence[str] | None = None,
 ) -> float | None:
-    """Give the margin from which on a best hit counts as a match; None: nobody measured that.
+    """Return the margin at which a best hit begins to count as a match; None if not measured.
 
-    It is measured for a model, a collection (with fewer kinds of images, margins are smaller) and
-    for single texts as they are, and is read from `calibration_file`.
+    It is measured for one model and one collection (with fewer kinds of images, margins are
+    smaller), for single texts without templates. It is read from `calibration_file`.
+
+    Raises
+    ------
+    ValueError
+        If that file is not a calibration.
     """
     if templates or not question.is_one_text:
         return None
@@ -102,12 +108,12 @@ def match_threshold(
         measured = calibration["digest"], calibration["collection_name"]
         threshold = float(calibration["threshold"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no calibration ({error!r}): mend it or delete it") from error
+        raise ValueError(f"{path} is not a calibration ({error!r}): mend or delete it") from error
     return threshold if measured == (encoder.digest, store.collection_name) else None
 
 
 def calibration_file(encoder: ClipEncoder) -> Path:
-    """Say where a model's calibration is: beside its checkpoint, ending in .calibration.json."""
+    """Return the path of a model's calibration file, beside its checkpoint."""
     return encoder.path.with_suffix(".calibration.json")
 
 
@@ -117,14 +123,14 @@ def _random_queries(
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
 ) -> np.ndarray:
-    """Ask at random: shape (at most _WORDS, dim); without those that cancel themselves out."""
+    """Return random queries, shape (at most _WORDS, dim), without any that cancel out."""
     phrasings = templates or ("{}",)
     phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
     words = random.Random(0).sample(encoder.common_words(), _WORDS)  # the same ones every time
     vectors = []
     for place, term in enumerate(question.terms):
         pool = term.at_random(encoder, phrasings, words, images)
-        # Another start for each term, lest the same word be liked and disliked.
+        # Each term starts elsewhere, so that no word is both liked and disliked.
         vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
     sums = combine(vectors, question.weights)
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])

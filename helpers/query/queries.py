@@ -1,6 +1,6 @@
-"""What one can ask: a text, an image, a vector, or a `Query` that mixes them.
+"""What you can ask: a text, an image, a vector, or a `Query` that mixes them.
 
-To add a kind of term: a class here, and a line in `_KINDS`. Not about finding anything: that is
+To add a kind of term, add a class here and a line in `_KINDS`. Not about searching: that is
 `retrieval`.
 """
 
@@ -22,7 +22,7 @@ TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
 
 NOTHING = 1e-3
-"""A sum of unit vectors, by shares, that is shorter than this points nowhere."""
+"""A sum that `combine` returns has no direction if it is shorter than this."""
 
 Term = str | os.PathLike | Image.Image | np.ndarray
 
@@ -35,13 +35,14 @@ class Query:
     ----------
     like, unlike : sequences of terms
         A term is a text (`str`), an image (`Path` or PIL image), a vector, or a pair
-        (term, weight) with a weight above 0; a term alone has weight 1.
+        (term, weight) with a weight above 0. A term alone has weight 1.
 
     Notes
     -----
     The query's vector is the sum of the unit vectors of `like`, minus those of `unlike`, each
-    times its weight, made unit length: Rocchio's method for relevance feedback (Manning et al.,
-    Introduction to Information Retrieval, section 9.1.1), without the original query's own term.
+    times its weight, scaled to unit length. This is Rocchio's method for relevance feedback
+    (Manning et al., Introduction to Information Retrieval, section 9.1.1), without its term for
+    the original query.
     """
 
     like: Sequence[Term | tuple[Term, float]] = ()
@@ -49,14 +50,14 @@ class Query:
 
     @classmethod
     def of(cls, words: str | None, image: Path | None = None, unlike: str | None = None) -> "Query":
-        """Make the query of a search box, an image to be like and words to stay away from."""
+        """Return the query for a search box's words, an image to be like, and words to avoid."""
         words, unlike = (words or "").strip(), (unlike or "").strip()
         like: list[Term] = [words] if words or not (image or unlike) else []
         return cls(like + ([image] if image else []), [unlike] if unlike else [])
 
 
 class _Text:
-    """A text. What each kind of term knows: its title, code and vector, and its like at random."""
+    """A text. Each kind of term has a title, code and a vector, and can draw others at random."""
 
     def __init__(self, text: str) -> None:
         if not text.strip():
@@ -70,7 +71,7 @@ class _Text:
         return encoder.encode_texts([self.title], templates)[0]
 
     def at_random(self, encoder, templates, words, images) -> np.ndarray:
-        """Give what other texts would mean in the place of this one."""
+        """Return the vectors of other texts that could be in its place."""
         return encoder.encode_texts(words, templates)
 
 
@@ -105,7 +106,7 @@ class _File(_Picture):
 
 
 class _Vector:
-    """A vector, which becomes a variable `vector` in code; of what it is it does not say."""
+    """A vector, which becomes a variable `vector` in code; what it describes is unknown."""
 
     title = "vector"
 
@@ -117,7 +118,7 @@ class _Vector:
 
     def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
         if self.array.shape != (encoder.dim,):
-            raise ValueError(f"a query vector has shape ({encoder.dim},), not {self.array.shape}")
+            raise ValueError(f"a query vector needs shape ({encoder.dim},), not {self.array.shape}")
         return unit_vectors(self.array)
 
     def at_random(self, encoder, templates, words, images) -> np.ndarray:
@@ -138,7 +139,7 @@ class Question:
 
     @property
     def is_one_text(self) -> bool:
-        """Whether a text was asked for and nothing else."""
+        """Whether the query is one text and nothing else."""
         return len(self.terms) == 1 and self.weights[0] > 0 and isinstance(self.terms[0], _Text)
 
     @property
@@ -148,7 +149,7 @@ class Question:
         return ", ".join(filter(None, [like, unlike and f"unlike {unlike}"]))
 
     def code(self, image_dir: Path | None = None) -> str:
-        """Write the query as Python, on one line."""
+        """Return the query as Python code, on one line."""
         if len(self.terms) == 1 and self.weights[0] > 0:
             return self.terms[0].code(image_dir)
         like, unlike = self._sides(lambda term: term.code(image_dir), "({}, {:g})", ", ")
@@ -156,7 +157,7 @@ class Question:
         return f"Query({', '.join(filter(None, sides))})"
 
     def vector(self, encoder: ClipEncoder, templates: Sequence[str] | None = None) -> np.ndarray:
-        """Give the unit vector, float32 of shape (dim,).
+        """Return the unit vector, float32 of shape (dim,).
 
         Parameters
         ----------
@@ -180,7 +181,7 @@ class Question:
         return unit_vectors(total)
 
     def _sides(self, write: Callable[[_Kind], str], weighted: str, between: str) -> tuple[str, str]:
-        """Write the terms for, and those against."""
+        """Return the terms for and the terms against, each written in a row."""
         sides: tuple[list[str], list[str]] = [], []
         for term, weight in zip(self.terms, self.weights, strict=True):
             text, much = write(term), abs(weight)
@@ -189,38 +190,40 @@ class Question:
 
 
 def parse(query: Term | Query) -> Question:
-    """Read a query, once, before anything is done with it.
+    """Return a query as a `Question`, once its terms and weights are checked.
 
     Raises
     ------
     ValueError
         If there is no term, a text is blank, or a weight is not above 0.
     TypeError
-        If a term is of another kind, `like` or `unlike` is no list, or a weight is no number.
+        If a term has another type, `like` or `unlike` is not a list, or a weight is not a number.
     """
     whole = query if isinstance(query, Query) else Query([query])
     pairs = _pairs(whole.like) + [(term, -weight) for term, weight in _pairs(whole.unlike)]
     if not pairs:
-        raise ValueError("the query is empty: give it a text or an image to be like, or unlike")
+        raise ValueError("the query is empty: add a text or an image to be like, or unlike")
     terms, weights = zip(*pairs, strict=True)
     return Question(query, terms, weights)
 
 
 def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """Add unit vectors, or arrays of them row by row, by their share of all weights."""
+    """Return the sum of unit vectors, or of arrays of them, each times its share of the weights."""
     shares = np.asarray(weights, np.float32) / np.abs(weights).sum()
     return sum(share * vector for share, vector in zip(shares, vectors, strict=True))
 
 
 def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
     if isinstance(terms, Term):
-        raise TypeError(f"like and unlike are lists: [{terms!r}]")
+        raise TypeError(f"like and unlike must be lists: write [{terms!r}]")
     pairs = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[1], Real):
-            raise TypeError(f"a weighted term is a pair (term, weight), got {pair!r}")
+            raise TypeError(f"a weighted term must be a pair (term, weight), got {pair!r}")
         if not 0 < float(pair[1]) < float("inf"):
-            raise ValueError(f"a weight must be above 0, got {pair[1]}; to stay away: unlike")
+            raise ValueError(
+                f"a weight must be finite and above 0, got {pair[1]}; to avoid: unlike"
+            )
     return [(_term(term), float(weight)) for term, weight in pairs]
 
 
@@ -228,4 +231,4 @@ def _term(term: Term) -> _Kind:
     for kind, read in _KINDS:
         if isinstance(term, kind):
             return read(term)
-    raise TypeError(f"cannot search for a {type(term).__name__}: give a text, Path, image, vector")
+    raise TypeError(f"cannot search for a {type(term).__name__}: use a text, Path, image, vector")

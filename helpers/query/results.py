@@ -19,9 +19,9 @@ __all__ = ["Hit", "SearchResults"]
 class Hit:
     """One image found, with the facts that `columns` shows: `filepath`, `label`, `width` and so on.
 
-    `score` is the cosine between query and image; `margin` is how far that stands above chance
-    (see `margins`; None where there is no telling); `path` is where the image lies; `alike` are
-    the near-duplicates that were folded into it.
+    `score` is the cosine between query and image. `margin` is how far that is above chance (see
+    `margins`; None where there is no verdict). `path` is where the image is. `alike` lists the
+    near-duplicates that were merged into it.
     """
 
     score: float
@@ -38,7 +38,7 @@ class Hit:
 
     @property
     def caption(self) -> str:
-        """Score and margin, then the label, or the file's name where there is none."""
+        """Score and margin, then the label, or the file's name if there is none."""
         margin = "" if self.margin is None else f" · margin {self.margin:.1f}"
         alike = f" (+{len(self.alike)} alike)" if self.alike else ""
         return f"{self.score:.3f}{margin}\n{self.label or Path(self.filepath).name}{alike}"
@@ -51,19 +51,19 @@ class SearchResults(Sequence):
     Attributes
     ----------
     question : Question
-        What was asked, read.
+        What was asked, as `parse` read it.
     hits : tuple of Hit
     options : dict
-        What else was given to `search`.
+        The other arguments of `search` that were not left at their defaults.
     image_dir : Path or None
         The folder that each `filepath` counts from.
     margin : float or None
-        The largest margin among the first ten images from `offset` on.
+        The largest margin from `offset` on, among the hits or ten images, whichever are more.
     threshold : float or None
-        The margin from which on there is a match; None where nobody measured it.
+        The margin at which matches begin; None if it was not measured.
     milliseconds : dict
-        The time of the whole search, `total`, and what of it the model (`encoding`) and Milvus
-        (`searching`) took.
+        How long the whole search took (`total`), and the parts of it in the model (`encoding`)
+        and in Milvus (`searching`).
     """
 
     question: Question
@@ -87,21 +87,21 @@ class SearchResults(Sequence):
 
     @property
     def matches(self) -> bool | None:
-        """Whether anything here matches well; None where there is no verdict."""
+        """Whether anything here matches well; None if there is no verdict."""
         if self.threshold is None or self.margin is None:
             return None
         return self.margin >= self.threshold
 
     @property
     def code(self) -> str:
-        """The call that asks the same again, on one line."""
+        """The call that asks this again, as one line of Python."""
         arguments = [self.question.code(self.image_dir), "encoder", "store"]
         arguments += [f"{name}={value!r}" for name, value in self.options.items()]
         return f"search({', '.join(arguments)})"
 
     @property
     def verdict(self) -> str:
-        """Say `matches` in words; empty where there is no verdict."""
+        """What `matches` says, in words; empty if there is no verdict."""
         if self.matches is None:
             return ""
         what = "There are matches" if self.matches else "Nothing here matches well"
@@ -116,19 +116,19 @@ class SearchResults(Sequence):
 
     @property
     def summary(self) -> str:
-        """The query, how many images it found, how long that took, and if nothing matches."""
+        """The query, how many images it found, how long it took, and a note if nothing matches."""
         words = f"{self.question.title}: {self.counted} in {self.milliseconds['total']:.0f} ms"
         return f"{words}. {self.verdict}" if self.matches is False else words
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the hits as a table: filepath, score and margin, then what else is shown."""
+        """Return the hits as a table: filepath, score and margin, then what else is shown."""
         first, *others = shown()
         names = [first, "score", "margin", *others]
         rows = [[getattr(hit, name) for name in names] for hit in self]
         return pd.DataFrame(rows, columns=names).astype({"score": float, "margin": float})
 
     def to_csv(self, path: str | os.PathLike) -> Path:
-        """Write that table, with the query and the ranks before it, in UTF-8; give the path."""
+        """Write that table in UTF-8, with columns for query and rank first; return the path."""
         table = self.to_frame()
         first = 1 + self.options.get("offset", 0)
         table.insert(0, "query", self.question.title)
@@ -138,7 +138,7 @@ class SearchResults(Sequence):
         return path
 
     def to_html(self, columns: int = 5) -> str:
-        """Give the grid, with a caption below each picture."""
+        """Return the grid as HTML, with a caption below each picture."""
         paths, captions = [hit.path for hit in self], [hit.caption for hit in self]
         return grid_html(paths, captions, columns, self.summary)
 
