@@ -1,1 +1,1 @@
-"""The demo: drawings, and a tiny CLIP that knows them. Without this folder the tutorial works."""
+"""The demo: drawings, and a tiny CLIP that knows them. The tutorial works without them."""

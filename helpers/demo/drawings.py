@@ -1,7 +1,7 @@
 """Small flat drawings for the demo profile: "two blue fish on a yellow background".
 
-What the objects look like is in `drawings.toml`. This module knows nothing about CLIP,
-Milvus or widgets: it needs Pillow, numpy and pandas only.
+`drawings.toml` says what the objects look like. Not about CLIP, Milvus or widgets: this module
+needs only Pillow, numpy and pandas.
 """
 
 import os
@@ -70,7 +70,7 @@ _OVERSAMPLING = 3
 
 
 def phrase(object: str, colour: str, count: int) -> str:
-    """Name a class of drawings.
+    """Return the name of a class of drawings.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def plural(object: str) -> str:
 
 
 def with_article(words: str) -> str:
-    """Put "a" or "an" before some words: ``"an orange key"``."""
+    """Return words with "a" or "an" before them: ``"an orange key"``."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def caption(object: str, colour: str, count: int, background: str) -> str:
-    """Describe a drawing in full.
+    """Return the full description of a drawing.
 
     Parameters
     ----------
@@ -127,26 +127,26 @@ def draw(
     rng: np.random.Generator,
     size: int = 256,
 ) -> Image.Image:
-    """Draw one picture.
+    """Draw and return one picture.
 
     Parameters
     ----------
     object, colour, count, background
         What to draw, as for `caption`. The two colours must differ.
     rng : numpy.random.Generator
-        Decides places, sizes and slight turns.
+        Decides positions, sizes and slight rotations.
     size : int
         Width and height in pixels.
 
     Returns
     -------
     PIL.Image.Image
-        A square RGB picture with every object whole inside it.
+        A square RGB picture with every object completely inside it.
 
     Raises
     ------
     ValueError
-        If a value is not among those the module knows, or the colours are the same.
+        If a value is not among those that the module knows, or the colours are the same.
     """
     _check(object, colour, count, background)
     inks = _inks(COLOURS[colour])
@@ -161,20 +161,20 @@ def draw(
 
 
 def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Draw `n` pictures in class folders of ten, and list them in ``captions.csv``.
+    """Draw `n` pictures in class folders of ten; list them in ``captions.csv`` and return the list.
 
     The first class is always "red star"; about half of the classes show one object. The list is
-    written last: a folder whose drawing was interrupted is drawn again, a complete one is kept.
-    Whatever else is in the folder stays there.
+    written last: after an interruption the folder is drawn again, a complete one is kept. Other
+    files in the folder stay there.
 
     Parameters
     ----------
     folder : path
-        Where the class folders go; it is created when missing.
+        Where the class folders go; it is created if missing.
     n : int
         How many drawings, a multiple of ten.
     seed : int
-        The same `n` and `seed` give the same bytes.
+        The same `n` and `seed` make the same bytes.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) ->
 
 
 def _plan(n: int, seed: int) -> pd.DataFrame:
-    """List the drawings of a seed."""
+    """Return the list of the drawings of a seed."""
     if n < _PER_CLASS or n % _PER_CLASS:
         raise ValueError(f"n must be a positive multiple of {_PER_CLASS}, not {n}.")
     rng = np.random.default_rng(seed)
@@ -218,7 +218,7 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
 
 
 def _classes(number: int, rng: np.random.Generator) -> list[tuple[str, str, int]]:
-    """Choose classes, "red star" first and about half of them of one object."""
+    """Return classes: "red star" first, and about half of them with one object."""
     every = list(product(OBJECTS, COLOURS, COUNTS))
     if number > len(every):
         most = len(every) * _PER_CLASS
@@ -234,7 +234,7 @@ def _classes(number: int, rng: np.random.Generator) -> list[tuple[str, str, int]
 
 
 def _is_complete(folder: Path, rows: pd.DataFrame) -> bool:
-    """Tell whether the folder holds these very drawings."""
+    """Return whether the folder holds exactly these drawings."""
     try:
         listed = (folder / "captions.csv").read_bytes()
     except FileNotFoundError:
@@ -243,12 +243,12 @@ def _is_complete(folder: Path, rows: pd.DataFrame) -> bool:
 
 
 def _as_csv(rows: pd.DataFrame) -> bytes:
-    """Write the list with the same line ends on every system."""
+    """Return the list as CSV, with the same line ends on every system."""
     return rows.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _save(folder: Path, row, seed: int) -> None:
-    """Draw the picture of one row; its place in the list and the seed decide every detail."""
+    """Draw and save the picture of one row; its place in the list and the seed decide all."""
     rng = np.random.default_rng([seed, row.Index])
     picture = draw(row.object, row.colour, row.count, row.background, rng)
     picture.save(folder / row.filepath, quality=90)
@@ -269,7 +269,7 @@ def _check(object: str, colour: str, count: int, background: str) -> None:
 
 
 def _places(count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, float, float]]:
-    """Choose a centre, a radius and a turn in radians for each object."""
+    """Return a centre, a radius and a rotation in radians for each object."""
     grids = _GRIDS[count]
     grid = np.array(grids[rng.integers(len(grids))])
     low, high, shake = [
@@ -284,7 +284,7 @@ def _places(count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, floa
 
 
 def _placed(object: str, place: tuple[np.ndarray, float, float]) -> list[tuple[str, np.ndarray]]:
-    """Move, scale and turn an object's outlines."""
+    """Return an object's outlines, moved, scaled and rotated."""
     centre, radius, turn = place
     spin = _rotation(turn) * radius
     return [(ink, outline @ spin + centre) for ink, outline in _outlines(object)]
@@ -292,7 +292,7 @@ def _placed(object: str, place: tuple[np.ndarray, float, float]) -> list[tuple[s
 
 @cache
 def _outlines(object: str) -> list[tuple[str, np.ndarray]]:
-    """Read an object's table of layers, moved and scaled to a circle of radius one."""
+    """Return an object's outlines, read from its layers and scaled to a circle of radius one."""
     figures = []
     for layer in _TABLE["objects"][object].split(";"):
         ink, kind, number, *points = layer.split()
@@ -307,20 +307,20 @@ def _outlines(object: str) -> list[tuple[str, np.ndarray]]:
 
 
 def _shape(points: np.ndarray, cut: float) -> np.ndarray:
-    """Round the corners of a closed outline."""
+    """Return a closed outline with rounded corners."""
     before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
     return _bends(points + (before - points) * cut, points, points + (after - points) * cut)
 
 
 def _oval(points: np.ndarray, tilt: float) -> np.ndarray:
-    """Outline an ellipse of a centre and two radii, turned by degrees."""
+    """Return the outline of an ellipse from its centre and two radii, rotated by degrees."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     circle = np.column_stack([np.cos(angles), np.sin(angles)])
     return circle * points[1] @ _rotation(np.radians(tilt)) + points[0]
 
 
 def _line(points: np.ndarray, width: float) -> np.ndarray:
-    """Outline a stroke with round ends through a curve along the points."""
+    """Return the outline of a stroke with round ends, along a curve through the points."""
     middles = (points[:-1] + points[1:]) / 2
     middles[0], middles[-1] = points[0], points[-1]
     path = points if len(points) == 2 else _bends(middles[:-1], points[1:-1], middles[1:])
@@ -339,25 +339,25 @@ _KINDS = {"shape": _shape, "oval": _oval, "line": _line}
 
 
 def _bends(start: np.ndarray, control: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Sample quadratic Bezier curves, one for each row, and join them."""
+    """Return quadratic Bezier curves, one per row, sampled and joined."""
     t = np.linspace(0, 1, 9)[:, None, None]
     curves = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
     return curves.transpose(1, 0, 2).reshape(-1, 2)
 
 
 def _rotation(angle: float) -> np.ndarray:
-    """Return the matrix that turns row vectors by an angle in radians."""
+    """Return the matrix that rotates row vectors by an angle in radians."""
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
 def _pixels(outline: np.ndarray, size: int) -> list[float]:
-    """Convert an outline to Pillow's flat list of pixel coordinates."""
+    """Return an outline as Pillow's flat list of pixel coordinates."""
     return ((outline + 1) * (size / 2)).ravel().tolist()
 
 
 @cache
 def _inks(colour: str) -> dict[str, str]:
-    """Mix the shades that go with an object's colour."""
+    """Return the shades that go with an object's colour."""
     lightness = np.mean(ImageColor.getrgb(colour))
     if lightness < 60:
         shades = {"dark": _mix(colour, "white", 0.17), "light": _mix(colour, "white", 0.3)}
@@ -370,13 +370,13 @@ def _inks(colour: str) -> dict[str, str]:
 
 
 def _mix(colour: str, other: str, share: float) -> str:
-    """Blend a share of another colour into a colour."""
+    """Return a colour with a share of another one blended into it."""
     pair = [ImageColor.getrgb(name) for name in (colour, other)]
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*pair, strict=True))
 
 
 def _ground(outlines: list[np.ndarray], colour: str, size: int) -> Image.Image:
-    """Paint the background, with the objects' soft shadows."""
+    """Return the background, with the objects' soft shadows."""
     mask = Image.new("L", (size, size))
     brush = ImageDraw.Draw(mask)
     for outline in outlines:

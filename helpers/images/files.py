@@ -1,4 +1,4 @@
-"""Image files: which there are, and how a person sees them: upright, in RGB, on white."""
+"""Image files: find them, and open them as a person sees them: upright, in RGB, on white."""
 
 import contextlib
 import os
@@ -36,12 +36,12 @@ with contextlib.suppress(ImportError):  # an optional package, for the photos of
 
     register_heif_opener()
 
-# Real photos often hold broken EXIF data or many pixels; Pillow warns of each.
+# Real photos often have broken EXIF data or very many pixels; Pillow warns about both.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
-    """List the images below a folder, sorted by their path.
+    """Return the images below a folder, sorted by their paths.
 
     Files count by extension, in upper or lower case. Hidden files and folders (a leading dot)
     are left out, and links to folders are not followed.
@@ -49,8 +49,8 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     Raises
     ------
     FileNotFoundError, NotADirectoryError, PermissionError
-        If the folder is missing, is no folder, or cannot be read. A folder below it that cannot
-        be read is left out with a warning.
+        If the folder is missing, is not a folder, or cannot be read. A folder below it that
+        cannot be read is left out with a warning.
     """
     folder = Path(folder).expanduser()
     try:
@@ -67,7 +67,7 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
 
 
 def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
-    """Pick up to `n` images spread over a folder, leaving out files that cannot be opened."""
+    """Return up to `n` images, spread over a folder, without files that cannot be opened."""
     images = list_images(folder)
     every = max(1, len(images) // n)
     in_order = images[::every] + [image for i, image in enumerate(images) if i % every]
@@ -76,7 +76,7 @@ def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
 
 @dataclass(frozen=True)
 class ImageFile(os.PathLike):
-    """An image file, and its `facts` that need no look into it."""
+    """An image file, and the `facts` that are known without opening it."""
 
     path: Path
     facts: Mapping[str, object]
@@ -86,12 +86,12 @@ class ImageFile(os.PathLike):
 
 
 def look_at(path: Path, folder: Path) -> ImageFile:
-    """Tell what an image file is without opening it; its `filepath` counts from the folder.
+    """Return what is known without opening a file; its `filepath` counts from the folder.
 
     Raises
     ------
     OSError
-        If it cannot be looked at, or is no regular file: opening a pipe would wait for ever.
+        If it cannot be looked at, or is not a regular file: opening a pipe would wait forever.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -107,27 +107,27 @@ def look_at(path: Path, folder: Path) -> ImageFile:
 
 
 def load_image(image: Picture, edge: int | None = None) -> Image.Image:
-    """Open an image upright, in RGB, on white where it is transparent.
+    """Return an image upright, in RGB, on white where it is transparent.
 
     The tutorial ignores the EXIF orientation, so a phone's portrait photo is encoded lying down;
-    and it drops transparency, which shows whatever colour lies under it.
+    and it drops transparency, which shows whatever colour is under it.
 
     Parameters
     ----------
     image : path or PIL image
     edge : int, optional
-        So many pixels a side are enough: a large JPEG is then decoded at 1/2, 1/4 or 1/8.
+        This many pixels a side are enough: a large JPEG is then decoded at 1/2, 1/4 or 1/8.
 
     Raises
     ------
     OSError
-        If the file is missing or is no whole image; the message names it and says why.
+        If the file is missing or is not a whole image; the message names it and says why.
     """
     return read_image(image, edge)[0]
 
 
 def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, dict[str, object]]:
-    """Do what `load_image` does, and give what else the file tells of the image (`_facts`)."""
+    """Return what `load_image` does, and what else the file says about the image (`_facts`)."""
     if isinstance(image, Image.Image):
         return _to_rgb(image), _facts(image)
     try:
@@ -143,7 +143,7 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
 
 
 def _facts(image: Image.Image) -> dict[str, object]:
-    """Read what an open image tells: here is the place for one more fact of a row."""
+    """Return what an open image says about itself; add one more fact of a row here."""
     width, height = _upright_size(image)
     return {"width": width, "height": height}
 
@@ -165,7 +165,7 @@ def _reason(image: str | os.PathLike, error: Exception) -> str:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut off all above 255
+    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut off everything above 255
         image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -178,7 +178,7 @@ def _is_image(name: str) -> bool:
 
 
 def _opens(path: Path) -> bool:
-    if not path.is_file():  # opening a pipe would wait for ever
+    if not path.is_file():  # opening a pipe would wait forever
         return False
     try:
         load_image(path, edge=64)

@@ -12,7 +12,7 @@ __all__ = ["TUTORIAL_URL", "fetch_tutorial_images"]
 TUTORIAL_URL = (
     "https://github.com/towhee-io/examples/releases/download/data/reverse_image_search.zip"
 )
-_TIMEOUT = (5, 30)  # seconds: to connect, and without a byte arriving
+_TIMEOUT = (5, 30)  # seconds: to connect, and to wait for the next byte
 
 
 def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) -> Path:
@@ -21,9 +21,9 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     Parameters
     ----------
     folder : path
-        Gets the folder `images`, with `train` (1,000 photos, 100 classes x 10) and `test`.
-        `images` appears only when it is whole, so a second call does nothing and a call after
-        an interruption starts afresh.
+        Where the folder `images` goes, with `train` (1,000 photos, 100 classes x 10) and `test`.
+        `images` appears only when it is complete. So a second call does nothing, and a call after
+        an interruption starts again.
     url : str
         Where the zip is.
 
@@ -35,9 +35,9 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     Raises
     ------
     ConnectionError
-        If the file cannot be downloaded, or what arrives is no zip.
+        If the file cannot be downloaded, or what arrives is not a whole zip.
     ValueError
-        If it is another zip than the tutorial's, or an entry would leave the folder.
+        If the zip is not the tutorial's, or an entry would leave the folder.
     """
     folder = Path(folder).expanduser()
     images = folder / "images"
@@ -52,14 +52,14 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
 
 
 def _download(url: str, folder: Path) -> Path:
-    """Fetch with pooch, which writes to a temporary file and renames it at the end."""
+    """Download with pooch, which writes to a temporary file and renames it at the end."""
     import pooch
     import requests
 
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
     name = f"download.{os.getpid()}.zip"
-    (folder / name).unlink(missing_ok=True)  # of a killed process that had the same number
+    (folder / name).unlink(missing_ok=True)  # left by a killed process with the same number
     try:
         return Path(pooch.retrieve(url, None, fname=name, path=folder, downloader=downloader))
     except requests.exceptions.RequestException as error:
@@ -71,7 +71,7 @@ def _download(url: str, folder: Path) -> Path:
 
 
 def _unpack(archive: Path, images: Path, url: str) -> None:
-    """Unpack into a folder beside `images`, check, and rename it only then."""
+    """Unpack into a folder beside `images`, check it, and only then rename it."""
     draft = images.with_name(f"{images.name}.{os.getpid()}.part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -93,7 +93,9 @@ def _refuse_escapes(archive: zipfile.ZipFile, folder: Path) -> None:
     root = folder.resolve()
     for name in archive.namelist():
         if not (root / name.replace("\\", "/")).resolve().is_relative_to(root):
-            raise ValueError(f"the zip has the entry {name!r}, which would leave {folder.parent}")
+            raise ValueError(
+                f"the zip has the entry {name!r}, which would leave {folder.parent}: check the url"
+            )
 
 
 def _check_tutorial(folder: Path) -> None:
@@ -103,5 +105,5 @@ def _check_tutorial(folder: Path) -> None:
     if (len(photos), len(classes)) != (1000, 100):
         raise ValueError(
             f"the zip holds {len(photos)} training photos in {len(classes)} classes, "
-            "not the tutorial's 1,000 in 100: it is another file"
+            "not the tutorial's 1,000 in 100: it is not the tutorial's file, so check the url"
         )
