@@ -1,9 +1,9 @@
 """Measure where the tiny CLIP's matches begin, and write that beside the checkpoint.
 
-Writes `queries.csv`, texts that the demo's collection shows or does not show, in two lists that
-have none in common, and `tiny-clip.calibration.json`, the threshold that the first list ("set")
-gives. The second ("judge") tells how good that is: the figures are printed, and `calibration.png`
-in `runs/` shows the margins. After a new training, run from the project's root::
+This writes two files. `queries.csv` has texts that the demo's collection shows or does not show, in
+two lists with no text in common. `tiny-clip.calibration.json` has the threshold that follows from
+the first list ("set"). The second ("judge") says how good it is: the figures are printed, and
+`runs/calibration.png` shows the margins. Run this from the project's root after each new training::
 
     python data/demo/calibrate.py
 """
@@ -33,11 +33,11 @@ __all__ = ["margin_histograms", "pick_threshold", "write_queries"]
 QUERIES = Path(drawings.__file__).with_name("queries.csv")
 NAME = PROFILES["demo"]["collection_name"]
 EACH = 66
-"""How many texts of either absent kind are in each list; twice as many are present."""
+"""How many texts of each absent kind are in each list; twice as many texts are present."""
 
 
 def write_queries(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Write texts that a collection of drawings shows, and texts that it does not.
+    """Return texts that a collection of drawings shows, and texts that it does not.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def write_queries(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `text`; `kind`, which is "present", "absent class" (a known object in a known colour,
-        which no drawing shows together, in any number) or "unseen word" (kept from the model's
-        training); `part`, "set" or "judge".
+        `text`; `kind`: "present", "absent class" (a known object and a known colour that no
+        drawing shows together, in any number) or "unseen word" (left out of the model's
+        training); `part`: "set" or "judge".
     """
     chance = random.Random(seed)
     present = [chance.sample(list(texts), min(75, len(texts))) for texts in queries(table).values()]
@@ -73,10 +73,10 @@ def write_queries(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
-    """Pick the margin that tells apart best: the sum of both error rates is least.
+    """Return the margin that separates best, where the sum of both error rates is least.
 
-    That is the largest J of Youden (1950, "Index for rating diagnostic tests"); the threshold is
-    put half-way to the next lower margin, so that it favours neither side.
+    That is the largest J of Youden (1950, "Index for rating diagnostic tests"). The threshold is
+    half-way to the next lower margin, so that it favours neither side.
     """
     wrong, right, thresholds = roc_curve(present, margins)
     best = thresholds[(right - wrong).argmax()]

@@ -1,7 +1,7 @@
 """Train the demo profile's tiny CLIP on drawings that this project makes itself.
 
 The network is openai/CLIP's own class in a very small size, so `clip.load` opens the result like
-any published checkpoint. It learns from nothing but `helpers.demo.drawings`: it knows the colours,
+any published checkpoint. It learns only from `helpers.demo.drawings`: it knows the colours,
 objects, counts and backgrounds of those drawings, and no photograph.
 
 Run it from the project's root::
@@ -41,7 +41,7 @@ from helpers.demo.drawings import (
 )
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which warns that it will go
+    warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     import clip
     from clip.model import CLIP
     from clip.simple_tokenizer import SimpleTokenizer
@@ -51,7 +51,7 @@ __all__ = ["evaluate", "queries", "train"]
 CHECKPOINT = Path(drawings.__file__).with_name("tiny-clip.pt")
 RESOLUTION = 96
 TOKENS = 20
-"""Captions are cut here while training; the mask is causal, so it changes no embedding."""
+"""Captions are cut here in training; the mask is causal, so this changes no embedding."""
 CONTEXT = 77
 VOCABULARY = 49408
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
@@ -59,7 +59,7 @@ DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 """The pixel statistics of CLIP's own preprocessing."""
 
 ANY, SEVERAL = -1, -2
-"""What a caption may leave open: every value matches, or every count above one."""
+"""What a caption leaves open: any value matches, or any count above one."""
 
 FRAMES = (
     *["{}"] * 9,
@@ -83,15 +83,15 @@ FRAMES = (
 
 
 def draw_pool(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw pictures at random, in two processes.
+    """Draw and return random pictures, in two processes.
 
     Returns
     -------
     pixels : torch.Tensor
         uint8, shape (n, 3, 96, 96), resized as CLIP's preprocessing does.
     codes : torch.Tensor
-        int64, shape (n, 4): the places of object, colour and background in their lists, and the
-        count itself, in the order object, colour, count, background.
+        int64, shape (n, 4), in the order object, colour, count, background: the count as it
+        is, the others as positions in their lists.
     """
     with ProcessPoolExecutor(2) as pool:
         parts = list(pool.map(_draw_part, [(seed, part, n // 100) for part in range(100)]))
@@ -108,7 +108,7 @@ def _draw_part(job: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _random_drawing(rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
-    """Draw any object in any two colours."""
+    """Draw any object in any two colours; return the picture and its codes."""
     thing, colour = int(rng.integers(len(OBJECTS))), int(rng.integers(len(COLOURS)))
     count = int(rng.choice([1, 2, 3, 4], p=[0.4, 0.2, 0.2, 0.2]))
     names = list(BACKGROUNDS)
@@ -123,12 +123,12 @@ def _random_drawing(rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
 
 
 def describe(codes: Sequence[int], chance: random.Random) -> list[tuple[str, list[int]]]:
-    """Write one detailed and one general caption of a drawing.
+    """Return one detailed and one general caption of a drawing.
 
     Returns
     -------
     list of (str, list of int)
-        Each caption with what it states, coded like the drawing, `ANY` or `SEVERAL` elsewhere.
+        Each caption with what it states, coded like the drawing; `ANY` or `SEVERAL` elsewhere.
     """
     detailed = _full if chance.random() < 0.6 else _class
     general = chance.choices(
@@ -153,7 +153,7 @@ def _class(thing: int, colour: int, count: int, ground: int, chance: random.Rand
 
 
 def _many(thing: int, colour: int, count: int, ground: int, chance: random.Random):
-    """Write "red stars", or what `_class` writes when there is one."""
+    """Write "red stars", or what `_class` writes if there is one."""
     if count == 1 or plural(OBJECTS[thing]) == OBJECTS[thing]:
         return _class(thing, colour, count, ground, chance)
     return f"{list(COLOURS)[colour]} {plural(OBJECTS[thing])}", [thing, colour, SEVERAL, ANY]
@@ -191,7 +191,7 @@ def _ground(thing: int, colour: int, count: int, ground: int, chance: random.Ran
 
 
 def matches(drawings: torch.Tensor, stated: torch.Tensor) -> torch.Tensor:
-    """Tell which captions are true of which drawings.
+    """Return which captions are true of which drawings.
 
     Parameters
     ----------
@@ -209,12 +209,12 @@ def matches(drawings: torch.Tensor, stated: torch.Tensor) -> torch.Tensor:
 
 
 def strange_words() -> tuple[list[str], list[str]]:
-    """List words of CLIP's vocabulary that no drawing shows.
+    """Return words of CLIP's vocabulary that no drawing shows.
 
     Returns
     -------
     used, unseen : list of str
-        Every fifth word is left out of the training, so that there are words the model never saw.
+        Every fifth word is left out of training, so that the model has never seen it.
     """
     texts = [
         " ".join([*COLOURS, *COUNTS.values(), *OBJECTS, *FRAMES]),
@@ -230,7 +230,7 @@ def strange_words() -> tuple[list[str], list[str]]:
 
 
 def tiny_clip() -> CLIP:
-    """Build CLIP in the smallest size that learns the drawings, for short captions."""
+    """Return CLIP in the smallest size that learns the drawings, for short captions."""
     return CLIP(
         embed_dim=128,
         image_resolution=RESOLUTION,
@@ -246,7 +246,7 @@ def tiny_clip() -> CLIP:
 
 
 def train(steps: int, pool_size: int, seed: int) -> CLIP:
-    """Train a tiny CLIP.
+    """Train and return a tiny CLIP.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def train(steps: int, pool_size: int, seed: int) -> CLIP:
     pool_size : int
         How many different drawings to learn from.
     seed : int
-        Decides the drawings, the captions and the first weights.
+        Decides the drawings, the captions and the initial weights.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def train(steps: int, pool_size: int, seed: int) -> CLIP:
 
 
 def _parameter_groups(model: CLIP) -> list[dict]:
-    """Decay the weights of layers only, not biases, norms and embeddings."""
+    """Return groups: only the weights of layers decay, not biases, norms and embeddings."""
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and "embedding" not in name]
     others = [p for name, p in named if p.ndim < 2 or "embedding" in name]
@@ -295,7 +295,7 @@ def _parameter_groups(model: CLIP) -> list[dict]:
 
 
 class _Batches:
-    """Batches in which objects of one colour come in fours, hard to tell apart."""
+    """Batches in which drawings of the same object and colour come in fours, hard to tell apart."""
 
     groups, fellows, strangers = 48, 4, 24
 
@@ -319,7 +319,7 @@ class _Batches:
         return self._images(rows), tokens, torch.cat([true, never], dim=1)
 
     def _strange(self) -> str:
-        """Write about a thing that no drawing shows."""
+        """Return a text about something that no drawing shows."""
         word = self.chance.choice(self.words)
         return self.chance.choice(FRAMES).format(self.chance.choice([word, with_article(word)]))
 
@@ -333,14 +333,14 @@ class _Batches:
 def _loss(
     model: CLIP, images: torch.Tensor, tokens: torch.Tensor, true: torch.Tensor
 ) -> torch.Tensor:
-    """CLIP's symmetric loss, with the target shared among all that match; 0 is perfect."""
+    """Return CLIP's symmetric loss, its target shared among all that match; 0 is perfect."""
     logits, _ = model(images, tokens)
     answered = true.any(dim=0)  # no drawing shows the strange words
     return (_divergence(logits, true) + _divergence(logits[:, answered].T, true[:, answered].T)) / 2
 
 
 def _divergence(logits: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence of the softmax from equal shares for all that match."""
+    """Return the Kullback-Leibler divergence of the softmax from equal shares of all matches."""
     shares = true / true.sum(dim=1, keepdim=True)
     return functional.kl_div(logits.log_softmax(dim=1), shares, reduction="batchmean")
 
@@ -358,7 +358,7 @@ def save(model: CLIP, path: Path) -> None:
 
 
 def queries(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
-    """Write queries that have an answer among some drawings.
+    """Return queries that have an answer among some drawings.
 
     Parameters
     ----------
@@ -395,7 +395,7 @@ def evaluate(
     table: pd.DataFrame,
     encode_texts: Callable[[list[str]], np.ndarray],
 ) -> pd.DataFrame:
-    """Measure how well texts find drawings.
+    """Return how well texts find drawings.
 
     Parameters
     ----------
@@ -409,7 +409,7 @@ def evaluate(
     Returns
     -------
     pandas.DataFrame
-        For each kind of query how many there are, their mean precision at 1, and their mean
+        For each kind of query: how many there are, their mean precision at 1, and their mean
         R-precision: the share of right answers among the first R, where R answers are right.
     """
     figures = {}
@@ -427,7 +427,7 @@ def evaluate(
 def evaluate_checkpoint(path: Path, seed: int) -> pd.DataFrame:
     """Open a checkpoint with `clip.load` and evaluate it on 1,000 drawings of a seed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns that torch.jit.load, tried first, will go
+        warnings.simplefilter("ignore")  # torch.jit.load, tried first, is deprecated
         model, preprocess = clip.load(str(path), device="cpu", jit=False)
 
     @torch.inference_mode()

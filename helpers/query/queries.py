@@ -222,7 +222,7 @@ def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
             raise TypeError(f"a weighted term must be a pair (term, weight), got {pair!r}")
         if not 0 < float(pair[1]) < float("inf"):
             raise ValueError(
-                f"a weight must be finite and above 0, got {pair[1]}; to avoid: unlike"
+                f"a weight must be finite and above 0, got {pair[1]}; to avoid a term, use unlike"
             )
     return [(_term(term), float(weight)) for term, weight in pairs]
 
