@@ -1,6 +1,6 @@
 """Text-to-image search with CLIP and Milvus: the package behind the notebooks.
 
-The house. Each part imports only parts on floors below its own::
+Layout: each part imports only parts on floors below its own::
 
     8  __main__                    run the notebooks, in order
     7  views                       the search panel, charts and maps

@@ -125,7 +125,7 @@ class Settings:
         shown["milvus_uri"] = without_password(self.milvus_uri)
         rows = [(k, str(v), self.sources.get(k, "profile")) for k, v in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
-        return [*rows, ("token", token, "MILVUS_TOKEN")]
+        return [*rows, ("server token", token, "MILVUS_TOKEN")]
 
     def _repr_html_(self) -> str:
         rows = [("setting", "value", "comes from"), *self._rows()]
