@@ -175,8 +175,8 @@ def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(
 
 
 def test_a_report_of_an_interrupted_run_says_what_to_do():
-    assert "run it again" in IngestReport(found=9, inserted=3, interrupted=True)._repr_html_()
-    assert "run it again" not in IngestReport(found=9, inserted=9)._repr_html_()
+    assert "Run it again" in IngestReport(found=9, inserted=3, interrupted=True)._repr_html_()
+    assert "Run it again" not in IngestReport(found=9, inserted=9)._repr_html_()
 
 
 def test_a_long_run_flushes_now_and_then(folder, encoder, store, monkeypatch):
