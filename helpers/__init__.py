@@ -2,14 +2,14 @@
 
 Layout: each part imports only parts on floors below its own::
 
-    8  __main__                    run the notebooks, in order
-    7  views                       the search panel, charts and maps
-    6  session                     make ready what the settings name
-    5  ingestion, retrieval        `ingest`: folder to collection; `search`: question to results
-    4  query                       what you can ask, how far a score is above chance, results
-    3  demo, models, collection    drawings and their tiny CLIP; encoders; Milvus and what a row is
-    2  settings, images            where each value comes from; image files and pictures of them
-    1  paths, batches, vectors     what all the others build on
+    8  __main__                              run the notebooks, in order
+    7  views                                 the search panel, charts and maps
+    6  session                               make ready what the settings name
+    5  ingestion, retrieval                  folder to collection; question to results
+    4  query                                 questions, how far a score is above chance, results
+    3  demo, models, collection              drawings and their tiny CLIP; encoders; Milvus
+    2  settings, images                      where each value comes from; image files
+    1  batches, parameters, paths, vectors   what all the others build on
 
 Names are loaded on first use, so `import helpers` is quick and does not import torch.
 """

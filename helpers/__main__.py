@@ -5,7 +5,6 @@ any browser, go to `runs/`. A parameter goes to every notebook that has it.
 """
 
 import argparse
-import json
 import logging
 import sys
 import warnings
@@ -26,7 +25,7 @@ def main() -> int:
     for name in set(options.notebooks) - set(_names(folder)):
         parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
-    parameters = {name: _typed(value) for name, value in options.parameters}
+    parameters = dict(options.parameters)  # as typed: each notebook reads them by their types
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
@@ -74,13 +73,6 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
-
-
-def _typed(value: str) -> object:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return {"True": True, "False": False, "None": None}.get(value, value)
 
 
 def _known_parameters(notebook: Path) -> set[str]:

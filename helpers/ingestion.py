@@ -15,6 +15,7 @@ from .collection.columns import compared, image_id, key_range, row
 from .collection.store import ImageStore
 from .images.files import ImageFile, list_images, look_at
 from .models.encoder import ClipEncoder
+from .parameters import check_flags, check_whole
 from .paths import resolve_path
 
 __all__ = ["IngestReport", "ingest"]
@@ -106,8 +107,9 @@ def ingest(
     folder = resolve_path(image_dir)
     images = list_images(folder)
     batch_size = encoder.batch_size if batch_size is None else batch_size
-    _check_flags(recreate=recreate, prune=prune)
-    _check(images, prune, limit, shard, batch_size)
+    check_flags(recreate=recreate, prune=prune, progress=progress)
+    check_whole(1, limit=limit, batch_size=batch_size)
+    _check(images, prune, limit, shard)
     if recreate:
         store.drop()
     store.open_for(encoder, folder)
@@ -138,23 +140,10 @@ def ingest(
     return report
 
 
-def _check_flags(**flags: object) -> None:
-    """Refuse a text: "false" is not empty, so it would count as True and delete."""
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} is True or False, not {value!r}")
-
-
-def _check(
-    images: list[Path], prune: bool, limit: int | None, shard: tuple[int, int], batch_size: int
-) -> None:
+def _check(images: list[Path], prune: bool, limit: int | None, shard: tuple[int, int]) -> None:
     part, parts = shard
     if not 0 <= part < parts:
         raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1, got {limit}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if prune and (limit is not None or parts > 1):
         raise ValueError("prune needs to see all images: leave out limit and shard")
     if prune and not images:

@@ -15,6 +15,7 @@ from .collection.columns import shown
 from .collection.filters import build_filter
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
+from .parameters import check_flags
 from .query.margins import margins, match_threshold
 from .query.queries import Query, Term, parse
 from .query.results import Hit, SearchResults
@@ -79,6 +80,7 @@ def search(
     """
     started = time.perf_counter()
     question = parse(query)
+    check_flags(unique=unique)
     _check_page(limit, offset)
     given: dict[str, Any] = {"limit": limit, "offset": offset, "where": where, "filter": filter}
     given |= {"templates": templates, "unique": unique, "group_by": group_by}

@@ -6,22 +6,15 @@ Not about fetching or making these things: that is `session`.
 import html
 import json
 import os
-from collections.abc import Mapping
-from configparser import ConfigParser
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .parameters import read_parameters
 from .paths import resolve_path, without_password
 
-__all__ = [
-    "PROFILES",
-    "Settings",
-    "read_flag",
-    "read_texts",
-    "remember_profile",
-    "remembered_profile",
-]
+__all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
 
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
@@ -38,7 +31,6 @@ PROFILES: dict[str, dict[str, str]] = {
     },
 }
 _ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
-_FLAGS = {**ConfigParser.BOOLEAN_STATES} | {"y": True, "n": False, "none": False, "": False}
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
 
@@ -110,6 +102,24 @@ class Settings:
         values["milvus_uri"] = _resolve_uri(str(values["milvus_uri"]))
         return cls(profile=profile, auto=auto, sources=sources, **values)
 
+    @classmethod
+    def read(cls, namespace: MutableMapping[str, Any]) -> "Settings":
+        """Read all parameters of a notebook, see `read_parameters`, and settle what is in them.
+
+        Parameters
+        ----------
+        namespace : dict
+            `globals()` of the notebook. A text that is empty counts as None here.
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be read, or the profile is unknown.
+        """
+        read_parameters(namespace)
+        declared = [n for n in ("profile", *_NAMES) if n in namespace.get("__annotations__", {})]
+        return cls.resolve(**{name: namespace[name] or None for name in declared})
+
     def switch(self, profile: str) -> "Settings":
         """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
@@ -134,34 +144,6 @@ class Settings:
         head, *body = (f"<tr>{line}</tr>" for line in lines)
         head = head.replace("td", "th")
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
-
-
-def read_flag(name: str, value: object) -> bool:
-    """Return a yes-or-no parameter as a bool; papermill's `-p` passes it on as text.
-
-    Parameters
-    ----------
-    name : str
-        The parameter's name, for the error.
-    value : bool, None, 0, 1 or str
-        None means no. A text is one of the usual words for yes and no, in upper or lower case.
-
-    Raises
-    ------
-    ValueError
-        If the value is anything else.
-    """
-    word = "" if value is None else str(value).strip().lower()
-    if word not in _FLAGS:
-        raise ValueError(f"{name} is yes or no (true or false), not {value!r}")
-    return _FLAGS[word]
-
-
-def read_texts(value: object) -> list[str] | None:
-    """Read a parameter that is a list of texts; one text or number counts as a list of it."""
-    if value is None or value == "" or value == []:
-        return None
-    return [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
 
 
 def remember_profile(settings: Settings) -> None:

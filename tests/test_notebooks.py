@@ -26,7 +26,6 @@ from helpers import (
     search,
 )
 from helpers.paths import resolve_path
-from helpers.settings import read_texts
 
 from .support import browser
 from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
@@ -82,8 +81,11 @@ def test_a_notebook_begins_with_the_same_cells_and_parameters(path):
     assert len(notebook.cells[1].source.splitlines()) == 3
     shared = notebook.cells[3].source.splitlines()[:6]
     assert shared == first.cells[3].source.splitlines()
-    assert [line.split(" = ")[0] for line in shared[1:]] == PARAMETERS
+    assert [line.split(": str = None")[0] for line in shared[1:]] == PARAMETERS
     assert "token" not in notebook.cells[3].source
+    undeclared = re.findall(r"^\w+ =", notebook.cells[3].source, re.MULTILINE)
+    assert not undeclared, "a parameter has a type, by which it is read"
+    assert "prepare(Settings.read(globals())" in notebook.cells[4].source
     for badge in ("colab.research.google.com/github", "github.com"):
         assert re.search(rf"\(https://{badge}/\S+/{path.name}\)", notebook.cells[0].source)
 
@@ -187,7 +189,7 @@ def test_panel_and_cell_give_the_same_hits(panel, combined):
     if combined:
         ask_for_everything(panel)
     names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
-    names |= {"resolve_path": resolve_path, "read_texts": read_texts}
+    names |= {"resolve_path": resolve_path}
     assert eval(panel.found.code, names).hits == panel.found.hits
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]

@@ -50,9 +50,11 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
     for name, value in environment(tmp_path / "data").items():
         monkeypatch.setenv(name, value)
     parameters = {"profile": "demo", "model_name": str(checkpoint), "image_dir": "my photos"}
+    parameters |= {"prune": "false", "recreate": "no", "batch_size": "3", "sample_size": "5.0"}
+    parameters |= {"unlike": 5, "templates": "{}, a photo of {}", "queries": "NO, 2019"}
     for path in (NOTEBOOKS[2], *NOTEBOOKS[:2], *NOTEBOOKS[3:]):
         known = papermill.inspect_notebook(str(path))
-        own = parameters | {"query_text": 'it\'s "odd" <b>', "prune": "false", "recreate": "no"}
+        own = parameters | {"query_text": 'it\'s "odd" <b>'}
         own = {name: value for name, value in own.items() if name in known}
         papermill.execute_notebook(str(path), path.name, own, progress_bar=False)
         check_clean(Path(path.name))

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from helpers import Settings
-from helpers.settings import read_flag, read_texts, remember_profile
+from helpers.settings import remember_profile
 
 
 @pytest.fixture(autouse=True)
@@ -74,27 +74,28 @@ def test_the_table_escapes_what_it_shows():
     assert "<script>" not in settings._repr_html_()
 
 
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        (None, None),
-        ("", None),
-        ([], None),
-        ("a dog", ["a dog"]),
-        (2025, ["2025"]),
-        ([2025, "b"], ["2025", "b"]),
-    ],
-)
-def test_a_list_of_texts_may_come_as_one_text_or_number(given, read):
-    assert read_texts(given) == read
-
-
 def test_the_parameters_of_the_notebooks_may_be_given_in_their_order(tmp_path):
     settings = Settings.resolve("demo", "tiny", tmp_path, "http://host:1", "photos")
     assert (settings.model_name, settings.image_dir) == ("tiny", tmp_path)
     assert (settings.milvus_uri, settings.collection_name) == ("http://host:1", "photos")
     assert settings.given("image_dir")
     assert not settings.given("query_text")
+
+
+def test_a_notebook_is_read_by_the_types_that_it_declares():
+    kinds = {"profile": str, "collection_name": str, "query_text": str, "limit": int}
+    notebook = {"profile": "demo", "collection_name": 2024, "query_text": "", "limit": "5"}
+    notebook |= {"__annotations__": kinds, "model_name": "no parameter"}
+    settings = Settings.read(notebook)
+    assert (settings.profile, settings.collection_name) == ("demo", "2024")
+    assert (settings.query_text, settings.model_name) == ("a red star", "tiny")
+    assert (notebook["query_text"], notebook["limit"]) == ("", 5)
+
+
+def test_a_parameter_that_cannot_be_read_stops_a_notebook():
+    notebook = {"profile": "demo", "prune": "flase", "__annotations__": {"prune": bool}}
+    with pytest.raises(ValueError, match="prune is yes or no"):
+        Settings.read(notebook)
 
 
 def test_switching_the_profile_keeps_what_was_given(tmp_path):
@@ -113,21 +114,3 @@ def test_the_note_of_what_was_prepared_is_plain_json(tmp_path):
 def test_a_number_for_a_name_is_its_digits():
     settings = Settings.resolve("demo", query_text=7, collection_name=2024)
     assert (settings.query_text, settings.collection_name) == ("7", "2024")
-
-
-@pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "y", "on", "1"])
-def test_the_usual_words_for_yes_are_yes(value):
-    assert read_flag("prune", value) is True
-
-
-@pytest.mark.parametrize(
-    "value", [False, None, 0, "false", "FALSE", "No", "n", "off", "0", "None", " "]
-)
-def test_the_usual_words_for_no_are_no(value):
-    assert read_flag("prune", value) is False
-
-
-@pytest.mark.parametrize("value", ["maybe", "flase", 2, [False], {}, "true false"])
-def test_what_is_neither_yes_nor_no_is_refused_by_its_name(value):
-    with pytest.raises(ValueError, match="prune is yes or no"):
-        read_flag("prune", value)
