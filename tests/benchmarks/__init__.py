@@ -1,1 +1,1 @@
-"""How fast it is: `make benchmark` and `make latency`."""
+"""How fast this is: `make benchmark` and `make latency`."""

@@ -1,7 +1,7 @@
 """Compare ways to encode images with CLIP, on the same images and weights: `make benchmark`.
 
-Every contender runs in a process of its own, since a process's peak memory never falls; they take
-turns, and the median of their turns counts. Ratios are within one run; machines differ.
+Every contender runs in its own process, since a process's peak memory never falls. They take
+turns, and the median of the turns counts. Compare ratios only within one run: machines differ.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LEAST = 1.0  # seconds that a turn lasts at least
 
 
 def turn(name: str, job: dict) -> dict:
-    """Run a contender in this process: images a second, peak memory, and its vectors to a file."""
+    """Run a contender here; return images per second and peak memory, and save its vectors."""
     paths, model = [Path(path) for path in job["paths"]], Path(job["model"])
     if name in FACTS:
         return FACTS[name](paths, model)
@@ -47,7 +47,7 @@ def turn(name: str, job: dict) -> dict:
 
 
 def compare(paths: list[Path], model: Path, names: list[str], rounds: int, scratch: Path) -> dict:
-    """Let the contenders take turns; collect medians and cosines with the tutorial's vectors."""
+    """Let the contenders take turns; return medians, and cosines with the tutorial's vectors."""
     job = {"paths": [str(path) for path in paths], "model": str(model)}
     turns: dict[str, list[dict]] = {name: [] for name in names}
     for number in range(rounds):
@@ -82,7 +82,7 @@ def compare(paths: list[Path], model: Path, names: list[str], rounds: int, scrat
 
 
 def table(results: dict) -> str:
-    """Write the results as Markdown."""
+    """Return the results as Markdown."""
     lines = [
         "| way | images/s | times the loop | peak memory, MB | lowest cosine |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -98,7 +98,7 @@ def table(results: dict) -> str:
 
 
 def facts(results: dict) -> list[str]:
-    """Say in sentences what the table cannot hold."""
+    """Return, in sentences, what the table cannot hold."""
     lines = []
     if {"forward_alone", "reading_alone", "ours_collection_auto"} <= results.keys():
         forward, reading, ours = (
@@ -165,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, help="a folder; by default drawings are made")
     parser.add_argument("--model", help="a model's name or checkpoint; by default random ViT-B/32")
-    parser.add_argument("--sample", type=int, default=48, help="so many images of the folder")
+    parser.add_argument("--sample", type=int, default=48, help="how many images of the folder")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="the tutorial and these")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "benchmark.json")

@@ -1,8 +1,8 @@
 """The ways of encoding that `benchmark.py` compares, each run in a process of its own.
 
-A contender is made ready outside the clock and gives the work to be timed: a function of n that
-encodes the first n images of the sample. What it returns gives the vectors, shape (n, dim), in
-the order of the paths.
+A contender is prepared before the clock starts and returns the work to be timed: a function of n
+that encodes the first n images of the sample. That returns None, or a function that returns the
+vectors, shape (n, dim), in the order of the paths.
 """
 
 import atexit
@@ -27,7 +27,7 @@ from ..support import tutorial
 
 Work = Callable[[int], Callable[[], np.ndarray] | None]
 
-COPIES = 8  # of the sample for quick ways, so that starting and ending weigh as little as in use
+COPIES = 8  # of the sample for fast contenders, so that start and end count as little as in use
 QUERY = "a white dog on a green lawn"
 LABELS = [f"{colour} {thing}" for colour in ("red", "green", "blue", "white", "black", "grey",
           "brown", "pink", "gold", "plain") for thing in ("dog", "cat", "car", "house", "tree",
@@ -205,7 +205,7 @@ def _transformers(paths: list[Path], model: Path, dtype: torch.dtype) -> Work:
 
 
 def _transformers_names(weights: dict) -> dict:
-    """Give the image half of CLIP's weights the names that transformers has for them."""
+    """Return the image half of CLIP's weights under the names that transformers has for them."""
     names = {
         "visual.class_embedding": "embeddings.class_embedding",
         "visual.conv1.weight": "embeddings.patch_embedding.weight",
@@ -255,7 +255,7 @@ CONTENDERS: dict[str, tuple[str, Callable[[list[Path], Path], Work], int]] = {
 
 
 def texts(paths: list[Path], model: Path) -> dict[str, float]:
-    """Time texts: seconds for one query, new and repeated, and texts a second for templates."""
+    """Return seconds for one query, new and repeated, and for one label with templates."""
     clip_model, _ = tutorial.load(model)
     encoder = ClipEncoder(model)
 
@@ -264,7 +264,7 @@ def texts(paths: list[Path], model: Path) -> dict[str, float]:
         return encoder.encode_texts(texts, templates)
 
     @torch.no_grad()
-    def a_label_at_a_time(labels):  # the way of CLIP's own notebook
+    def a_label_at_a_time(labels):  # as in CLIP's own notebook
         for label in labels:
             tokens = tutorial.clip.tokenize([template.format(label) for template in TEMPLATES])
             features = clip_model.encode_text(tokens)
@@ -282,7 +282,7 @@ def texts(paths: list[Path], model: Path) -> dict[str, float]:
 
 
 def large_photos(paths: list[Path], model: Path) -> dict[str, float]:
-    """Time the preparation of 12-megapixel JPEGs with and without decoding them smaller."""
+    """Return seconds to prepare 12-megapixel JPEGs, with and without decoding them smaller."""
     encoder = ClipEncoder(model)
     with tempfile.TemporaryDirectory() as scratch:
         large = [_enlarge(path, Path(scratch, f"{n}.jpg")) for n, path in enumerate(paths[:6])]
@@ -302,7 +302,7 @@ def large_photos(paths: list[Path], model: Path) -> dict[str, float]:
 
 
 def _enlarge(path: Path, to: Path) -> Path:
-    """Make a photo of 12 megapixels, with a sensor's noise, so that its file is as large."""
+    """Save a photo as 12 megapixels, with noise like a sensor's, so that its file is as large."""
     pixels = np.asarray(load_image(path).resize((4000, 3000), Image.Resampling.BICUBIC))
     noise = np.random.default_rng(0).normal(0, 8, pixels.shape)
     Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).save(to, quality=90)
@@ -310,7 +310,7 @@ def _enlarge(path: Path, to: Path) -> Path:
 
 
 def machine(paths: list[Path], model: Path) -> dict[str, float]:
-    """Measure the processor's matrix rates (TFLOP/s), and count the model's work for an image."""
+    """Return the processor's matrix rates (TFLOP/s) and the model's work for an image (GFLOP)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     encoder = ClipEncoder(model, device="cpu", precision="float32")
@@ -328,7 +328,7 @@ FACTS = {"texts": texts, "large_photos": large_photos, "machine": machine}
 
 
 def _seconds(work: Callable[[], object], times: int) -> float:
-    """Time a piece of work: the median of so many runs, after one that does not count."""
+    """Return the median time of so many runs, after one that does not count."""
     work()
     taken = []
     for _ in range(times):

@@ -1,7 +1,7 @@
-"""From Enter to pictures: what a search takes in the panel, in a real browser. `make latency`.
+"""From Enter to pictures: how long a search takes in the panel, in a real browser. `make latency`.
 
 The demo's 1,000 drawings, JupyterLab and Chromium on this machine, the demo's tiny model and a
-ViT-B/32 of random weights. Each query is a new one, and so are most of its thumbnails.
+ViT-B/32 of random weights. Each query is new, and so are most of its thumbnails.
 """
 
 import argparse
@@ -39,7 +39,7 @@ STOPWATCH = """text => new Promise(resolve => {
 
 
 def measure(model_name: str, rounds: int) -> pd.DataFrame:
-    """Ask so many times, in milliseconds: the whole, and what the panel says of its parts."""
+    """Return milliseconds for so many queries: in all, and what the panel says of the parts."""
     things = [with_article(f"{colour} {name}") for colour, name in product(COLOURS, OBJECTS)]
     texts = things[:: len(things) // (rounds + 1)][: rounds + 1]
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ def measure(model_name: str, rounds: int) -> pd.DataFrame:
 
 
 def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
-    """Type a text, press Enter, and look at the clock until its pictures are there."""
+    """Type a text, press Enter, and return how long it took until its pictures were there."""
     panel.query.fill(text)
     panel.page.evaluate(STOPWATCH, text)
     panel.query.press("Enter")

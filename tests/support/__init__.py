@@ -1,1 +1,1 @@
-"""What the tests stand on: models, files, processes, a browser, a server."""
+"""What the tests use: models, files, processes, a browser, a server."""

@@ -1,6 +1,6 @@
 """A real JupyterLab, and a real Voila, in a real Chromium.
 
-Nothing here is in a hurry: what has to be seen is waited for, on the slowest of machines.
+Nothing here is in a hurry: it waits for whatever should appear, even on the slowest machine.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ if not REQUIRED:
     pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
-PATIENCE = 300.0  # seconds until what is not seen counts as missing
+PATIENCE = 300.0  # seconds until what does not appear counts as missing
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox",
@@ -39,7 +39,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are no cells
+    "notebook-extension/tracker": {"windowingMode": "none"},  # else only cells in sight exist
     "apputils-extension/notification": {"fetchNews": "false", "doNotDisturbMode": True},
     "docmanager-extension/plugin": {"autosave": False},  # each page begins with what is on disk
 }
@@ -51,7 +51,7 @@ READY = f"""() => {{
 
 
 def find_chromium() -> str | None:
-    """Find a Chromium of the system, or the one that `playwright install chromium` fetches."""
+    """Return the system's Chromium, or the one that `playwright install chromium` fetched."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found:
         return found
@@ -67,7 +67,7 @@ needed = pytest.mark.skipif(
 
 
 def wait_until(true: Callable[[], object]) -> None:
-    """Look again and again until it is so; AssertionError where it never is."""
+    """Wait until this is true; AssertionError if it never is."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
@@ -78,7 +78,7 @@ def wait_until(true: Callable[[], object]) -> None:
 def jupyter_lab(
     folder: Path, env: dict[str, str], parameters: dict[str, str] | None = None
 ) -> Iterator[str]:
-    """Serve copies of the notebooks in a folder, since JupyterLab saves what it runs."""
+    """Serve copies of the notebooks (JupyterLab saves what it runs); yield the address."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     for path in (folder / "notebooks").glob("*.ipynb"):
         notebook = load_notebook_node(str(path))
@@ -117,7 +117,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def open_page(browser: Browser, address: str) -> Iterator[Page]:
-    """Open a page that knows nothing of other pages; JupyterLab's dialogs are closed."""
+    """Open a page that shares nothing with others; JupyterLab's dialogs are closed."""
     page = browser.new_page(viewport={"width": 1300, "height": 1250})
     page.set_default_timeout(1000 * PATIENCE)
     page.add_locator_handler(
@@ -137,7 +137,7 @@ def open_notebook(browser: Browser, address: str, name: str) -> Iterator[Page]:
 
 
 def show_notebook(page: Page, path: str) -> None:
-    """Open a notebook beside what the page shows, in front."""
+    """Open a notebook beside what the page shows, and bring it to the front."""
     page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
     page.evaluate("() => jupyterapp.restored.then(() => true)")
     opened = f"""async path => {{
@@ -153,7 +153,7 @@ def run_all_cells(page: Page) -> None:
 
 
 def run_cell(page: Page, begins: str) -> None:
-    """Run the one cell that begins so, to its end."""
+    """Run the cell that begins with a text, to its end."""
     page.evaluate(
         f"begins => {{ const cells = {NOTEBOOK}.content; cells.activeCellIndex = cells.widgets"
         ".findIndex(cell => cell.model.sharedModel.source.startsWith(begins)) }",
@@ -198,14 +198,14 @@ def _answers(port: int) -> bool:
 
 
 def broken_pictures(page) -> list[str]:
-    """Return the addresses of pictures that are not shown; wait for those that are not yet."""
+    """Return the addresses of pictures that are broken; wait for those still loading."""
     pictures = "[...document.querySelectorAll('.jp-Notebook img')]"
     page.wait_for_function(f"{pictures}.every(image => image.complete)")
     return page.evaluate(f"{pictures}.filter(image => !image.naturalWidth).map(image => image.src)")
 
 
 class PanelPage:
-    """The search panel as a person uses it: by what stands on the page."""
+    """The search panel as a person uses it: by what is on the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -229,7 +229,7 @@ class PanelPage:
         chooser.value.set_files(path)
 
     def wait_for(self, status: str, labels: set[str] | None = None) -> None:
-        """Wait until the panel says so of its pictures, and all are there and have these labels."""
+        """Wait until the panel says this, and all its pictures are there and have these labels."""
         self.status.filter(has_text=status).wait_for()
         number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
         drawn = "tiles => tiles.every(tile => tile.complete && tile.naturalWidth > 0)"
@@ -248,5 +248,5 @@ class PanelPage:
         return [float(caption.split()[0]) for caption in self.captions()]
 
     def picture(self, place: int) -> str:
-        """Return what a picture shows, as its data address."""
+        """Return what a picture shows, as its data URL."""
         return self.tiles.locator("img").nth(place).get_attribute("src")

@@ -1,4 +1,4 @@
-"""Kill an ingestion again and again, and look at what is left: see `kill_and_rerun`.
+"""Kill ingestions, again and again, and check what is left: see `kill_and_rerun`.
 
 `python -m tests.support.interruption FOLDER MODEL [KILLS]` does it with a folder of photos.
 """
@@ -22,7 +22,7 @@ import signal
 import sys
 from helpers import ClipEncoder, ImageStore, ingest
 
-# as in a terminal or a kernel; a shell's background jobs inherit that it is ignored
+# as in a terminal or a kernel; a shell's background jobs would ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def announced(name, call):
@@ -45,14 +45,14 @@ with ImageStore(database) as store:
 
 
 def start(folder: Path, model: str | Path, database: Path, batch_size: int) -> subprocess.Popen:
-    """Start an ingestion from nothing in a process that prints when it writes and flushes."""
+    """Start an ingestion from scratch in a process that prints when it writes and flushes."""
     arguments = map(str, (folder, model, database, batch_size))
     command = [sys.executable, "-c", CHILD, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def signal_in_mid_write(child: subprocess.Popen, write: int, delay: float, number: int) -> int:
-    """Send a signal so long after the n-th write or flush began; count those done before."""
+    """Signal `delay` seconds after the n-th write or flush begins; return how many were done."""
     done = begun = 0
     for line in child.stdout:
         done += line == "done\n"
@@ -65,7 +65,7 @@ def signal_in_mid_write(child: subprocess.Popen, write: int, delay: float, numbe
 
 
 def stored(store: ImageStore) -> dict[str, np.ndarray]:
-    """Give the vector of each key."""
+    """Return the vector of each key."""
     return {row["id"]: np.array(row["vector"]) for row in store.rows(["id", "vector"])}
 
 
@@ -82,9 +82,9 @@ def kill_and_rerun(
     Returns
     -------
     list of dict
-        For each kill: `acknowledged` batches, rows `kept`, whether the rerun left them
-        `unchanged`, `count` and `keys` (are they those of a clean run?) after it, and
-        `cosine`: the lowest between a row's vector and the same of a clean run.
+        For each kill: how many writes and flushes were `acknowledged`; the rows `kept`; whether
+        the rerun left these `unchanged`; the `count` after it; whether the `keys` are those of
+        a clean run; and the lowest `cosine` between a row's vector and that of a clean run.
     """
     rng = random.Random(seed)
     encoder = ClipEncoder(model, device="cpu")

@@ -36,7 +36,7 @@ VIT_B_32 = {
 
 
 def save_random_clip(path: Path, sizes: dict = SMALL, seed: int = 0, jit: bool = False) -> Path:
-    """Save a CLIP of random weights: a state dict, or a TorchScript archive like OpenAI's."""
+    """Save a CLIP with random weights, as a state dict or TorchScript archive; return its path."""
     torch.manual_seed(seed)
     model = CLIP(**sizes).eval()
     if jit:

@@ -11,18 +11,18 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def code(notebook) -> list:
-    """List the cells of code."""
+    """Return the code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def tagged(notebook, tag: str) -> list[int]:
-    """List the places of the cells that have a tag."""
+    """Return the positions of the cells that have a tag."""
     cells = notebook.cells
     return [i for i, cell in enumerate(cells) if tag in cell.metadata.get("tags", [])]
 
 
 def outputs(path: Path):
-    """Go through what the cells of an executed notebook show."""
+    """Yield the outputs of an executed notebook's cells."""
     for cell in code(nbformat.read(path, as_version=4)):
         yield from cell.outputs
 
@@ -35,7 +35,7 @@ def check_clean(path: Path) -> None:
 
 
 def pictures(path: Path) -> int:
-    """Count the pictures that JupyterLab has to show; widgets are not among them."""
+    """Return how many pictures JupyterLab has to show, not counting widgets."""
     notebook = nbformat.read(path, as_version=4)
     shown = [output.get("data", {}) for cell in code(notebook) for output in cell.outputs]
     static = [data for data in shown if not any("widget-view" in kind for kind in data)]

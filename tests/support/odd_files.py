@@ -1,4 +1,4 @@
-"""A folder of the files that people's photo folders hold: bad ones, and odd ones that are good."""
+"""Files as found in people's photo folders: bad ones, and odd ones that are good."""
 
 import os
 import shutil
@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 BOMB = (20_000, 9_000)  # pixels; Pillow refuses to decode more than 179 million
-# the last has 255 bytes, the most that file systems take
+# the last has 255 bytes, the most that file systems allow
 NAMES = ['it\'s "quoted".jpg', "line\nbreak.jpg", "😀 <script>.jpg", "é" * 125 + "!.jpg"]
 
 
 def make_bad_files(folder: Path, photo: Path) -> dict[str, str]:
-    """Make files that cannot be ingested: filepath to the reason that has to be given (a regex)."""
+    """Make files that cannot be ingested; return filepath to the reason it must get (a regex)."""
     whole = photo.read_bytes()
     (folder / "empty.jpg").touch()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -41,14 +41,14 @@ def make_bad_files(folder: Path, photo: Path) -> dict[str, str]:
             "loop.jpg": "Too many levels of symbolic links",
             "pipe.jpg": "not a regular file",
         }
-    if sys.platform == "linux":  # only Linux keeps any bytes as a name
+    if sys.platform == "linux":  # only Linux allows any bytes as a name
         shutil.copy(photo, os.fsencode(folder) + b"/caf\xe9.jpg")
         reasons["caf�.jpg"] = "the name is not UTF-8: rename the file"
     return reasons
 
 
 def make_odd_files(folder: Path, photo: Path) -> dict[str, Image.Image]:
-    """Make unusual files that are good images: filepath to the picture a person sees."""
+    """Make unusual files that are good images; return filepath to the picture a person sees."""
     image = Image.open(photo).convert("RGB")
     grey = image.convert("L").convert("RGB")
     sixteen = np.asarray(image.convert("L")).astype(np.uint16) * 257

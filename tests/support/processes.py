@@ -1,4 +1,4 @@
-"""In what environment, and as whom, the tests run what they start."""
+"""The environment and the user with which the tests run other programs."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ SCREENSHOTS = ROOT / "runs"
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a run that keeps its data to itself and knows no network."""
+    """Return the environment of a run that keeps its data apart and has no network."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MILVUS_")}
     proxies = dict.fromkeys(["http_proxy", "https_proxy"], "http://127.0.0.1:9")
     own = {"IMAGE_SEARCH_DATA_DIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
@@ -23,7 +23,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def python(*arguments, env: dict, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run Python to its end; what it printed is in the answer."""
+    """Run Python to its end; return the finished process, with what it printed."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, env=env, cwd=cwd, capture_output=True, encoding="utf-8")
 
@@ -32,7 +32,7 @@ def python(*arguments, env: dict, cwd: Path = ROOT) -> subprocess.CompletedProce
 def unprivileged() -> Iterator[None]:
     """Act as an ordinary user: root is never refused anything."""
     if not hasattr(os, "geteuid"):
-        pytest.skip("this system has no users to change to")
+        pytest.skip("this system has no users to switch to")
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""Rows as `ingest` writes them, of a model that has eight dimensions."""
+"""Rows as `ingest` writes them, for a model with eight dimensions."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ TWIN = SimpleNamespace(name="eight", dim=8, digest="b" * 64)
 
 
 def row(filepath: str, vector=None, **fields) -> dict:
-    """Return a row; its vector is the first axis where none is given."""
+    """Return a row; its vector is the first axis if none is given."""
     vector = np.eye(8, dtype=np.float32)[0] if vector is None else vector
     numbers = {"width": 1, "height": 1, "size": 1, "mtime": 1}
     base = {"id": image_id(filepath), "vector": vector, "filepath": filepath, "label": ""}

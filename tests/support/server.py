@@ -1,6 +1,6 @@
 """A real Milvus server on this machine: `python -m tests.support.server`, or `make server`.
 
-PyPI's `milvus` 2.3.5 carries its binary for Linux and macOS on x86-64. Not about speaking to a
+PyPI's `milvus` 2.3.5 contains its binary for Linux and macOS on x86-64. Not about talking to a
 server: that is `connection`.
 """
 
@@ -38,8 +38,8 @@ _PATIENCE = 60  # seconds to end by itself; up to 30 were seen
 class Server:
     """A Milvus server that ends with this process; a context manager.
 
-    Its parts speak to each other over ports of their own, which follow its first one; the same
-    port gives the same ports, without which a server that was killed takes a minute to start.
+    Its parts talk to each other over ports of their own, which follow its first one. The same
+    first port means the same ports; on others, a killed server takes a minute to start again.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """The server's log file."""
         return self.data_dir / "logs" / "server.log"
 
     def __enter__(self) -> "Server":
@@ -90,7 +90,7 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and wait until it answers, however long that takes."""
+        """Start the server, and wait until it answers, however long that takes."""
         milvus = _package()
         _check_ports(self.ports)
         with contextlib.ExitStack() as files:
@@ -104,7 +104,7 @@ class Server:
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # else a Ctrl-C reaches it beside this process
+                start_new_session=True,  # else a Ctrl-C reaches it too
                 pass_fds=[lock.fileno()],  # held as long as the server runs
                 preexec_fn=_die_with_parent(),
             )
@@ -115,13 +115,13 @@ class Server:
             raise
 
     def wait(self) -> None:
-        """Wait until the server ends; ConnectionError, as nobody asked it to."""
+        """Wait until the server ends, and raise ConnectionError: nobody asked it to end."""
         if self.process:
             self.process.wait()
         raise ConnectionError(self._ended())
 
     def stop(self) -> None:
-        """Ask the server to end, and wait for it; a second Ctrl-C kills it, which it survives."""
+        """Ask the server to end, and wait; a second Ctrl-C kills it, and its data survive that."""
         if self.process is None:
             return
         self.process.terminate()
@@ -150,7 +150,7 @@ class Server:
         (self.data_dir / "configs" / "etcd.yaml").write_text(self._etcd(), encoding="utf-8")
 
     def _etcd(self) -> str:
-        """Configure etcd, whose ports are else the same for every server of this machine."""
+        """Return etcd's configuration; by default all servers of a machine get the same ports."""
         own, peers = (f"http://127.0.0.1:{port}" for port in (self.ports[-3], self.ports[-1]))
         settings = {
             "name": "default",
@@ -204,7 +204,7 @@ def _package() -> Any:
 
 
 def _free_ports() -> range:
-    for _ in range(100):  # below the ports that systems give to outgoing connections
+    for _ in range(100):  # below the ports that systems use for outgoing connections
         first = random.randrange(20_000, 32_000, _PORTS)
         ports = range(first, first + _PORTS)
         with contextlib.suppress(OSError):
@@ -242,15 +242,15 @@ def _locked(folder: Path):
 
 
 def _die_with_parent():
-    """Make what the new process calls first: end when this one is killed (Linux only)."""
+    """Return what the new process calls first, to end when this one is killed (Linux only)."""
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return None  # Linux means the thread that started it, and other threads end before
+        return None  # the parent is the thread that started it, and other threads end before
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def main() -> int:
-    """Serve until Ctrl-C; return 1 when that is not possible."""
+    """Serve until Ctrl-C; return 0, or 1 if that is not possible."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.server", description=__doc__)
     parser.add_argument("--port", type=int, default=19530)
     parser.add_argument("--data-dir", help="default: server in the data folder")
@@ -274,8 +274,8 @@ def _usage(server: Server) -> str:
     return f"""Milvus answers at {server.address}, its data is in {server.data_dir}
     make run PARAMS='-p milvus_uri {server.address}'
     export MILVUS_URI={server.address}{token if server.authorization else ""}
-Milvus 2.3 listens on every network of this machine, at the ports {ports}, and no setting of its
-changes that; --authorization guards the first of them only. Away from a network that you trust,
+Milvus 2.3 listens on every network of this machine, at the ports {ports}, and none of its settings
+changes that. --authorization protects the first port only. On a network that you do not trust,
 let a firewall close them. Ctrl-C stops it, in up to half a minute."""
 
 

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-PREFACE = 24  # bytes with which a client of HTTP/2 begins
+PREFACE = 24  # bytes that a client of HTTP/2 sends first
 HEADERS = 1  # the kind of frame that begins a request
 
 
 class Wire:
-    """What passed by: `requests` counts those of gRPC, `address` is where to connect."""
+    """What passed through: `requests` counts gRPC's, `address` is where to connect."""
 
     def __init__(self, address: str, port: int) -> None:
         self.address, self.requests = address, 0
@@ -44,7 +44,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 @contextlib.contextmanager
 def counted(address: str) -> Iterator[Wire]:
-    """Stand between a client and the Milvus at an address of this machine."""
+    """Go between a client and the Milvus at an address of this machine, and count; yield it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}", urlsplit(address).port)
 
