@@ -27,13 +27,13 @@ class Wire:
         ):
             threading.Thread(target=_copy, args=(milvus, client), daemon=True).start()
             while data := client.recv(1 << 16):
-                milvus.sendall(data)
                 seen += data
                 if not started and len(seen) >= PREFACE:
                     seen, started = seen[PREFACE:], True
                 while started and len(seen) >= 9 + int.from_bytes(seen[:3]):
                     self.requests += seen[3] == HEADERS
                     seen = seen[9 + int.from_bytes(seen[:3]) :]
+                milvus.sendall(data)  # last: the answer may come before the next line
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
