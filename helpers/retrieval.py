@@ -3,6 +3,7 @@
 Questions are described in `queries`, margins in `margins`, and answers in `results`.
 """
 
+import difflib
 import time
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .collection.columns import shown
-from .collection.filters import build_filter
+from .collection.filters import build_filter, names_in
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .parameters import check_flags
@@ -71,8 +72,8 @@ def search(
     Raises
     ------
     ValueError
-        If the query is blank or cancels itself out, the limit or filter makes no sense, or
-        another model filled the store.
+        If the query is blank or cancels itself out, the limit or filter makes no sense, the
+        filter names a field that does not exist, or another model filled the store.
     TypeError
         If the query, `where`, the limit or the offset has the wrong type.
     OSError
@@ -94,6 +95,7 @@ def search(
         number, fields = min(max(limit, _JUDGED), MAX_LIMIT - offset), [*shown(), "vector"]
         distinct = _without_alike if unique else None
         rows = store.search(vector, number, offset, expression, fields, group_by, distinct)
+    note = "" if rows or not expression else _why_nothing(where or {}, expression, store)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)
@@ -107,6 +109,7 @@ def search(
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
         threshold=match_threshold(question, encoder, store, templates),
+        note=note,
         milliseconds={name: 1000 * seconds for name, seconds in times.items()},
     )
 
@@ -123,6 +126,23 @@ def _check_page(limit: int, offset: int) -> None:
             f"limit {limit} and offset {offset}: choose a limit of at least 1 and an offset of at "
             f"least 0; their sum may be at most {MAX_LIMIT:,}, Milvus's own limit"
         )
+
+
+def _why_nothing(where: Mapping[str, object], expression: str, store: ImageStore) -> str:
+    """Return what to say of labels that no image has; refuse fields that no image has."""
+    if not store.count():
+        return ""
+    fields = store.fields()
+    if unknown := names_in(expression) - fields:
+        known = ", ".join(sorted(fields))
+        raise ValueError(f"there is no field {min(unknown)!r} here; there are {known}")
+    labels, asked = store.labels(), where.get("label")
+    wanted = asked if isinstance(asked, list) else [asked] if isinstance(asked, str) else []
+    missing = [str(label) for label in wanted if label not in labels]
+    if not missing:
+        return ""
+    near = difflib.get_close_matches(missing[0], labels, cutoff=0.5) or labels[:5]
+    return f"No image has the label {missing[0]!r}. Some labels: {', '.join(near) or 'none'}."
 
 
 def _without_alike(rows: list[dict]) -> list[dict]:

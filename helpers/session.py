@@ -92,7 +92,11 @@ def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
         ingest(settings.image_dir, encoder, store)
     if not store.count():
         raise ValueError(f"{store} is empty: run 02_ingestion with these settings first")
+    if settings.given("image_dir"):
+        store.open_for(encoder, settings.image_dir)
     store.check_model(encoder)
+    if store.image_dir and not store.image_dir.is_dir():
+        store.follow(settings.image_dir)  # the data folder moved, perhaps with the whole project
     return encoder, store
 
 

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import ImageStore
-from helpers.collection.filters import build_filter
+from helpers.collection.filters import build_filter, names_in
 
 from .support.rows import MODEL, row
 
@@ -34,6 +34,21 @@ def test_conditions_become_a_milvus_expression(where, expression):
 def test_conditions_that_make_no_sense_are_refused(where):
     with pytest.raises(ValueError, match=r"field|empty|neither|range"):
         build_filter(where)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("", set()),
+        ('label == "a \\" width" and height > 5', {"label", "height"}),
+        ("not (label IN ['it', \"is\"]) OR Size<=1e5", {"label", "Size"}),
+        ('label like "x%" and exists colour', {"label", "colour"}),
+        ("array_contains(tags, 3) and true", {"tags"}),
+        ('$meta["colour"] == 1', set()),
+    ],
+)
+def test_the_names_of_an_expression_are_not_its_texts_or_words(expression, names):
+    assert names_in(expression) == names
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
+import html
 import io
 import json
 import shlex
+import shutil
 from datetime import UTC, datetime
 
 import numpy as np
@@ -179,7 +181,7 @@ def test_a_filter_that_leaves_nothing_says_so(panel):
     panel.query.value = "a fish"
     panel.labels.allowed_tags = []
     panel.labels.value = ["gone"]
-    assert "No image has such a label" in panel.message.value
+    assert "No image has the label" in panel.message.value
     assert tiles(panel) == []
 
 
@@ -187,6 +189,22 @@ def test_any_failure_is_seen(panel, store):
     store.close()
     panel.query.value = "a star"
     assert "was closed" in panel.message.value
+
+
+def test_a_picture_that_is_gone_is_in_the_way_of_nothing(encoder, store, drawings, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(drawings, images)
+    ingest(images, encoder, store, progress=False)
+    panel = SearchPanel(encoder, store, query_text="a fish")
+    gone = panel.found[2]
+    gone.path.unlink()
+    before = tiles(panel)
+    panel.results.children[2].children[1].click()
+    assert f"{gone.path} is gone" in html.unescape(panel.message.value)
+    assert (panel.image, tiles(panel)) == (None, before)
+    panel.query.value = "a star"
+    assert "a star: 10 images" in panel.status.value
+    assert panel.message.value == ""
 
 
 def test_a_picture_that_is_gone_is_a_tile_that_says_so(encoder, store, tmp_path):

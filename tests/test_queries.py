@@ -151,3 +151,12 @@ def test_code_names_images_by_their_place_in_the_collection():
     assert as_code(path, Path("/photos")) == "store.image_dir / 'red star/1.jpg'"
     assert as_code(path, Path("/pho")) == "Path('/photos/red star/1.jpg')"
     assert as_code(Query([Image.new("L", (2, 2)), np.ones(3)])) == "Query(like=[image, vector])"
+
+
+@pytest.mark.parametrize("invisible", ["\ufeff", "\u200b", "\u200e", "\u202e", "\u2060", "\xad"])
+def test_what_cannot_be_seen_does_not_change_a_query(invisible, encoder):
+    plain, typed = parse("a star"), parse(f"{invisible}a{invisible} star{invisible}")
+    assert (typed.title, typed.code()) == (plain.title, plain.code())
+    assert np.array_equal(typed.vector(encoder), plain.vector(encoder))
+    with pytest.raises(ValueError, match="blank"):
+        parse(f" {invisible} ")

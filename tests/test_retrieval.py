@@ -191,6 +191,36 @@ def test_pages_of_unique_images_follow_each_other(doubled):
     assert len(both) == 5
 
 
+@pytest.mark.parametrize(
+    "option", [{"where": {"heigth": 5}}, {"filter": 'heigth == 5 and label == "x"'}]
+)
+def test_a_field_that_does_not_exist_is_an_error_with_those_that_do(option, ingested, encoder):
+    with pytest.raises(ValueError, match=r"no field 'heigth' here; there are .*height.*width"):
+        search("a star", encoder, ingested, **option)
+
+
+def test_a_field_that_somebody_added_to_a_row_exists(encoder, store, drawings):
+    ingest(drawings, encoder, store, limit=5, progress=False)
+    (row,) = store.client.query(store.collection_name, limit=1, output_fields=["*"])
+    store.client.upsert(store.collection_name, [row | {"rating": 5}])
+    assert len(search("a star", encoder, store, where={"rating": 5})) == 1
+    assert len(search("a star", encoder, store, where={"rating": 4})) == 0
+
+
+def test_a_label_that_no_image_has_is_said_with_similar_ones(ingested, encoder):
+    label = ingested.labels()[0]
+    for asked in (f"{label}s!", [f"{label}s!", "another"]):
+        found = search("a star", encoder, ingested, where={"label": asked})
+        assert len(found) == 0
+        assert f"No image has the label '{label}s!'. Some labels: {label}" in found.summary
+    assert search("a star", encoder, ingested, where={"width": (10**6, None)}).note == ""
+
+
+def test_a_text_is_no_flag(ingested, encoder):
+    with pytest.raises(TypeError, match="unique is True or False, not 'false'"):
+        search("a star", encoder, ingested, unique="false")
+
+
 def test_the_folder_may_have_moved(ingested, encoder, drawings, tmp_path):
     (tmp_path / "moved").mkdir()
     with ImageStore(ingested._connection.uri, image_dir=tmp_path / "moved") as store:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -116,6 +117,34 @@ def test_a_collection_of_another_model_is_refused_when_it_is_opened(drawings, en
         ingest(drawings, encoder, store, limit=3, progress=False)
     with pytest.raises(ValueError, match="filled by the model"):
         open_collection(Settings.resolve("demo", image_dir=drawings))
+
+
+def test_a_folder_that_moved_is_followed_if_it_is_named(drawings, tmp_path):
+    (tmp_path / "demo").mkdir()
+    images = shutil.copytree(drawings, tmp_path / "before")
+    named = {"collection_name": "mine", "image_dir": images}
+    open_collection(Settings.resolve("demo", **named))[1].close()
+    moved = images.rename(tmp_path / "after")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"images of .*before, and most .* not in .*empty"):
+        open_collection(Settings.resolve("demo", **named | {"image_dir": tmp_path / "empty"}))
+    _, store = open_collection(Settings.resolve("demo", **named | {"image_dir": moved}))
+    with store:
+        assert store.image_dir == moved
+    _, store = open_collection(Settings.resolve("demo", collection_name="mine"))
+    with store:
+        assert store.image_dir == moved
+
+
+def test_a_data_folder_that_moved_is_followed_unasked(tmp_path, monkeypatch):
+    settings = prepare(Settings.resolve("demo"))
+    open_collection(settings)[1].close()
+    (tmp_path / "new place").mkdir()
+    (tmp_path / "demo").rename(tmp_path / "new place" / "demo")
+    monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path / "new place"))
+    _, store = open_collection(prepare(Settings.resolve("demo")))
+    with store:
+        assert store.image_dir == tmp_path / "new place" / "demo" / "images"
 
 
 def test_the_demos_model_on_other_images_is_labelled_as_such(drawings, offline):

@@ -3,6 +3,7 @@
 Connections, processes and files are in `test_connection`.
 """
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -148,11 +149,31 @@ def test_a_name_that_a_server_would_refuse_is_refused_on_a_file_too(tmp_path, na
 
 def test_another_folder_is_refused_unless_it_is_said_to_have_moved(filled, tmp_path):
     moved = tmp_path / "moved"
-    with pytest.raises(ValueError, match=r"holds the images of .*recreate=True"):
+    with pytest.raises(ValueError, match=r"holds the images of .*most .* not in .*recreate=True"):
         filled.open_for(MODEL, moved)
     with ImageStore(filled.shown_uri, filled.collection_name, image_dir=moved) as store:
         store.open_for(MODEL, moved)
         assert store.image_dir == moved
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+@pytest.mark.parametrize(("there", "size", "moved"), [(3, 1, True), (2, 1, False), (5, 2, False)])
+def test_a_folder_with_most_of_the_files_is_where_they_are_now(
+    filled, tmp_path, there, size, moved
+):
+    folder = tmp_path / "new place"
+    folder.mkdir()
+    for name in ODD_NAMES[:there]:
+        (folder / name).write_bytes(b"x" * size)
+    assert filled.follow(folder) is moved
+    assert filled.image_dir == (folder if moved else tmp_path)
+    with ImageStore(filled.shown_uri, filled.collection_name) as again:  # it is remembered
+        assert again.image_dir == filled.image_dir
+
+
+def test_the_fields_are_those_of_the_schema_and_of_the_rows(filled):
+    filled.upsert([row("another.jpg", colour="red")])
+    assert {"id", "vector", "label", "mtime", "colour"} < filled.fields()
 
 
 def test_a_collection_found_again_can_be_searched(filled, tmp_path):

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["build_filter"]
+__all__ = ["build_filter", "names_in"]
+
+_TEXT = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
+_NAME = re.compile(r"(?<![\w$])[A-Za-z_]\w*\b(?!\s*\()")  # before a parenthesis: a function
+_KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -31,6 +35,12 @@ def build_filter(where: Mapping[str, object] | None) -> str:
     if where is not None and not isinstance(where, Mapping):
         raise TypeError(f"where must be a dict of fields and values, not {where!r}; or use filter")
     return " and ".join(_condition(name, value) for name, value in (where or {}).items())
+
+
+def names_in(expression: str) -> set[str]:
+    """Return the names of fields in a Milvus expression."""
+    without_texts = _TEXT.sub("", expression)
+    return {name for name in _NAME.findall(without_texts) if name.lower() not in _KEYWORDS}
 
 
 def _condition(name: str, value: object) -> str:

@@ -28,6 +28,7 @@ _ROWS_PER_BATCH = 16_000  # Milvus's own limit is slightly higher
 _KEYS_PER_MESSAGE = 1000
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 _LABELS = 1000
+_SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir")
@@ -174,12 +175,29 @@ class ImageStore:
             self._create(model, image_dir)
             return
         self.check_model(model)
-        if self.image_dir != image_dir:
+        if not self.follow(image_dir):
             raise ValueError(
-                f"collection {self.collection_name!r} holds the images of {self.image_dir}, not "
-                f"of {image_dir}. Choose another collection_name, or ingest with recreate=True to "
-                "start again; if the folder moved, use ImageStore(..., image_dir=its new place)"
+                f"collection {self.collection_name!r} holds the images of {self.image_dir}, and "
+                f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
+                "with recreate=True to start again"
             )
+
+    def follow(self, image_dir: Path) -> bool:
+        """Take a folder as the place of the images, if most of a sample of them are there.
+
+        The collection remembers it, where the server permits that.
+        """
+        if self.image_dir == image_dir:
+            return True
+        known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
+        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
+        if found <= len(known) / 2 and known:
+            return False
+        self._moved_to = image_dir
+        with contextlib.suppress(pymilvus.MilvusException):  # not every role may write that
+            news = {"image_dir": str(image_dir)}
+            self.client.alter_collection_properties(self.collection_name, news)
+        return True
 
     def check_model(self, model: Model) -> dict[str, str]:
         """Refuse a model that did not fill this collection: its scores would mean nothing.
@@ -295,6 +313,14 @@ class ImageStore:
         anywhere = np.full(dim, dim**-0.5, np.float32)
         found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
         return sorted({row["label"] for row in found} - {""})
+
+    def fields(self) -> set[str]:
+        """Return the names of the fields, with those that others added to some of the rows."""
+        with self._explained("described"):
+            described = self.client.describe_collection(self.collection_name)["fields"]
+            some = self._loaded().query(self.collection_name, limit=_SAMPLE, output_fields=["*"])
+        names = {field["name"] for field in described} | {c.name for c in columns.COLUMNS}
+        return names.union(*some)
 
     def search(
         self,
@@ -485,3 +511,10 @@ def _best_of_each(hits: list[dict], field: str) -> list[dict]:
     for hit in hits:
         best.setdefault(hit[field], hit)
     return list(best.values())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

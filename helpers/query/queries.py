@@ -5,6 +5,7 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -23,6 +24,8 @@ TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 
 NOTHING = 1e-3
 """A sum that `combine` returns has no direction if it is shorter than this."""
+
+_INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
 Term = str | os.PathLike | Image.Image | np.ndarray
 
@@ -60,6 +63,7 @@ class _Text:
     """A text. Each kind of term has a title, code and a vector, and can draw others at random."""
 
     def __init__(self, text: str) -> None:
+        text = "".join(letter for letter in text if unicodedata.category(letter) != _INVISIBLE)
         if not text.strip():
             raise ValueError("the query is blank: say what to look for")
         self.title = text

@@ -59,6 +59,8 @@ class SearchResults(Sequence):
         The folder that each `filepath` counts from.
     margin : float or None
         The largest margin from `offset` on, among the hits or ten images, whichever are more.
+    note : str
+        Why a filter found nothing, if that is known.
     threshold : float or None
         The margin at which matches begin; None if it was not measured.
     milliseconds : dict
@@ -72,6 +74,7 @@ class SearchResults(Sequence):
     image_dir: Path | None
     margin: float | None
     threshold: float | None
+    note: str
     milliseconds: Mapping[str, float] = field(compare=False)
 
     def __getitem__(self, index):
@@ -118,7 +121,8 @@ class SearchResults(Sequence):
     def summary(self) -> str:
         """The query, how many images it found, how long it took, and a note if nothing matches."""
         words = f"{self.question.title}: {self.counted} in {self.milliseconds['total']:.0f} ms"
-        return f"{words}. {self.verdict}" if self.matches is False else words
+        more = self.verdict if self.matches is False else self.note
+        return f"{words}. {more}" if more else words
 
     def to_frame(self) -> pd.DataFrame:
         """Return the hits as a table: filepath, score and margin, then what else is shown."""

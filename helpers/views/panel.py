@@ -118,6 +118,10 @@ class SearchPanel:
         self.labels.layout.display = "" if self.labels.value else "none"
         if self._settling:
             return
+        if self._image and not self._image.is_file():
+            gone, self.image = self._image, None  # else it would be in the way of all that follows
+            self._say(f"{gone} is gone: the file was moved or deleted", failed=True)
+            return
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -158,11 +162,7 @@ class SearchPanel:
         style = "user-select:all;white-space:pre-wrap;font-size:11px"
         self.code.value = "<br>".join(f"<code style='{style}'>{line}</code>" for line in lines)
         if not found:
-            self._say(
-                "No image has such a label."
-                if found.options.get("where")
-                else "The collection is empty: run 02_ingestion first."
-            )
+            self._say(found.note or "The collection is empty: run 02_ingestion first.")
         else:
             self._say(found.verdict if found.matches is False else "")
 
@@ -217,7 +217,7 @@ class SearchPanel:
     def _make_parts(self, limit: int, query_text: str) -> None:
         self.query = widgets.Text(
             query_text,
-            placeholder="what to look for",
+            placeholder="what to look for, in English",
             continuous_update=False,
             layout={"flex": "1 1 240px", "width": "auto"},
         )
