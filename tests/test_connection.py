@@ -1,6 +1,7 @@
 """How a database is opened: by several processes at once, after a kill, and where it cannot be."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,35 @@ def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(tmp_path, name
     env |= {name: "http://127.0.0.1:9"}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.stdout == "0 0\n" * 2, done.stderr
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "restored from a backup"])
+def test_a_database_that_is_not_the_one_that_was_opened_is_said(filled, tmp_path, replaced):
+    filled.flush()
+    database = tmp_path / "milvus.db"
+    shutil.copytree(database, tmp_path / "backup.db")
+    shutil.rmtree(database)
+    if replaced:
+        shutil.copytree(tmp_path / "backup.db", database)
+    with pytest.raises(ConnectionError, match="was deleted or replaced while it was open"):
+        filled.count()
+    with ImageStore(database) as again:
+        assert again.count() == (len(ODD_NAMES) if replaced else 0)
+
+
+@pytest.mark.parametrize("text", ["http://10.0.0.1:80", "nonsense", "", "\udcff", "http://[::1"])
+def test_an_address_file_that_is_not_ours_is_not_believed(tmp_path, text):
+    (tmp_path / "milvus.db.address").write_bytes(os.fsencode(text))
+    with ImageStore(tmp_path / "milvus.db") as store:
+        assert store.count() == 0
+
+
+def test_an_address_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "milvus.db.address").mkdir()
+    with pytest.raises(PermissionError, match=r"milvus.db.address may not be written .*: delete"):
+        ImageStore(tmp_path / "milvus.db")
+    (tmp_path / "milvus.db.address").rmdir()
+    ImageStore(tmp_path / "milvus.db").close()  # it was let go of
 
 
 def test_nothing_lies_about_after_closing(tmp_path):

@@ -107,6 +107,7 @@ class Connection:
         self._guest_at: str | None = None
         self._closer: Callable[[], object] | None = None
         self._closed = False
+        self._identity: tuple[int, int] | None = None
         if self.is_file:
             self._path = _checked_path(self.uri)
         elif not self.uri.startswith(("http://", "https://")):
@@ -128,10 +129,17 @@ class Connection:
         """The client; opened again if the process that held the database has ended."""
         if self._closed:
             raise ValueError(f"the connection to {self.shown_uri} was closed")
+        if self._identity and _identity(self._path) != self._identity:
+            self.close()
+            raise ConnectionError(
+                f"{self._path} was deleted or replaced while it was open. Restart this kernel, or "
+                "open the database again; what was written to the old one is gone"
+            )
         if self._guest_at and not _answers(self._guest_at):
             self._client = self._guest_at = None
         if self._client is None:
             self._client = self._open_file() if self.is_file else self._open_server()
+            self._identity = _identity(self._path) if self.is_file else None
         return self._client
 
     def close(self) -> None:
@@ -270,7 +278,7 @@ def _serve(path: Path) -> str | None:
         logger.removeHandler(failure)
     if address:
         _open_files[path] += 1
-        _address_file(path).write_text(address, encoding="utf-8")
+        _write_address(path, address)
     elif type(failure.error).__name__ != "DataDirLockedError":
         raise ConnectionError(f"{path} cannot be opened: {failure.error}") from failure.error
     return address
@@ -290,7 +298,8 @@ def _release(path: Path) -> None:
 
     _open_files[path] -= 1
     if not _open_files[path]:
-        _address_file(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another user's
+            _address_file(path).unlink(missing_ok=True)
         server_manager_instance.release_server(str(path))
 
 
@@ -298,11 +307,31 @@ def _address_file(path: Path) -> Path:
     return path.with_name(path.name + ".address")
 
 
-def _read_address(path: Path) -> str | None:
+def _write_address(path: Path, address: str) -> None:
     try:
-        return _address_file(path).read_text(encoding="utf-8") or None
-    except OSError:
-        return None
+        _address_file(path).write_text(address, encoding="utf-8")
+    except OSError as error:
+        _release(path)
+        raise PermissionError(
+            f"{_address_file(path)} may not be written ({error.strerror}): delete that file, or "
+            "choose another milvus_uri"
+        ) from None
+
+
+def _read_address(path: Path) -> str | None:
+    """Return the address beside a database, if it can be one of ours: on this machine."""
+    with contextlib.suppress(OSError, UnicodeError):
+        written = _address_file(path).read_text(encoding="utf-8").strip()
+        return written if re.fullmatch(r"http://127\.0\.0\.1:\d{1,5}", written) else None
+    return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one in its place; None if there is none."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _answers(address: str) -> bool:
