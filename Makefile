@@ -13,6 +13,8 @@ CONSTRAINTS ?= constraints.txt
 WORKERS ?= 4
 
 BIN := .venv/bin
+# A variable's value in quotes, whatever is in it.
+quoted = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: help run test lab app server benchmark latency setup address clean
 
@@ -32,13 +34,13 @@ lab: setup  ## open JupyterLab on the notebooks; .jupyter lets it take large ima
 	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
 
 app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
-	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(COLLECTION) MODEL_NAME=$(MODEL) ../$(BIN)/voila app.py
+	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(call quoted,COLLECTION) MODEL_NAME=$(call quoted,MODEL) ../$(BIN)/voila app.py
 
 server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARAMS='--port 19530'
 	$(BIN)/python -m tests.support.server $(PARAMS)
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
-	$(BIN)/python -m tests.benchmarks.benchmark $(if $(IMAGES),--images $(IMAGES)) $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.benchmark $(if $(value IMAGES),--images $(call quoted,IMAGES)) $(if $(value MODEL),--model $(call quoted,MODEL))
 
 latency: setup  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency

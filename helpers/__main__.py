@@ -5,7 +5,9 @@ any browser, go to `runs/`. A parameter goes to every notebook that has it.
 """
 
 import argparse
+import io
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -15,6 +17,20 @@ from .paths import project_root
 
 def main() -> int:
     """Run the notebooks; return 0, or 1 if one fails, or 2 if they cannot be started."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever letters the terminal knows
+            stream.reconfigure(errors="replace")
+    try:
+        return _main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was written is kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # as by `| head`; at its end Python would complain once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main() -> int:
     root = project_root()
     if root is None:
         print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
@@ -35,7 +51,11 @@ def main() -> int:
         print(f"unknown parameter {min(unknown)!r}; known: {names}", file=sys.stderr)
         return 2
 
-    options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"{options.output} cannot be made ({error.strerror}): use --output", file=sys.stderr)
+        return 2
     for notebook in notebooks:
         own = {name: value for name, value in parameters.items() if name in known[notebook]}
         output = options.output / notebook.name
@@ -64,7 +84,7 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a notebook's parameter; a value that is valid JSON is read as JSON, else as text",
+        help="a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'",
     )
     parser.add_argument("--output", type=Path, default=runs)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")

@@ -1,7 +1,12 @@
 """`python -m helpers`, on notebooks of two cells."""
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -10,7 +15,7 @@ import pytest
 from helpers import __main__ as runner
 
 from .support.notebooks import outputs
-from .support.processes import environment
+from .support.processes import ROOT, environment
 
 PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text"]
 
@@ -33,7 +38,7 @@ def run(tmp_path, monkeypatch):
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, project / "notebooks" / "1_one.ipynb")
-        monkeypatch.setattr(sys, "argv", ["helpers", *arguments, "--output", str(tmp_path)])
+        monkeypatch.setattr(sys, "argv", ["helpers", "--output", str(tmp_path), *arguments])
         return runner.main()
 
     return run_notebook
@@ -94,3 +99,70 @@ def test_an_unknown_notebook_is_refused_with_the_known_ones(run, capfd):
 def test_an_unknown_parameter_is_refused_with_the_known_ones(run, capfd):
     assert run("", "-p", "colection_name", "x") == 2
     assert "'colection_name'; known: image_dir, milvus_uri" in capfd.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(run, tmp_path, capfd):
+    (tmp_path / "file").touch()
+    assert run("", "--output", str(tmp_path / "file" / "runs")) == 2
+    assert "cannot be made (Not a directory): use --output" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_terminal_is_too_poor_for_a_name(tmp_path, encoding):
+    script = r"""
+        from helpers import __main__ as runner
+        runner._main = lambda: print("\xe9t\xe9 \U0001f600 \udcff \u0645.jpg")
+        raise SystemExit(runner.main())
+    """
+    env = environment(tmp_path, PYTHONIOENCODING=encoding)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, cwd=ROOT, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b".jpg" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe of a shell")
+def test_a_pipe_that_closes_is_no_traceback(tmp_path):
+    script = """
+        from helpers import __main__ as runner
+        def endless():
+            while True: print("a line")
+        runner._main = endless
+        raise SystemExit(runner.main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(
+        command, env=environment(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"a line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_ctrl_c_ends_it_in_one_line(run, monkeypatch, capfd):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_run", interrupt)
+    assert run("") == 130
+    assert capfd.readouterr().err == "\nInterrupted. What was written is kept.\n"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+@pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME", "über $$ ", "a;b", "`x`"])
+def test_make_passes_on_whatever_is_in_a_name(value):
+    def words(*arguments: str) -> list[str]:
+        command = ["make", "-n", "-o", ".venv/installed", *arguments]
+        printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return shlex.split(printed.stdout)
+
+    assert words("benchmark", f"IMAGES={value}", f"MODEL={value}")[-4:] == [
+        "--images",
+        value,
+        "--model",
+        value,
+    ]
+    app = words("app", f"COLLECTION={value}", f"MODEL={value}")
+    assert {f"COLLECTION_NAME={value}", f"MODEL_NAME={value}"} < set(app)
