@@ -28,9 +28,17 @@ def main() -> int:
     except BrokenPipeError:  # as by `| head`; at its end Python would complain once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"The notebooks could not be run: {error}. See also --output", file=sys.stderr)
+        return 2
 
 
 def _main() -> int:
+    try:
+        Path.home()
+    except RuntimeError:  # Jupyter and clip keep files there
+        print("This user has no home directory: set the variable HOME to one", file=sys.stderr)
+        return 2
     root = project_root()
     if root is None:
         print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
@@ -51,11 +59,7 @@ def _main() -> int:
         print(f"unknown parameter {min(unknown)!r}; known: {names}", file=sys.stderr)
         return 2
 
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"{options.output} cannot be made ({error.strerror}): use --output", file=sys.stderr)
-        return 2
+    options.output.mkdir(parents=True, exist_ok=True)
     for notebook in notebooks:
         own = {name: value for name, value in parameters.items() if name in known[notebook]}
         output = options.output / notebook.name

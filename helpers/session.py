@@ -1,5 +1,6 @@
 """Make ready what the settings name: `prepare` images and weights, then `open_collection`."""
 
+import contextlib
 import html
 
 from IPython.display import HTML, display
@@ -63,7 +64,8 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
             f"<br><small>{html.escape(str(error))}</small>"
         )
     if undecided or again:
-        remember_profile(settings)
+        with contextlib.suppress(PermissionError):  # a prepared folder may be read-only
+            remember_profile(settings)
     drawings = settings.profile == "demo" and not settings.given("image_dir")
     if settings.model_name == "tiny" and not drawings:
         _show_banner(
@@ -106,7 +108,15 @@ def _may_fill(settings: Settings) -> bool:
 
 def _fetch(settings: Settings, images: bool) -> None:
     folder = settings.data_dir / settings.profile
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"the data folder cannot be made ({error.strerror}): set the environment variable "
+            "IMAGE_SEARCH_DATA_DIR to a folder that you may write",
+            str(folder),
+        ) from None
     fetch(settings.model_name)
     if settings.given("image_dir") or not images:
         return

@@ -104,7 +104,18 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(run, capfd):
 def test_a_folder_that_cannot_be_made_is_one_line(run, tmp_path, capfd):
     (tmp_path / "file").touch()
     assert run("", "--output", str(tmp_path / "file" / "runs")) == 2
-    assert "cannot be made (Not a directory): use --output" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert re.fullmatch(r"The notebooks could not be run: .*Not a directory: .*--output\n", said)
+
+
+def test_without_a_home_one_line_says_what_is_missing(run, monkeypatch, capfd):
+    def homeless(*arguments):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert run("") == 2
+    said = capfd.readouterr().err
+    assert said == "This user has no home directory: set the variable HOME to one\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

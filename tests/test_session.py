@@ -158,3 +158,10 @@ def test_ones_own_images_are_left_alone(tmp_path):
     empty.mkdir()
     prepare(Settings.resolve("demo", image_dir=empty))
     assert list(empty.iterdir()) == []
+
+
+def test_a_data_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(NotADirectoryError, match=r"set the .*IMAGE_SEARCH_DATA_DIR.*file/demo"):
+        prepare(Settings.resolve("demo"))
