@@ -36,6 +36,17 @@ def test_a_few_vectors_can_be_projected_too(count):
     assert places.max() <= 1
 
 
+@pytest.mark.parametrize("others", [0, 1, 2, 30])
+@pytest.mark.parametrize("noise", [0, 1e-7, 1e-4])
+def test_copies_of_an_image_lie_together(others, noise):
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(rng.normal(size=(1, 8)), 30, axis=0)
+    vectors = np.concatenate([vectors, rng.normal(size=(others, 8))]).astype(np.float32)
+    places = project(vectors + rng.normal(scale=noise, size=vectors.shape).astype(np.float32))
+    assert np.isfinite(places).all()
+    assert 0 <= places.min() <= places.max() <= 1
+
+
 def test_a_query_stands_among_its_best_images(drawings):
     paths = list_images(drawings)
     places = np.random.default_rng(0).random((len(paths), 2)).astype(np.float32)

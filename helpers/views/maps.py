@@ -41,12 +41,14 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
         return np.linspace(0.25, 0.75, count, dtype=np.float32)[:, None].repeat(2, axis=1)
     reduced = PCA(min(50, count, dim), random_state=seed).fit_transform(vectors)
     places = reduced[:, :2]
-    if count >= 5:
+    if count >= 5 and places.std() > 1e-6:  # copies of one image would crash t-SNE
         perplexity = min(30, (count - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         places = tsne.fit_transform(reduced)
     lowest, highest = places.min(axis=0), places.max(axis=0)
-    return ((places - lowest) / np.maximum(highest - lowest, 1e-9)).astype(np.float32)
+    spread = highest - lowest
+    scaled = (places - lowest) / np.maximum(spread, 1e-9)
+    return np.where(spread > 1e-6, scaled, 0.5).astype(np.float32)
 
 
 def embedding_map(
