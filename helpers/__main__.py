@@ -14,6 +14,8 @@ from pathlib import Path
 
 from .paths import project_root
 
+_MARK = "="
+
 
 def main() -> int:
     """Run the notebooks; return 0, or 1 if one fails, or 2 if they cannot be started."""
@@ -45,11 +47,15 @@ def _main() -> int:
         return 2
     folder = root / "notebooks"
     parser = _parser(_names(folder), root / "runs")
-    options = parser.parse_args()
+    options = parser.parse_args(_marked(sys.argv[1:]))
     for name in set(options.notebooks) - set(_names(folder)):
         parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
-    parameters = dict(options.parameters)  # as typed: each notebook reads them by their types
+    # As they were typed: each notebook reads them by their types.
+    parameters = {
+        name: os.fsencode(value.removeprefix(_MARK)).decode("utf-8", "replace")
+        for name, value in options.parameters
+    }
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
@@ -95,6 +101,16 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
     return parser
 
 
+def _marked(arguments: list[str]) -> list[str]:
+    """Mark the values of -p, or argparse would take "-dog" for an option."""
+    marked: list[str] = []
+    since = 2  # words since a -p: 1 is the name, 2 the value
+    for word in arguments:
+        since = 0 if word == "-p" and since >= 2 else since + 1
+        marked.append(_MARK + word if since == 2 else word)
+    return marked
+
+
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
 
@@ -103,7 +119,7 @@ def _known_parameters(notebook: Path) -> set[str]:
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    return set(papermill.inspect_notebook(str(notebook)))
+    return set(papermill.inspect_notebook(_literal(notebook)))
 
 
 def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
@@ -114,8 +130,8 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
     print(f"{notebook.stem}", flush=True)
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(output),
+            _literal(notebook),
+            _literal(output),
             parameters,
             execution_timeout=timeout,
             progress_bar=True,
@@ -128,6 +144,11 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
     else:
         return True
     return False
+
+
+def _literal(path: Path) -> str:
+    """Return a path whose braces papermill does not fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _last_count(executed: Path) -> int:

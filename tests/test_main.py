@@ -55,6 +55,24 @@ def test_parameters_reach_the_notebook_and_a_page_is_written(run, tmp_path):
     assert "a dog" in (tmp_path / "1_one.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("text", ["-dog", "-p", "--", "=x", "1e3", "NO", '"x"', "a\nb", "été 😀"])
+def test_a_text_reaches_the_notebook_as_it_was_typed(run, tmp_path, text):
+    assert run("print([query_text])", "-p", "query_text", text, "-p", "profile", "-") == 0
+    assert printed(tmp_path) == f"{[text]}\n"
+
+
+def test_bytes_that_are_no_text_stop_nothing(run, tmp_path):
+    """As a terminal without UTF-8 passes letters on."""
+    assert run("print([query_text])", "-p", "query_text", os.fsdecode("é".encode("latin-1"))) == 0
+    assert printed(tmp_path) == "['\ufffd']\n"
+
+
+def test_a_folder_may_have_any_name(run, tmp_path):
+    folder = tmp_path / "a%20b#c {query_text} {x} [y]"
+    assert run("print([query_text])", "-p", "query_text", "a", "--output", str(folder)) == 0
+    assert printed(folder) == "['a']\n"
+
+
 def test_a_relative_folder_is_the_callers(run, tmp_path):
     (tmp_path / "caller" / "mine").mkdir()
     source = "from pathlib import Path\nprint(Path(image_dir).resolve())"
