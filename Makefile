@@ -27,14 +27,14 @@ run: setup  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p 
 test: setup  ## lint, types, unit tests, every notebook by papermill and nbval, the panel in a browser; WORKERS=4
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lab: setup  ## open JupyterLab on the notebooks; .jupyter lets it take large images and keep widgets
-	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/jupyter lab --notebook-dir=. notebooks/01_setup.ipynb
+	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_setup.ipynb
 
 app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
-	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(call quoted,COLLECTION) MODEL_NAME=$(call quoted,MODEL) ../$(BIN)/voila app.py
+	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(call quoted,COLLECTION) MODEL_NAME=$(call quoted,MODEL) ../$(BIN)/python -m voila app.py
 
 server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARAMS='--port 19530'
 	$(BIN)/python -m tests.support.server $(PARAMS)
