@@ -10,6 +10,7 @@ from .demo.drawings import draw_demo_images
 from .images.tutorial import fetch_tutorial_images
 from .ingestion import ingest
 from .models.encoder import ClipEncoder, fetch
+from .parameters import check_flags
 from .settings import Settings, remember_profile, remembered_profile
 
 __all__ = ["open_collection", "prepare"]
@@ -43,6 +44,7 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
         "auto", or was prepared before, or the images are your own (the demo's model knows only
         its drawings).
     """
+    check_flags(again=again)
     images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
     remembered = remembered_profile(settings.data_dir)

@@ -15,7 +15,7 @@ import pytest
 from helpers import __main__ as runner
 
 from .support.notebooks import outputs
-from .support.processes import ROOT, environment
+from .support.processes import ROOT, environment, make
 
 PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text"]
 
@@ -183,9 +183,7 @@ def test_ctrl_c_ends_it_in_one_line(run, monkeypatch, capfd):
 @pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME", "über $$ ", "a;b", "`x`"])
 def test_make_passes_on_whatever_is_in_a_name(value):
     def words(*arguments: str) -> list[str]:
-        command = ["make", "-n", "-o", ".venv/installed", *arguments]
-        printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        return shlex.split(printed.stdout)
+        return shlex.split(make("-n", "-o", ".venv/installed", *arguments))
 
     assert words("benchmark", f"IMAGES={value}", f"MODEL={value}")[-4:] == [
         "--images",

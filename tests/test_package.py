@@ -14,7 +14,8 @@ import pytest
 
 import helpers
 
-ROOT = Path(__file__).resolve().parent.parent
+from .support.processes import ROOT, make
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HOUSE = ROOT / "helpers"
 FLOORS = {  # from the drawing in the package's description
@@ -132,9 +133,7 @@ def test_the_classifiers_name_the_versions_of_python_that_are_allowed():
 @pytest.mark.skipif(os.name != "posix" or not shutil.which("make"), reason="no make here")
 def test_make_alone_prints_every_command_and_every_variable():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    # Without what `make test` passes on to a make that it starts.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    printed = subprocess.run(["make"], cwd=ROOT, env=env, capture_output=True, text=True).stdout
+    printed = make()
     commands = re.search(r"^\.PHONY: (.+)", text, re.MULTILINE)[1].split()
     assert [line.split()[1] for line in printed.splitlines()] == commands
     variables = set(re.findall(r"^([A-Z]+) \?=", text, re.MULTILINE))

@@ -41,3 +41,18 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def make(*arguments: str) -> str:
+    """Run make as from a terminal, and return what it prints."""
+    # Without what `make test` passes on to a make that it starts.
+    env = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    done = subprocess.run(
+        ["make", *arguments],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout
