@@ -87,7 +87,7 @@ def jupyter_lab(
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(setting))
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--notebook-dir={folder}", "--expose-app-in-browser"]
     command += ["--ServerApp.token=", "--ServerApp.password="]
     command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
