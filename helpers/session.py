@@ -98,9 +98,11 @@ def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
         raise ValueError(f"{store} is empty: run 02_ingestion with these settings first")
     if settings.given("image_dir"):
         store.open_for(encoder, settings.image_dir)
+        return encoder, store
     store.check_model(encoder)
-    if store.image_dir and not store.image_dir.is_dir():
-        store.follow(settings.image_dir)  # the data folder moved, perhaps with the whole project
+    folder = store.image_dir
+    if folder and not folder.is_dir():  # the data folder moved, perhaps with the whole project
+        store.follow(settings.image_dir)
     return encoder, store
 
 

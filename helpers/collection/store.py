@@ -194,9 +194,8 @@ class ImageStore:
         if found <= len(known) / 2 and known:
             return False
         self._moved_to = image_dir
-        with contextlib.suppress(pymilvus.MilvusException):  # not every role may write that
-            news = {"image_dir": str(image_dir)}
-            self.client.alter_collection_properties(self.collection_name, news)
+        with self._explained("changed"):
+            self._note(image_dir=str(image_dir))
         return True
 
     def check_model(self, model: Model) -> dict[str, str]:
@@ -254,9 +253,7 @@ class ImageStore:
         with contextlib.suppress(_NotFoundError), self._explained("flushed"):
             self.client.flush(self.collection_name)
             self._unflushed = 0
-            news = {"written": uuid.uuid4().hex}  # so others draw their sample again
-            with contextlib.suppress(pymilvus.MilvusException):  # not every role may do that
-                self.client.alter_collection_properties(self.collection_name, news)
+            self._note(written=uuid.uuid4().hex)  # so others draw their sample again
 
     def drop(self) -> None:
         """Delete the collection and all its rows; the image files stay.
@@ -432,6 +429,11 @@ class ImageStore:
         if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it again
             self._loaded_by = None
         self._known_at = time.monotonic()
+
+    def _note(self, **properties: str) -> None:
+        """Write properties of the collection, if this user may: not every role may."""
+        with contextlib.suppress(pymilvus.MilvusException):
+            self.client.alter_collection_properties(self.collection_name, properties)
 
     def _forget(self) -> None:
         self._loaded_by, self._known_at = None, -_FRESH

@@ -14,7 +14,6 @@ from .charts import place_picture, shortened
 __all__ = ["embedding_map", "project"]
 
 _LINE = 0.3  # inches that a line of text takes
-_COLOURS = plt.colormaps["Dark2"].resampled(8)(range(8))
 
 
 def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -90,12 +89,11 @@ def embedding_map(
     for index in _spread(places, thumbnails):
         place_picture(axes, paths[index], tuple(places[index]), zoom=0.16)
     best = np.argsort(-similarities, axis=1)[:, :neighbours]
+    style: dict[str, Any] = {"s": 26, "edgecolors": "white", "linewidths": 0.8, "zorder": 4}
     for number, indices in enumerate(best):
-        style: dict[str, Any] = {"s": 26, "edgecolors": "white", "linewidths": 0.8, "zorder": 4}
-        axes.scatter(*places[indices].T, color=_colour(number), **style)
+        axes.scatter(*places[indices].T, color=f"C{number}", **style)
     axes.set(xticks=[], yticks=[], xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
-    if len(texts):
-        _label_beside(axes, texts, np.median(places[best], axis=1), gap=1.08 * _LINE / inches)
+    _label_beside(axes, texts, np.median(places[best], axis=1), gap=1.08 * _LINE / inches)
     plt.close(figure)
     return figure
 
@@ -114,11 +112,11 @@ def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: floa
                 ha=alignment,
                 va="center",
                 fontsize=12,
-                color=_colour(number),
+                color=f"C{number}",
                 fontweight="bold",
                 annotation_clip=False,
                 parse_math=False,  # a text with two $ is no formula
-                arrowprops={"arrowstyle": "-", "color": _colour(number), "relpos": (x < 0, 0.5)},
+                arrowprops={"arrowstyle": "-", "color": f"C{number}", "relpos": (x < 0, 0.5)},
                 zorder=5,
             )
 
@@ -127,11 +125,7 @@ def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
     """Move rising heights between 0 and 1 until there is a gap between each and the next."""
     steps = gap * np.arange(len(heights))
     lowest = np.maximum.accumulate(heights - steps)
-    return np.minimum(lowest, max(1 - steps[-1], 0) if len(steps) else 1) + steps
-
-
-def _colour(number: int) -> tuple:
-    return _COLOURS[number % len(_COLOURS)]
+    return np.minimum(lowest, max(1 - gap * (len(heights) - 1), 0)) + steps
 
 
 def _spread(places: np.ndarray, most: int) -> list[int]:
