@@ -124,7 +124,8 @@ class Settings:
         """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
         switched = Settings.resolve(profile, **given)
-        return Settings(**(vars(switched) | {"auto": self.auto}))
+        sources = {**switched.sources, "profile": "auto"}  # nobody asked for it by name
+        return Settings(**(vars(switched) | {"auto": self.auto, "sources": sources}))
 
     def given(self, name: str) -> bool:
         """Return whether a parameter set this value, not the environment or the profile."""
