@@ -23,7 +23,7 @@ _HOME_OF = {
     "sample_images": "images.files",
     "draw_demo_images": "demo.drawings",
     "ClipEncoder": "models.encoder",
-    "load_image": "images.files",
+    "load_image": "images.pictures",
     "image_grid": "images.gallery",
     "ImageStore": "collection.store",
     "prepare": "session",

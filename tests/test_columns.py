@@ -10,7 +10,7 @@ from pymilvus import DataType
 from helpers import ImageStore, ingest, search
 from helpers.collection import columns
 from helpers.collection.columns import Column, image_id, key_range
-from helpers.images import files
+from helpers.images import pictures
 
 from .support.rows import MODEL, row
 
@@ -43,13 +43,13 @@ def test_a_row_is_no_larger_than_columns_says():
 def one_more(monkeypatch):
     """The date a photo was taken, say: a line in `columns`, and a fact of an open image."""
     taken = Column("taken", DataType.INT64, -1, shown=True)
-    facts = files._facts
+    facts = pictures._facts
 
     def read(image: Image.Image) -> dict:
         return facts(image) | ({"taken": 20_190_601} if image.width > 40 else {})
 
     monkeypatch.setattr(columns, "COLUMNS", [*columns.COLUMNS, taken])
-    monkeypatch.setattr(files, "_facts", read)
+    monkeypatch.setattr(pictures, "_facts", read)
 
 
 @pytest.fixture

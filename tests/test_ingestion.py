@@ -13,7 +13,7 @@ from pymilvus import MilvusClient
 from helpers import ImageStore, ingest, list_images, search
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
-from helpers.images.files import read_image
+from helpers.images.pictures import read_image
 from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
 

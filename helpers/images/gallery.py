@@ -11,7 +11,7 @@ from pathlib import Path
 from IPython.display import HTML
 from PIL import Image, ImageOps
 
-from .files import load_image
+from .pictures import load_image
 
 __all__ = ["grid_html", "image_grid", "thumbnail", "tile_html"]
 

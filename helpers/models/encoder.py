@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
-from ..images.files import Picture, read_image
+from ..images.pictures import Picture, read_image
 from ..vectors import unit_vectors
 from . import openai
 from .acceleration import has_fast_bfloat16

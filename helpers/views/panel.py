@@ -17,8 +17,8 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from ..collection.store import ImageStore
-from ..images.files import load_image
 from ..images.gallery import tile_html
+from ..images.pictures import load_image
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..query.queries import TEMPLATES, Query

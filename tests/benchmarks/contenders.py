@@ -20,7 +20,7 @@ from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, ingest
 from helpers.batches import batches, map_batches
-from helpers.images.files import load_image
+from helpers.images.pictures import load_image
 from helpers.vectors import unit_vectors
 
 from ..support import tutorial
