@@ -3,58 +3,78 @@
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from .collection.columns import compared, image_id, key_range, row
+from .collection.columns import compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
-from .images.files import ImageFile, list_images, look_at
+from .images.files import ImageFile, LeftOut, look_at, survey
 from .models.encoder import ClipEncoder
 from .parameters import check_flags, check_whole
-from .paths import resolve_path
+from .paths import resolve_path, size_of
+from .recognition import Recognised, recognise, same_content
 
 __all__ = ["IngestReport", "ingest"]
 
 _LISTED = 20  # skipped files, of which the first and the last are shown
+_INTERRUPTED = "Interrupted. What was written is kept. Run it again to continue."
+_MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
 
 
-@dataclass
+@dataclass(repr=False)
 class IngestReport:
     """What an ingestion did; a notebook shows it as a table.
 
-    `found` images were considered. The `inserted` and the `updated` (the file changed) were
-    encoded, the `unchanged` were not. `skipped` lists (filepath, reason) of files that could not
-    be read. `removed` counts the rows of files that are gone. `seconds` is the wall time. If the
-    run was `interrupted`, what is counted is stored, and the next run does the rest.
+    `found` images were considered. The `inserted` and the `updated` (the content changed) are new
+    to the collection and were encoded, unless they are copies of another image. The `unchanged`
+    and the `moved` (known by their content at a place where they no longer are) were not.
+    `skipped` lists (filepath, reason) of files that could not be read. `removed` counts the rows
+    of files that are gone. `left_out` lists what was not considered, though it may be yours.
+    `seconds` is the wall time. If the run was `interrupted`, what is counted is stored, and the
+    next run does the rest.
     """
 
     found: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    moved: int = 0
     removed: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counts as a table of one row."""
-        counts = vars(self) | {"skipped": len(self.skipped), "seconds": round(self.seconds, 1)}
-        return pd.DataFrame([counts])
+        left_out = sum(each.count for each in self.left_out)
+        counts = vars(self) | {"skipped": len(self.skipped), "left_out": left_out}
+        return pd.DataFrame([counts | {"seconds": round(self.seconds, 1)}])
+
+    def _tables(self) -> list[pd.DataFrame]:
+        """Return the counts, what was skipped and what was left out, without empty tables."""
+        tables = [
+            self.to_frame().drop(columns="interrupted"),
+            pd.DataFrame(self.skipped, columns=["skipped", "reason"]),
+            pd.DataFrame(self.left_out, columns=["left out", "count", "example", "what to do"]),
+        ]
+        return [table for table in tables if len(table)]
 
     def _repr_html_(self) -> str:
-        table = self.to_frame().drop(columns="interrupted").to_html(index=False)
-        if self.interrupted:
-            table += "<p><b>Interrupted.</b> What was written is kept. Run it again to continue."
-        if self.skipped:
-            reasons = pd.DataFrame(self.skipped, columns=["skipped", "reason"])
-            table += reasons.to_html(index=False, max_rows=_LISTED, justify="left")
-        return table
+        html = [t.to_html(index=False, max_rows=_LISTED, justify="left") for t in self._tables()]
+        return "".join([*html, *([f"<p><b>{_INTERRUPTED}</b>"] if self.interrupted else [])])
+
+    def __repr__(self) -> str:
+        texts = [t.to_string(index=False, max_rows=_LISTED) for t in self._tables()]
+        return "\n".join([*texts, *([_INTERRUPTED] if self.interrupted else [])])
 
 
 def ingest(
@@ -63,7 +83,7 @@ def ingest(
     store: ImageStore,
     *,
     recreate: bool = False,
-    prune: bool = False,
+    prune: bool | Literal["all"] = False,
     limit: int | None = None,
     shard: tuple[int, int] = (0, 1),
     batch_size: int | None = None,
@@ -71,9 +91,11 @@ def ingest(
 ) -> IngestReport:
     """Encode the images below a folder and store them; return a report.
 
-    The next run encodes only files that are new or changed (by size and modification time), so it
-    continues where the last one stopped. A file that cannot be read is skipped and reported. An
-    interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the report says so.
+    The next run reads only files that are new or changed (by size and modification time), so it
+    continues where the last one stopped. A file whose content is known keeps its vector: if it is
+    no longer at the place where it was, its row moves along. A file that cannot be read is skipped
+    and reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
+    report says so.
 
     Parameters
     ----------
@@ -82,8 +104,10 @@ def ingest(
     encoder, store
     recreate : bool
         Drop the collection first.
-    prune : bool
-        Remove the rows of files that are gone.
+    prune : bool or "all"
+        Remove the rows of files that are gone. True refuses to where a disk may not be mounted: if
+        a whole folder of images is empty or missing, or if more than a fifth of the rows would go,
+        and at least ten. "all" removes them.
     limit : int, optional
         Take at most this many images, the first ones in the order of their paths.
     shard : (int, int)
@@ -99,36 +123,42 @@ def ingest(
     OSError
         If the folder cannot be read.
     ValueError, TypeError
-        If another model or folder filled the collection, or an argument makes no sense.
+        If another model or folder filled the collection, an argument makes no sense, or `prune`
+        refuses. Then nothing is removed.
     ConnectionError
         If Milvus fails; what it acknowledged is kept.
     """
     started = time.perf_counter()
     folder = resolve_path(image_dir)
-    images = list_images(folder)
+    surveyed = survey(folder)
     batch_size = encoder.batch_size if batch_size is None else batch_size
-    check_flags(recreate=recreate, prune=prune, progress=progress)
+    check_flags(recreate=recreate, prune=prune == "all" or prune, progress=progress)
     check_whole(1, limit=limit, batch_size=batch_size)
-    _check(images, prune, limit, shard)
+    _check(surveyed.images, prune, limit, shard)
     if recreate:
         store.drop()
     store.open_for(encoder, folder)
 
-    report = IngestReport()
+    report = IngestReport(left_out=surveyed.left_out)
     try:
         keys = key_range(*shard)
-        rows = store.rows(["id", *compared()], keys=keys if shard[1] > 1 else None)
-        known = {found.pop("id"): found for found in rows}
-        files = list(_select(images, folder, keys, limit, report))
-        changed = [file for key, file in files if not _is_unchanged(file, known.get(key))]
+        rows = store.rows(["id", *compared(), "digest"], keys=keys if shard[1] > 1 else None)
+        known = {found["id"]: found for found in rows}
+        files = dict(_select(surveyed.images, folder, keys, limit, report))
+        changed = [file for key, file in files.items() if not _is_unchanged(file, known.get(key))]
         report.unchanged = len(files) - len(changed)
         hidden = not progress or not changed
-        bar = tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden)
-        encoded = _encode(changed, encoder, batch_size, report, bar)
-        with bar, contextlib.closing(encoded):
-            _write(encoded, store, known, report)
+        with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
+            run = _Run(encoder, store, folder, batch_size, files, known, report, bar)
+            new, twins = run.keep_vectors(changed)
+            gone = run.rows_of_gone_files() if limit is None else []
+            if prune is True:
+                _check_gone(gone, known, surveyed.images, folder)
+            run.encode(new)
+            run.encode(*run.keep_vectors(twins))  # which are known by now, or as bad as the first
         if prune:
-            report.removed = _remove_gone(store, folder, known)
+            store.delete([row["id"] for row in gone])
+            report.removed += len(gone)
     except KeyboardInterrupt:
         report.interrupted = True
     except BaseException:
@@ -140,14 +170,42 @@ def ingest(
     return report
 
 
-def _check(images: list[Path], prune: bool, limit: int | None, shard: tuple[int, int]) -> None:
+def _check(
+    images: list[Path], prune: bool | str, limit: int | None, shard: tuple[int, int]
+) -> None:
     part, parts = shard
     if not 0 <= part < parts:
         raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")
     if prune and (limit is not None or parts > 1):
         raise ValueError("prune needs to see all images: leave out limit and shard")
-    if prune and not images:
-        raise ValueError("prune would remove every row: the folder holds no image (is it mounted?)")
+    if prune is True and not images:
+        raise ValueError(
+            "prune would remove every row: the folder holds no image. Is it mounted? If you mean "
+            'it, prune="all" removes them'
+        )
+
+
+def _check_gone(
+    gone: Sequence[dict], known: Mapping[str, dict], images: Iterable[Path], folder: Path
+) -> None:
+    """Refuse to remove what is gone only because a disk is not mounted, as it seems."""
+    there = {parent for image in images for parent in image.relative_to(folder).parents}
+    before = Counter(PurePosixPath(row["filepath"]).parent for row in known.values())
+    after = before - Counter(PurePosixPath(row["filepath"]).parent for row in gone)
+    whole = {parent: before[parent] for parent in before - after if parent not in there}
+    whole = {parent: number for parent, number in whole.items() if not after[parent]}
+    many = len(gone) >= _MANY and 5 * len(gone) > len(known)
+    if not (whole or many):
+        return
+    why = "that is more than a fifth"
+    if whole:
+        shown = ", ".join(f"{parent} ({number})" for parent, number in sorted(whole.items())[:3])
+        more = f" and {len(whole) - 3} more" if len(whole) > 3 else ""
+        why = f"these folders are empty or missing: {shown}{more}"
+    raise ValueError(
+        f"prune would remove {len(gone)} of {len(known)} images: {why}. Nothing was removed. Is a "
+        'disk not mounted? If the files were deleted on purpose, prune="all" removes their rows'
+    )
 
 
 def _select(
@@ -178,54 +236,115 @@ def _select(
             report.skipped.append((filepath, error.strerror or str(error)))
 
 
-def _encode(
-    files: Sequence[ImageFile],
-    encoder: ClipEncoder,
-    batch_size: int,
-    report: IngestReport,
-    bar: tqdm,
-) -> Generator[list[dict], None, None]:
-    """Yield rows, batch by batch; files that cannot be read go into the report instead."""
-    with contextlib.closing(encoder.encode_stream(files, batch_size)) as stream:
-        for batch in stream:
-            for file, _, _, error in batch:
-                if error:
-                    reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
-                    report.skipped.append((file.facts["filepath"], reason))
-            rows = [row({**f.facts, **facts}, vector) for f, facts, vector, e in batch if not e]
-            if rows:
-                yield rows
-            bar.set_postfix(skipped=len(report.skipped), refresh=False)
-            bar.update(len(batch))
+@dataclass
+class _Run:
+    """An ingestion under way. `files` are those of this run by their keys, `known` its rows."""
 
+    encoder: ClipEncoder
+    store: ImageStore
+    folder: Path
+    batch_size: int
+    files: Mapping[str, ImageFile]
+    known: Mapping[str, dict]
+    report: IngestReport
+    bar: tqdm
+    left: set[str] = field(default_factory=set)  # keys of rows that moved
 
-def _write(
-    batches: Iterable[list[dict]], store: ImageStore, known: dict, report: IngestReport
-) -> None:
-    """Write each batch while the next is being made; count what Milvus acknowledged."""
+    def keep_vectors(self, files: list[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
+        """Write the rows of files whose content is known; return new ones, and twins of these."""
+        new: list[ImageFile] = []
+        twins: list[ImageFile] = []
+        seen: set[str] = set()
+        for batch in recognise(files, self.store):
+            if keeping := [each for each in batch if each.rows]:
+                self._write_known(keeping)
+            for file, digest, rows in batch:
+                if not rows:
+                    (twins if digest in seen else new).append(file)
+                    seen |= {digest} - {""}
+        return new, twins
 
-    def write(rows: list[dict]) -> None:
-        store.upsert(rows)
-        updated = sum(row["id"] in known for row in rows)
-        report.updated += updated
-        report.inserted += len(rows) - updated
+    def _write_known(self, batch: list[Recognised]) -> None:
+        """Write the new rows before the old ones go: a kill in between must lose nothing."""
+        sources = {each.digest: each.rows[0]["id"] for each in batch}
+        stored = {row["id"]: row for row in self.store.get(list(sources.values()))}
+        rows: list[dict] = []
+        left: set[str] = set()
+        counts: Counter[str] = Counter()
+        for file, digest, alike in batch:
+            made = with_facts(stored[sources[digest]], file.facts)
+            gone = {row["id"] for row in alike if self._is_gone(row)} - left
+            counts[self._what_happened(made["id"], alike, gone)] += 1
+            left |= gone
+            rows.append(made)
+        self.store.upsert(rows)
+        self.store.delete(list(left))
+        self.left |= left
+        for what, number in counts.items():
+            setattr(self.report, what, getattr(self.report, what) + number)
+        self.bar.update(len(rows))
 
-    with ThreadPoolExecutor(1) as writer:
-        pending = writer.submit(lambda: None)
-        for rows in batches:
+    def _what_happened(self, key: str, alike: list[dict], gone: set[str]) -> str:
+        if key in self.known:
+            return "unchanged" if any(row["id"] == key for row in alike) else "updated"
+        return "moved" if gone else "inserted"
+
+    def rows_of_gone_files(self) -> list[dict]:
+        """Return them, without those that a killed run left although the file had moved.
+
+        Their content is known at another place, so these rows are removed.
+        """
+        gone = [r for key, r in self.known.items() if key not in self.left and self._is_gone(r)]
+        moved = {
+            row["id"]
+            for row, others in same_content(gone, self.store)
+            if any(size_of(self.folder / other["filepath"]) == other["size"] for other in others)
+        }
+        self.store.delete(list(moved))
+        self.left |= moved
+        return [row for row in gone if row["id"] not in moved]
+
+    def _is_gone(self, row: dict) -> bool:
+        return row["id"] not in self.files and _is_gone(self.folder / row["filepath"])
+
+    def encode(self, *parts: list[ImageFile]) -> None:
+        """Encode files and write their rows."""
+        files = list(chain(*parts))
+        with contextlib.closing(self._encoded(files)) as batches:
+            self._write(batches)
+
+    def _encoded(self, files: list[ImageFile]) -> Generator[list[dict], None, None]:
+        """Yield rows, batch by batch; files that cannot be read go into the report instead."""
+        with contextlib.closing(self.encoder.encode_stream(files, self.batch_size)) as stream:
+            for batch in stream:
+                for file, _, _, error in batch:
+                    if error:
+                        reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
+                        self.report.skipped.append((file.facts["filepath"], reason))
+                rows = [row({**f.facts, **facts}, vector) for f, facts, vector, e in batch if not e]
+                if rows:
+                    yield rows
+                self.bar.set_postfix(skipped=len(self.report.skipped), refresh=False)
+                self.bar.update(len(batch))
+
+    def _write(self, batches: Iterable[list[dict]]) -> None:
+        """Write each batch while the next is being made; count what Milvus acknowledged."""
+        with ThreadPoolExecutor(1) as writer:
+            pending = writer.submit(lambda: None)
+            for rows in batches:
+                pending.result()
+                pending = writer.submit(self._upsert, rows)
             pending.result()
-            pending = writer.submit(write, rows)
-        pending.result()
+
+    def _upsert(self, rows: list[dict]) -> None:
+        self.store.upsert(rows)
+        updated = sum(row["id"] in self.known for row in rows)
+        self.report.updated += updated
+        self.report.inserted += len(rows) - updated
 
 
 def _is_unchanged(file: ImageFile, known: dict | None) -> bool:
-    return known is not None and all(file.facts[name] == known[name] for name in known)
-
-
-def _remove_gone(store: ImageStore, folder: Path, known: dict[str, dict]) -> int:
-    gone = [key for key, row in known.items() if _is_gone(folder / row["filepath"])]
-    store.delete(gone)
-    return len(gone)
+    return known is not None and all(file.facts[name] == known[name] for name in compared())
 
 
 def _is_gone(path: Path) -> bool:

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["project_root", "resolve_path", "without_password"]
+__all__ = ["project_root", "resolve_path", "size_of", "without_password"]
 
 
 def project_root() -> Path | None:
@@ -33,6 +33,14 @@ def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
     if not expanded.is_absolute() and not expanded.exists():
         expanded = (base or project_root() or Path.cwd()) / expanded
     return expanded.resolve()
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of a file in bytes, or None if it cannot be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def without_password(uri: str) -> str:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import signal
@@ -10,14 +11,20 @@ import pytest
 from PIL import Image
 from pymilvus import MilvusClient
 
-from helpers import ImageStore, ingest, list_images, search
+from helpers import ImageStore, ingest, list_images, recognition, search
+from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 from helpers.images.pictures import read_image
 from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
 
-from .support.interruption import kill_and_rerun, signal_in_mid_write, start
+from .support.interruption import (
+    kill_and_rerun,
+    kill_moves_and_rerun,
+    signal_in_mid_write,
+    start,
+)
 from .support.odd_files import NAMES, make_bad_files, make_odd_files
 from .support.processes import unprivileged
 
@@ -158,6 +165,18 @@ def test_killed_at_any_moment_and_run_again_every_image_has_one_right_row(
         assert outcome["cosine"] > 0.999, outcome
 
 
+def test_killed_while_rows_move_and_run_again_nothing_is_doubled_or_lost(
+    folder, checkpoint, tmp_path
+):
+    if sys.platform == "win32":
+        pytest.skip("Windows has no SIGKILL")
+    outcomes = kill_moves_and_rerun(folder, checkpoint, tmp_path / "milvus.db", 10, kills=4)
+    assert max(outcome["places"] for outcome in outcomes) > 50  # killed between write and delete
+    for outcome in outcomes:
+        assert (outcome["encoded"], outcome["count"]) == (0, 50), outcome
+        assert (outcome["keys"], outcome["vectors"]) == (True, True), outcome
+
+
 def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(
     drawings, checkpoint, encoder, tmp_path
 ):
@@ -223,8 +242,8 @@ def test_rows_that_a_killed_run_left_unflushed_are_flushed_by_the_next(
 
 def test_batch_size_is_that_of_forward_passes_and_writes(folder, encoder, store, monkeypatch):
     encode, upsert, passes, writes = encoder.model.encode_image, store.upsert, [], []
-    for path in list_images(folder):
-        shutil.copy(path, path.with_name(f"again {path.name}"))
+    for path in list_images(folder):  # a byte more, or their vectors would be known
+        path.with_name(f"again {path.name}").write_bytes(path.read_bytes() + b" ")
     monkeypatch.setattr(encoder.model, "encode_image", lambda p: passes.append(len(p)) or encode(p))
     monkeypatch.setattr(store, "upsert", lambda rows: writes.append(len(rows)) or upsert(rows))
     ingest(folder, encoder, store, batch_size=80, progress=False)
@@ -248,8 +267,12 @@ def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder,
     shutil.rmtree(folder / "red star")
     assert ingest(folder, encoder, store, progress=False).removed == 0
     assert store.count() == 50
-    assert ingest(folder, encoder, store, prune=True, progress=False).removed == 10
+    assert ingest(folder, encoder, store, prune="all", progress=False).removed == 10
     assert store.count() == 40
+    for path in list_images(folder)[:2]:
+        path.unlink()
+    assert ingest(folder, encoder, store, prune=True, progress=False).removed == 2
+    assert store.count() == 38
 
 
 def test_pruning_spares_what_only_cannot_be_read(open_folder, drawings, encoder):
@@ -263,6 +286,194 @@ def test_pruning_spares_what_only_cannot_be_read(open_folder, drawings, encoder)
             report = ingest(open_folder / "images", encoder, store, prune=True, progress=False)
         assert (report.found, report.removed, store.count()) == (40, 0, 50)
     (open_folder / "images" / "red star").chmod(0o755)
+
+
+def move_below(folder, place):
+    """Move every image into a subfolder, as somebody does who sorts a library by year."""
+    for path in list_images(folder):
+        new = folder / place / path.relative_to(folder)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(new)
+
+
+def test_photos_that_moved_keep_their_vectors_and_are_not_encoded(
+    folder, encoder, store, monkeypatch
+):
+    ingest(folder, encoder, store, progress=False)
+    before = stored(store, "vector", "width")
+    move_below(folder, "2019")
+    monkeypatch.setattr(encoder, "encode_pixels", None)
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.moved, report.inserted, report.unchanged, report.removed) == (50, 0, 0, 0)
+    assert (stored(store, "vector", "width"), store.count()) == (
+        {f"2019/{name}": row | {"filepath": f"2019/{name}"} for name, row in before.items()},
+        50,
+    )
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+
+
+def test_a_renamed_photo_gets_the_label_of_its_new_place(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    (folder / "red star").rename(folder / "stars of red")
+    assert ingest(folder, encoder, store, progress=False).moved == 10
+    assert "stars of red" in store.labels()
+    assert "red star" not in store.labels()
+
+
+def test_touched_files_are_looked_at_once_and_not_encoded(folder, encoder, store, monkeypatch):
+    ingest(folder, encoder, store, progress=False)
+    for path in list_images(folder):  # as after a change of the clocks
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 3_600_000_000_000))
+    monkeypatch.setattr(encoder, "encode_pixels", None)
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    monkeypatch.setattr(recognition, "content_digest", None)
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+
+
+def test_copies_are_encoded_once(folder, encoder, store, monkeypatch):
+    encode, passes = encoder.encode_pixels, []
+    monkeypatch.setattr(encoder, "encode_pixels", lambda p: passes.append(len(p)) or encode(p))
+    star = folder / "red star" / "red-star-01.jpg"
+    for number in range(3):
+        shutil.copy(star, folder / f"{number}.jpg")
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.inserted, report.found, sum(passes)) == (53, 53, 50)
+    shutil.copy(star, folder / "late.jpg")
+    assert ingest(folder, encoder, store, progress=False).inserted == 1
+    assert sum(passes) == 50
+    rows = stored(store, "vector", "digest")
+    copies = [rows[name] for name in ("0.jpg", "late.jpg", "red star/red-star-01.jpg")]
+    assert all(row["vector"] == copies[0]["vector"] for row in copies)
+    assert len({row["digest"] for row in copies}) == 1
+
+
+def test_copies_of_a_file_that_cannot_be_read_are_all_skipped(encoder, store, tmp_path):
+    (tmp_path / "bad").mkdir()
+    for number in range(3):
+        (tmp_path / "bad" / f"{number}.jpg").write_text("no image")
+    report = ingest(tmp_path / "bad", encoder, store, progress=False)
+    assert [name for name, _ in report.skipped] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_another_content_of_the_same_size_is_encoded(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    first = list_images(folder)[0]
+    content = bytearray(first.read_bytes())
+    content[-20] ^= 1
+    first.write_bytes(content)
+    assert ingest(folder, encoder, store, progress=False).updated == 1
+
+
+def test_a_photo_replaced_by_a_copy_of_another_gets_its_vector(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    first, second = list_images(folder)[:2]
+    shutil.copy(second, first)
+    assert ingest(folder, encoder, store, progress=False).updated == 1
+    rows = stored(store, "vector")
+    names = [path.relative_to(folder).as_posix() for path in (first, second)]
+    assert rows[names[0]]["vector"] == rows[names[1]]["vector"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_photos_move_across_shards(folder, encoder, store, monkeypatch, order):
+    ingest(folder, encoder, store, progress=False)
+    move_below(folder, "2019")
+    monkeypatch.setattr(encoder, "encode_pixels", None)
+    reports = [ingest(folder, encoder, store, shard=(i, 3), progress=False) for i in order]
+    assert (sum(report.moved for report in reports), store.count()) == (50, 50)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_rows_that_a_killed_run_left_where_a_photo_was_go_away(
+    folder, encoder, store, monkeypatch, shards
+):
+    ingest(folder, encoder, store, progress=False)
+    move_below(folder, "2019")
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "delete", lambda ids: None)
+        ingest(folder, encoder, store, progress=False)
+    assert store.count() == 100
+    for i in range(shards):
+        ingest(folder, encoder, store, shard=(i, shards), progress=False)
+    assert store.count() == 50
+
+
+def test_what_others_added_to_a_row_moves_along(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    (row,) = store.get([image_id("red star/red-star-01.jpg")])
+    store.upsert([row | {"stars": 5}])
+    move_below(folder, "2019")
+    ingest(folder, encoder, store, progress=False)
+    assert store.get([image_id("2019/red star/red-star-01.jpg")])[0]["stars"] == 5
+
+
+def test_a_collection_without_digests_gets_them_as_files_are_read(
+    folder, encoder, store, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        without = [column for column in columns.COLUMNS if column.name != "digest"]
+        patched.setattr(columns, "COLUMNS", without)
+        ingest(folder, encoder, store, progress=False)
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    move_below(folder, "2019")
+    assert ingest(folder, encoder, store, progress=False).inserted == 50
+    assert ingest(folder, encoder, store, prune="all", progress=False).removed == 50
+    move_below(folder, "2020")
+    assert ingest(folder, encoder, store, progress=False).moved == 50
+
+
+def test_pruning_a_folder_that_is_missing_or_empty_is_refused_with_the_numbers(
+    folder, encoder, store
+):
+    shutil.copy(folder / "red star" / "red-star-01.jpg", folder / "alone.jpg")
+    (folder / "one").mkdir()
+    (folder / "alone.jpg").rename(folder / "one" / "alone.jpg")
+    ingest(folder, encoder, store, progress=False)
+    shutil.rmtree(folder / "red star")
+    (folder / "one" / "alone.jpg").unlink()
+    with pytest.raises(
+        ValueError, match=r"11 of 51 images: .* missing: one \(1\), red star \(10\)"
+    ):
+        ingest(folder, encoder, store, prune=True, progress=False)
+    assert store.count() == 51
+    assert ingest(folder, encoder, store, prune="all", progress=False).removed == 11
+
+
+def test_pruning_more_than_a_fifth_is_refused_with_the_numbers(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    paths = list_images(folder)
+    for path in paths[::5]:
+        path.unlink()
+    report = ingest(folder, encoder, store, prune=True, progress=False)
+    assert (report.removed, store.count()) == (10, 40)
+    for path in [path for path in paths if path.exists()][::4]:
+        path.unlink()
+    with pytest.raises(ValueError, match="10 of 40 images: that is more than a fifth"):
+        ingest(folder, encoder, store, prune=True, progress=False)
+    assert store.count() == 40
+
+
+def test_photos_that_moved_do_not_count_when_pruning(folder, encoder, store):
+    ingest(folder, encoder, store, progress=False)
+    (folder / "red star" / "red-star-01.jpg").unlink()
+    (folder / "red star").rename(folder / "stars of red")
+    report = ingest(folder, encoder, store, prune=True, progress=False)
+    assert (report.moved, report.removed, store.count()) == (9, 1, 49)
+
+
+def test_half_a_library_that_is_not_mounted_survives_a_careless_prune(folder, encoder, store):
+    move_below(folder, "disk")
+    shutil.copytree(folder / "disk" / "red star", folder / "here")
+    for path in list_images(folder / "here"):
+        path.write_bytes(path.read_bytes() + b" ")
+    ingest(folder, encoder, store, progress=False)
+    (folder / "disk").rename(folder.parent / "unplugged")
+    (folder / "disk").mkdir()
+    with pytest.raises(ValueError, match="Is a disk not mounted"):
+        ingest(folder, encoder, store, prune=True, progress=False)
+    (folder / "disk").rmdir()
+    (folder.parent / "unplugged").rename(folder / "disk")
+    assert ingest(folder, encoder, store, prune=True, progress=False).unchanged == 60
 
 
 def test_the_first_error_is_the_one_that_is_told(folder, encoder, store, monkeypatch):

@@ -41,6 +41,7 @@ COLUMNS = [
     Column("height", _WHOLE, 0, shown=True),
     Column("size", _WHOLE, 0, compared=True),  # in bytes
     Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
+    Column("digest", _TEXT, "", 32),  # of the file: 128-bit BLAKE2b, in hex
 ]
 """Beside `id` (see `image_id`) and `vector`; Linux's longest path has 4,096 bytes."""
 
@@ -68,6 +69,13 @@ def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
     """Return an image's row: its facts, without those that have no column, and its vector."""
     known = {column.name: facts.get(column.name, column.empty) for column in COLUMNS}
     return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
+
+
+def with_facts(stored: Mapping[str, object], facts: Mapping[str, object]) -> dict:
+    """Return a stored row as that of another file with the same content, whose facts these are."""
+    own = {column.name: facts[column.name] for column in COLUMNS if column.name in facts}
+    vector = np.array(stored["vector"], np.float32)
+    return {**stored, **own, "id": image_id(str(facts["filepath"])), "vector": vector}
 
 
 def filled(rows: Iterable[Mapping], fields: Sequence[str]) -> Iterator[dict]:

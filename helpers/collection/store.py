@@ -8,16 +8,17 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from ..batches import batches
-from ..paths import resolve_path
+from ..paths import resolve_path, size_of
 from . import columns
 from .connection import Connection, grpc, pymilvus
+from .filters import build_filter
 
 __all__ = ["MAX_LIMIT", "ImageStore", "Model"]
 
@@ -190,7 +191,7 @@ class ImageStore:
         if self.image_dir == image_dir:
             return True
         known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
-        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
+        found = sum(size_of(image_dir / row["filepath"]) == row["size"] for row in known)
         if found <= len(known) / 2 and known:
             return False
         self._moved_to = image_dir
@@ -301,6 +302,24 @@ class ImageStore:
                     yield from columns.filled(batch, fields)
             finally:
                 batches.close()
+
+    def find(self, field: str, values: Collection, fields: Sequence[str]) -> list[dict]:
+        """Return the rows whose field has one of these values, each as a dict of `fields`."""
+        if not values or not self.properties:
+            return []
+        one_of_these = build_filter({field: list(values)})
+        with self._explained("read"):
+            rows = self._loaded().query(
+                self.collection_name, one_of_these, output_fields=list(fields)
+            )
+        return list(columns.filled(rows, fields))
+
+    def get(self, ids: Sequence[str]) -> list[dict]:
+        """Return whole rows by their `id`, with their vectors and what others added to them."""
+        if not ids:
+            return []
+        with self._explained("read"):
+            return self._loaded().get(self.collection_name, ids=list(ids), output_fields=["*"])
 
     def labels(self) -> list[str]:
         """Return the labels in order, a thousand at most; images without one do not count."""
@@ -513,10 +532,3 @@ def _best_of_each(hits: list[dict], field: str) -> list[dict]:
     for hit in hits:
         best.setdefault(hit[field], hit)
     return list(best.values())
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from . import formats
 from .pictures import load_image
 
-__all__ = ["ImageFile", "list_images", "look_at", "sample_images"]
+__all__ = ["ImageFile", "LeftOut", "Survey", "list_images", "look_at", "sample_images", "survey"]
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
@@ -38,6 +39,27 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if _is_image(name)]
     return sorted(found)
+
+
+class LeftOut(NamedTuple):
+    """Files of a kind that were not taken."""
+
+    kind: str
+    count: int  # type: ignore[assignment]  # a tuple's own method has this name
+    example: str
+    what_to_do: str
+
+
+class Survey(NamedTuple):
+    """What is in a folder."""
+
+    images: list[Path]
+    left_out: list[LeftOut]
+
+
+def survey(folder: Path) -> Survey:
+    """Return what is in a folder."""
+    return Survey(list_images(folder), [])
 
 
 def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:

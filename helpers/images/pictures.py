@@ -3,13 +3,14 @@
 Not about which files there are: that is `files`; nor about their formats' names: `formats`.
 """
 
+import hashlib
 import os
 import warnings
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-__all__ = ["Picture", "load_image", "read_image"]
+__all__ = ["Picture", "content_digest", "load_image", "read_image"]
 
 Picture = str | os.PathLike | Image.Image
 """What can be opened as an image: a path, or a PIL image."""
@@ -44,7 +45,7 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
         return _to_rgb(image), _facts(image)
     try:
         with Image.open(image) as opened:
-            facts = _facts(opened)
+            facts = _facts(opened) | {"digest": content_digest(image)}
             if edge:
                 opened.draft("RGB", (edge, edge))
             return _to_rgb(opened), facts
@@ -52,6 +53,12 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on broken files
         raise OSError(f"{os.fspath(image)}: {_reason(image, error)}") from error
+
+
+def content_digest(path: str | os.PathLike) -> str:
+    """Return the 128-bit BLAKE2b digest of a file's content, as 32 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _facts(image: Image.Image) -> dict[str, object]:

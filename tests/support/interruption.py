@@ -1,10 +1,12 @@
 """Kill ingestions, again and again, and check what is left: see `kill_and_rerun`.
 
-`python -m tests.support.interruption FOLDER MODEL [KILLS]` does it with a folder of photos.
+`python -m tests.support.interruption FOLDER MODEL [KILLS]` does it with a folder of photos, first
+new ones, then moved ones.
 """
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,39 +16,59 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import ClipEncoder, ImageStore, ingest
+from helpers import ClipEncoder, ImageStore, ingest, list_images
+from helpers.collection.columns import image_id
 
 CHILD = """
 import json
 import signal
 import sys
-from helpers import ClipEncoder, ImageStore, ingest
+import time
+from helpers import ClipEncoder, ImageStore, ingest, recognition
 
 # as in a terminal or a kernel; a shell's background jobs would ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+begun = 0
+
 def announced(name, call):
     def announce(*args):
+        global begun
+        begun += 1
         print(name, flush=True)
+        if begun == int(held):
+            time.sleep(600)
         answer = call(*args)
         print("done", flush=True)
         return answer
     return announce
 
-folder, model, database, batch_size = sys.argv[1:]
+folder, model, database, batch_size, recreate, held = sys.argv[1:]
+recognition._AT_ONCE = int(batch_size)
 encoder = ClipEncoder(model, device="cpu")
 with ImageStore(database) as store:
     store.upsert = announced("write", store.upsert)
+    store.delete = announced("write", store.delete)
     store.flush = announced("flush", store.flush)
-    report = ingest(folder, encoder, store, recreate=True, batch_size=int(batch_size),
-                    progress=False)
+    report = ingest(folder, encoder, store, recreate=recreate == "True",
+                    batch_size=int(batch_size), progress=False)
     print(json.dumps([report.interrupted, report.inserted, store.count()]), flush=True)
 """
 
 
-def start(folder: Path, model: str | Path, database: Path, batch_size: int) -> subprocess.Popen:
-    """Start an ingestion from scratch in a process that prints when it writes and flushes."""
-    arguments = map(str, (folder, model, database, batch_size))
+def start(
+    folder: Path,
+    model: str | Path,
+    database: Path,
+    batch_size: int,
+    recreate: bool = True,
+    held: int = 0,
+) -> subprocess.Popen:
+    """Start an ingestion in a process that prints when it writes, deletes and flushes.
+
+    It is held before the write of that number, so that it can be killed just there.
+    """
+    arguments = map(str, (folder, model, database, batch_size, recreate, held))
     command = [sys.executable, "-c", CHILD, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -114,9 +136,64 @@ def kill_and_rerun(
     return outcomes
 
 
+def kill_moves_and_rerun(
+    folder: Path, model: str | Path, database: str | Path, batch_size: int, kills: int
+) -> list[dict]:
+    """Kill ingestions (SIGKILL) while rows move with their files, and run each again to its end.
+
+    The files of the folder are moved to and fro between it and folders in it.
+
+    Returns
+    -------
+    list of dict
+        For each kill: the `places` of rows right after it, whether known or new; how many files
+        the rerun `encoded`; the `count` after it; whether the `keys` are those of the files; and
+        whether all `vectors` are those from before.
+    """
+    rng = random.Random(0)
+    encoder = ClipEncoder(model, device="cpu")
+    with ImageStore(database) as store:
+        ingest(folder, encoder, store, recreate=True, progress=False)
+        before = _by_digest(store)
+    writes = 2 * -(-len(before) // batch_size)  # each batch is written, then the old rows go
+    outcomes = []
+    for kill in range(kills):
+        for path in list_images(folder):
+            place = path.relative_to(folder)
+            new = place.parts[1:] if place.parts[0] == "moved" else ("moved", *place.parts)
+            folder.joinpath(*new).parent.mkdir(parents=True, exist_ok=True)
+            path.rename(folder.joinpath(*new))
+        moment = 1 + kill * writes // kills
+        held = 0 if kill % 2 else moment
+        with start(folder, model, database, batch_size, recreate=False, held=held) as child:
+            signal_in_mid_write(child, moment, rng.uniform(0, 0.02), signal.SIGKILL)
+        with ImageStore(database) as store:
+            places = store.count()
+            report = ingest(folder, encoder, store, progress=False)
+            rows, keys = _by_digest(store), [row["id"] for row in store.rows(["id"])]
+            files = [image_id(p.relative_to(folder).as_posix()) for p in list_images(folder)]
+            outcomes.append(
+                {
+                    "places": places,
+                    "encoded": report.inserted + report.updated,
+                    "count": store.count(),
+                    "keys": sorted(keys) == sorted(files),
+                    "vectors": rows == before,
+                }
+            )
+    return outcomes
+
+
+def _by_digest(store: ImageStore) -> dict[str, list[float]]:
+    return {row["digest"]: list(row["vector"]) for row in store.rows(["digest", "vector"])}
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         kills = int(sys.argv[3]) if len(sys.argv) > 3 else 20
         database = Path(scratch) / "milvus.db"
         for outcome in kill_and_rerun(Path(sys.argv[1]), sys.argv[2], database, 32, kills):
+            print(json.dumps(outcome))
+        copied = Path(shutil.copytree(sys.argv[1], Path(scratch) / "images"))
+        for outcome in kill_moves_and_rerun(copied, sys.argv[2], database, 32, kills):
             print(json.dumps(outcome))

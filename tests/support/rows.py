@@ -16,4 +16,4 @@ def row(filepath: str, vector=None, **fields) -> dict:
     vector = np.eye(8, dtype=np.float32)[0] if vector is None else vector
     numbers = {"width": 1, "height": 1, "size": 1, "mtime": 1}
     base = {"id": image_id(filepath), "vector": vector, "filepath": filepath, "label": ""}
-    return base | numbers | fields
+    return base | numbers | {"digest": ""} | fields
