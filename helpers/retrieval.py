@@ -92,7 +92,10 @@ def search(
 
     rows = []
     if remembered:
-        number, fields = min(max(limit, _JUDGED), MAX_LIMIT - offset), [*shown(), "vector"]
+        number, fields = (
+            min(max(limit, _JUDGED), MAX_LIMIT - offset),
+            [*shown(), "vector", "digest"],
+        )
         distinct = _without_alike if unique else None
         rows = store.search(vector, number, offset, expression, fields, group_by, distinct)
     note = "" if rows or not expression else _why_nothing(where or {}, expression, store)
@@ -104,7 +107,10 @@ def search(
     times |= {"total": time.perf_counter() - started}
     return SearchResults(
         question=question,
-        hits=tuple(_hit(*pair, folder) for pair in zip(rows[:limit], above, strict=False)),
+        hits=tuple(
+            _hit(row, margin, folder, _copies(row, rows))
+            for row, margin in zip(rows[:limit], above, strict=False)
+        ),
         options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
@@ -160,11 +166,17 @@ def _without_alike(rows: list[dict]) -> list[dict]:
     return kept
 
 
-def _hit(row: dict, margin: float | None, folder: Path | None) -> Hit:
+def _copies(row: dict, rows: Sequence[dict]) -> list[str]:
+    """Return the paths of the other rows of the same content."""
+    same = [other["filepath"] for other in rows if other["digest"] == row["digest"] != ""]
+    return [filepath for filepath in same if filepath != row["filepath"]]
+
+
+def _hit(row: dict, margin: float | None, folder: Path | None, copies: list[str]) -> Hit:
     return Hit(
         facts={name: row[name] for name in shown()},
         score=float(row["score"]),
         margin=margin,
         path=Path(folder or "", row["filepath"]),
-        alike=tuple(row.get("alike", ())),
+        alike=tuple(row.get("alike", copies)),
     )

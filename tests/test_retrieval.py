@@ -1,3 +1,4 @@
+import shutil
 import uuid
 from pathlib import Path
 
@@ -178,6 +179,15 @@ def test_near_duplicates_are_folded_and_nothing_else(doubled, drawings):
         assert {name.split(".")[0] for name in hit.alike} == {hit.filepath.split(".")[0]}
     assert sorted(len(hit.alike) for hit in results) == [1] * 49 + [2]
     assert "(+1 alike)" in results.to_html()
+
+
+def test_exact_copies_name_each_other(encoder, store, tmp_path):
+    for name in ("a", "b"):
+        Image.effect_noise((40, 30), 80).save(tmp_path / f"{name}.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "copy of a.png")
+    ingest(tmp_path, encoder, store, progress=False)
+    found = {hit.filepath: hit.alike for hit in search("x", encoder, store)}
+    assert found == {"a.png": ("copy of a.png",), "copy of a.png": ("a.png",), "b.png": ()}
 
 
 def test_pages_of_unique_images_follow_each_other(doubled):

@@ -20,8 +20,8 @@ class Hit:
     """One image found, with the facts that `columns` shows: `filepath`, `label`, `width` and so on.
 
     `score` is the cosine between query and image. `margin` is how far that is above chance (see
-    `margins`; None where there is no verdict). `path` is where the image is. `alike` lists the
-    near-duplicates that were merged into it.
+    `margins`; None where there is no verdict). `path` is where the image is. `alike` lists its
+    exact copies among the images found or, with `unique`, the near-duplicates merged into it.
     """
 
     score: float

@@ -1,0 +1,55 @@
+import shutil
+
+from PIL import Image
+
+from helpers import ingest
+from helpers.images.files import list_images, look_at
+from helpers.images.pictures import content_digest
+from helpers.recognition import recognise, same_content
+
+
+def looked_at(folder):
+    return [look_at(path, folder) for path in list_images(folder)]
+
+
+def test_only_files_of_a_size_that_is_known_are_read(drawings, encoder, store, tmp_path):
+    ingest(drawings, encoder, store, progress=False)
+    folder = tmp_path / "more"
+    folder.mkdir()
+    shutil.copy(list_images(drawings)[0], folder / "known.jpg")
+    Image.new("RGB", (999, 9)).save(folder / "of its own size.png")
+    ((known, new),) = recognise(looked_at(folder), store)
+    assert known.digest == content_digest(folder / "known.jpg")
+    assert [row["filepath"] for row in known.rows] == [
+        list_images(drawings)[0].relative_to(drawings).as_posix()
+    ]
+    assert (new.digest, new.rows) == ("", [])
+
+
+def test_files_of_one_size_are_told_apart_before_any_is_known(store, tmp_path):
+    for name, content in {"a": b"one", "b": b"two", "c": b"one"}.items():
+        (tmp_path / f"{name}.jpg").write_bytes(content)
+    ((a, b, c),) = recognise(looked_at(tmp_path), store)
+    assert a.digest == c.digest != b.digest
+    assert a.rows == b.rows == c.rows == []
+
+
+def test_a_file_that_cannot_be_read_has_no_digest(store, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"one")
+    files = looked_at(tmp_path)
+    (tmp_path / "a.jpg").unlink()
+    ((gone, there),) = recognise(files, store)
+    assert (gone.digest, there.digest != "") == ("", True)
+
+
+def test_rows_of_the_same_content_are_found_and_not_the_row_itself(encoder, store, tmp_path):
+    Image.effect_noise((40, 30), 80).save(tmp_path / "a.png")
+    Image.effect_noise((30, 40), 80).save(tmp_path / "other.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
+    ingest(tmp_path, encoder, store, progress=False)
+    rows = list(store.rows(["id", "filepath", "digest"]))
+    alike = {
+        row["filepath"]: [o["filepath"] for o in more] for row, more in same_content(rows, store)
+    }
+    assert alike == {"a.png": ["b.png"], "b.png": ["a.png"], "other.png": []}
