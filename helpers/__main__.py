@@ -72,8 +72,8 @@ def _main() -> int:
         if not _run(notebook, output, own, options.timeout):
             return 1
         _write_page(output)
-    if folder / "03_search.ipynb" in notebooks:
-        _print_hits(options.output / "03_search.ipynb")
+    for notebook in notebooks:
+        _print_results(options.output / notebook.name)
     print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
     return 0
 
@@ -185,13 +185,14 @@ def _is_progress(output: dict) -> bool:
     return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
 
 
-def _print_hits(executed: Path) -> None:
-    """Print the text output of the cell that is tagged `hits`."""
+def _print_results(executed: Path) -> None:
+    """Print the text output of the cells that are tagged `report` (of an ingestion) or `hits`."""
     import nbformat
 
     for cell in nbformat.read(executed, as_version=4).cells:
-        if "hits" in cell.metadata.get("tags", []):
-            print("", *(out["data"]["text/plain"] for out in cell.outputs if "data" in out), "")
+        if {"report", "hits"} & set(cell.metadata.get("tags", [])):
+            shown = [out for out in cell.outputs if "data" in out and not _is_progress(out)]
+            print("", *(out["data"]["text/plain"] for out in shown), "", sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -18,7 +17,7 @@ from .collection.columns import compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
 from .images.files import ImageFile, LeftOut, look_at, survey
 from .models.encoder import ClipEncoder
-from .parameters import check_flags, check_whole
+from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path, size_of
 from .recognition import Recognised, recognise, same_content
 
@@ -83,7 +82,7 @@ def ingest(
     store: ImageStore,
     *,
     recreate: bool = False,
-    prune: bool | Literal["all"] = False,
+    prune: YesNoAll = False,
     limit: int | None = None,
     shard: tuple[int, int] = (0, 1),
     batch_size: int | None = None,
@@ -170,9 +169,7 @@ def ingest(
     return report
 
 
-def _check(
-    images: list[Path], prune: bool | str, limit: int | None, shard: tuple[int, int]
-) -> None:
+def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[int, int]) -> None:
     part, parts = shard
     if not 0 <= part < parts:
         raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")

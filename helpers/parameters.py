@@ -9,9 +9,12 @@ import os
 from collections.abc import Callable, MutableMapping
 from configparser import ConfigParser
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["check_flags", "check_whole", "read_parameters"]
+__all__ = ["YesNoAll", "check_flags", "check_whole", "read_parameters"]
+
+YesNoAll = bool | Literal["all"]
+"""What a flag may be that has something in reserve."""
 
 _FLAGS = {**ConfigParser.BOOLEAN_STATES} | {"y": True, "n": False}
 _NOTHING = ("", "none", "null")
@@ -21,9 +24,9 @@ def read_parameters(namespace: MutableMapping[str, Any]) -> None:
     """Read all parameters of a notebook, in place, before anything is done with them.
 
     From a command line they often arrive as text. A `str` stays as it was typed; an `int` is a
-    whole number; a `bool` is one of the usual words for yes and no; a `list` is a list of texts,
-    or one text, or several with commas between them (in double quotes, if they have commas of
-    their own). None stays None.
+    whole number; a `bool` is one of the usual words for yes and no, and a `YesNoAll` also "all"; a
+    `list` is a list of texts, or one text, or several with commas between them (in double quotes,
+    if they have commas of their own). None stays None.
 
     Parameters
     ----------
@@ -96,9 +99,14 @@ def _flag(name: str, value: object) -> bool:
     return _FLAGS.get(word, False)
 
 
-_READERS: dict[type, Callable[[str, object], Any]] = {
+def _flag_or_all(name: str, value: object) -> YesNoAll:
+    return "all" if str(value).strip().lower() == "all" else _flag(name, value)
+
+
+_READERS: dict[Any, Callable[[str, object], Any]] = {
     str: _text,
     list: _texts,
     int: _whole,
     bool: _flag,
+    YesNoAll: _flag_or_all,
 }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.parameters import check_flags, check_whole, read_parameters
+from helpers.parameters import YesNoAll, check_flags, check_whole, read_parameters
 
 
 def read(kind: type, value: object) -> object:
@@ -151,3 +151,16 @@ def test_a_text_is_no_whole_number(value, error):
     check_whole(1, limit=5, batch_size=None)
     with pytest.raises(error, match="limit"):
         check_whole(1, limit=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("all", True), (" ALL ", True), ("yes", None), (True, None), (None, None)],
+)
+def test_a_flag_with_something_in_reserve_knows_a_word_more(value, expected):
+    assert read(YesNoAll, value) == ("all" if expected else read(bool, value))
+
+
+def test_a_flag_with_something_in_reserve_refuses_all_else():
+    with pytest.raises(ValueError, match="name is yes or no"):
+        read(YesNoAll, "alles")
