@@ -4,9 +4,10 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,7 @@ from tqdm.auto import tqdm
 from .collection.columns import compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
 from .images.files import ImageFile, LeftOut, look_at, survey
+from .images.leftovers import lies_in_leftovers
 from .models.encoder import ClipEncoder
 from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path, size_of
@@ -54,7 +56,7 @@ class IngestReport:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counts as a table of one row."""
-        left_out = sum(each.count for each in self.left_out)
+        left_out = sum(each.number for each in self.left_out)
         counts = vars(self) | {"skipped": len(self.skipped), "left_out": left_out}
         return pd.DataFrame([counts | {"seconds": round(self.seconds, 1)}])
 
@@ -63,7 +65,7 @@ class IngestReport:
         tables = [
             self.to_frame().drop(columns="interrupted"),
             pd.DataFrame(self.skipped, columns=["skipped", "reason"]),
-            pd.DataFrame(self.left_out, columns=["left out", "count", "example", "what to do"]),
+            pd.DataFrame(self.left_out, columns=["left out", "number", "example", "what to do"]),
         ]
         return [table for table in tables if len(table)]
 
@@ -144,11 +146,12 @@ def ingest(
         rows = store.rows(["id", *compared(), "digest"], keys=keys if shard[1] > 1 else None)
         known = {found["id"]: found for found in rows}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
+        listed = set(surveyed.images)
         changed = [file for key, file in files.items() if not _is_unchanged(file, known.get(key))]
         report.unchanged = len(files) - len(changed)
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
-            run = _Run(encoder, store, folder, batch_size, files, known, report, bar)
+            run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
             new, twins = run.keep_vectors(changed)
             gone = run.rows_of_gone_files() if limit is None else []
             if prune is True:
@@ -235,7 +238,10 @@ def _select(
 
 @dataclass
 class _Run:
-    """An ingestion under way. `files` are those of this run by their keys, `known` its rows."""
+    """An ingestion under way.
+
+    `files` are those of this run by their keys, `known` its rows, and `listed` all images.
+    """
 
     encoder: ClipEncoder
     store: ImageStore
@@ -243,6 +249,7 @@ class _Run:
     batch_size: int
     files: Mapping[str, ImageFile]
     known: Mapping[str, dict]
+    listed: Set[Path]
     report: IngestReport
     bar: tqdm
     left: set[str] = field(default_factory=set)  # keys of rows that moved
@@ -302,7 +309,24 @@ class _Run:
         return [row for row in gone if row["id"] not in moved]
 
     def _is_gone(self, row: dict) -> bool:
-        return row["id"] not in self.files and _is_gone(self.folder / row["filepath"])
+        """Return whether a file is gone; in a folder that cannot be read it may still be there."""
+        path = self.folder / row["filepath"]
+        if path in self.listed:
+            return False
+        try:
+            path.lstat()
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        # It is there, but known by its real path, or by another spelling where that is the same.
+        known = (status.st_dev, status.st_ino) in self._identities
+        return known or lies_in_leftovers(row["filepath"])
+
+    @cached_property
+    def _identities(self) -> set[tuple[int, int]]:
+        return {file.identity for file in self.files.values()}
 
     def encode(self, *parts: list[ImageFile]) -> None:
         """Encode files and write their rows."""
@@ -342,14 +366,3 @@ class _Run:
 
 def _is_unchanged(file: ImageFile, known: dict | None) -> bool:
     return known is not None and all(file.facts[name] == known[name] for name in compared())
-
-
-def _is_gone(path: Path) -> bool:
-    """Return whether a file is gone; in a folder that cannot be read it may still be there."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False

@@ -1,8 +1,15 @@
 import os
+import sys
+import unicodedata
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import list_images, sample_images
+from helpers.images import formats
+from helpers.images.files import look_at, survey
 
 from .support.processes import unprivileged
 
@@ -44,3 +51,163 @@ def test_a_sample_is_spread_over_the_folder_and_leaves_out_what_does_not_open(dr
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
     assert [path.name for path in sample_images(tmp_path, 9)] == ["1.jpg", "3.jpg", "5.jpg"]
+
+
+linked = pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make links")
+
+
+def make(folder, *names):
+    """Make files of these names, each with another content; return the folder."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def names(folder):
+    return [path.relative_to(folder).as_posix() for path in list_images(folder)]
+
+
+def left_out(folder):
+    return {each.kind: (each.number, each.what_to_do) for each in survey(folder).left_out}
+
+
+def test_what_a_nas_leaves_behind_is_no_result_but_is_said(tmp_path):
+    make(tmp_path, "a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "2019/@eaDir/b.jpg/x.png")
+    make(tmp_path, "#recycle/c.jpg", "@eaDir/a.jpg/info.txt", "#recycle/2019/d.jpg")
+    assert names(tmp_path) == ["a.jpg"]
+    assert left_out(tmp_path) == {
+        "in @eaDir": (2, "leftovers of a NAS"),
+        "in #recycle": (2, "a recycle bin"),
+    }
+
+
+def test_a_folder_that_is_named_is_meant_whatever_its_name(tmp_path):
+    make(tmp_path, "@eaDir/a.jpg", ".hidden/b.jpg", "#recycle/c.jpg")
+    for name in ("@eaDir", ".hidden", "#recycle"):
+        assert len(list_images(tmp_path / name)) == 1
+
+
+def test_hidden_images_are_left_out_and_said(tmp_path):
+    make(tmp_path, ".a.jpg", ".hidden/b.jpg", ".hidden/c/d.png", ".hidden/notes.txt", "._a.jpg")
+    assert names(tmp_path) == []
+    assert left_out(tmp_path) == {
+        "hidden": (3, "rename what begins with a dot, if it is yours"),
+        "leftover": (1, "leftovers of an operating system"),
+    }
+
+
+def test_what_cannot_be_opened_is_said_with_what_to_do(tmp_path, monkeypatch):
+    kinds = {".cr2": "pip install rawpy", ".mov": "a video"}
+    monkeypatch.setattr(formats, "NOT_OPENED", kinds)
+    make(tmp_path, *(f"2019/{n}.CR2" for n in range(12)), "b.mov", "notes.txt", "c.MOV", "d.mov")
+    surveyed = survey(tmp_path)
+    assert surveyed.images == []
+    assert [str(each) for each in surveyed.left_out] == [
+        "12 .CR2 (2019/0.CR2): pip install rawpy",
+        "3 videos (b.mov): only pictures are searched",
+    ]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\xff\xd8\xff\xe0....",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a",
+        b"RIFF....WEBPVP8 ",
+        b"\0\0\0\x18ftypheic....",
+        b"II*\0........",
+    ],
+)
+def test_an_image_without_an_images_ending_is_said(tmp_path, start):
+    for name in ("IMG_0001", "a.jpg~", "b.jpg_large", "side.xmp"):
+        (tmp_path / name).write_bytes(start)
+    (tmp_path / "no image").write_bytes(b"RIFF....WAVE")
+    (tmp_path / "empty").touch()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    assert names(tmp_path) == []
+    assert {kind: number for kind, (number, _) in left_out(tmp_path).items()} == {
+        "without an image's ending": 3
+    }
+
+
+@linked
+def test_linked_folders_are_followed_each_real_folder_once(tmp_path):
+    folder = make(tmp_path / "photos", "real/a.jpg")
+    make(tmp_path / "disk", "b.jpg", "deep/c.jpg")
+    (folder / "again").symlink_to(folder / "real")
+    (folder / "one").symlink_to(tmp_path / "disk")
+    (folder / "two").symlink_to(tmp_path / "disk")
+    (folder / "a deep one").symlink_to(tmp_path / "disk" / "deep")
+    (tmp_path / "disk" / "back").symlink_to(folder)
+    (folder / "real" / "loop").symlink_to(folder / "real")
+    assert names(folder) == ["a deep one/c.jpg", "one/b.jpg", "real/a.jpg"]
+
+
+@linked
+def test_a_link_to_a_folder_around_this_one_is_not_followed_and_said(tmp_path):
+    folder = make(tmp_path / "photos", "2019/a.jpg")
+    make(tmp_path, "private.jpg")
+    (folder / "2019" / "up").symlink_to(tmp_path)
+    assert names(folder) == ["2019/a.jpg"]
+    (each,) = survey(folder).left_out
+    assert str(each) == (
+        "1 link to a folder that holds this one (2019/up): name that folder instead"
+    )
+
+
+@linked
+def test_a_linked_file_is_known_by_its_real_path(tmp_path):
+    folder = make(tmp_path / "photos", "z/a.jpg")
+    outside = make(tmp_path / "elsewhere", "b.jpg") / "b.jpg"
+    (folder / "favourite.jpg").symlink_to(folder / "z" / "a.jpg")
+    (folder / "one.jpg").symlink_to(outside)
+    (folder / "two.jpg").symlink_to(outside)
+    (folder / "broken.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    assert names(folder) == ["broken.jpg", "loop.jpg", "one.jpg", "z/a.jpg"]
+
+
+@linked
+def test_a_link_may_lead_to_a_hidden_folder(tmp_path):
+    make(tmp_path, ".store/a.jpg")
+    (tmp_path / "shown").symlink_to(tmp_path / ".store")
+    assert names(tmp_path) == ["shown/a.jpg"]
+
+
+@linked
+@settings(max_examples=60, deadline=None)
+@given(
+    files=st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1),
+    links=st.sets(st.tuples(*[st.sampled_from(["a", "b", "c", "."])] * 2, st.integers(0, 2))),
+)
+def test_however_folders_are_linked_each_file_is_listed_once_by_its_real_path(
+    tmp_path_factory, files, links
+):
+    folder = tmp_path_factory.mktemp("linked").resolve()
+    for name in "abc":
+        (folder / name).mkdir()
+    expected = sorted(f"{parent}/{name}.jpg" for parent, name in files)
+    make(folder, *expected)
+    for place, target, number in links:
+        (folder / place / f"link{number} to {target if target != '.' else 'all'}").symlink_to(
+            folder / target
+        )
+    assert names(folder) == expected
+
+
+def test_names_in_both_normal_forms_are_one_label_and_both_are_opened(tmp_path):
+    forms = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")]
+    make(tmp_path, *(f"{name}/{number}.jpg" for number, name in enumerate(forms)))
+    found = [look_at(path, tmp_path) for path in list_images(tmp_path)]
+    assert {file.facts["label"] for file in found} == {forms[0]}
+    assert all(Path(file).read_bytes() for file in found)
+
+
+def test_a_folder_that_cannot_be_read_is_also_in_the_report(open_folder):
+    (open_folder / "closed").mkdir(mode=0)
+    with unprivileged(), pytest.warns(UserWarning, match="closed: folder left out"):
+        kinds = left_out(open_folder)
+    assert kinds == {"folder that cannot be read": (1, "change its permissions")}

@@ -80,3 +80,10 @@ def test_no_label_breaks_out_of_its_quotes(labelled, label):
 
 def test_true_and_numbers_are_written_as_milvus_wants_them():
     assert build_filter({"a": True, "b": -1.5}) == "a == true and b == -1.5"
+
+
+def test_a_text_is_found_in_both_forms_of_its_accents():
+    nfc, nfd = "Caf\u00e9", "Cafe\u0301"
+    assert build_filter({"label": nfc}) == f'label in ["{nfc}", "{nfd}"]'
+    assert build_filter({"label": [nfd, "a"]}) == f'label in ["{nfd}", "{nfc}", "a"]'
+    assert build_filter({"label": "Cafe"}) == 'label == "Cafe"'

@@ -15,6 +15,7 @@ from helpers import ImageStore, ingest, list_images, recognition, search
 from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
+from helpers.images import files
 from helpers.images.pictures import read_image
 from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
@@ -459,6 +460,48 @@ def test_photos_that_moved_do_not_count_when_pruning(folder, encoder, store):
     (folder / "red star").rename(folder / "stars of red")
     report = ingest(folder, encoder, store, prune=True, progress=False)
     assert (report.moved, report.removed, store.count()) == (9, 1, 49)
+
+
+def test_rows_of_what_is_no_longer_listed_are_pruned(folder, encoder, store, monkeypatch):
+    thumb = folder / "@eaDir" / "red-star-01.jpg" / "SYNOPHOTO_THUMB_XL.jpg"
+    thumb.parent.mkdir(parents=True)
+    thumb.write_bytes((folder / "red star" / "red-star-01.jpg").read_bytes() + b" ")
+    with monkeypatch.context() as patched:  # as before leftovers were known
+        patched.setattr(files, "leftover", lambda *name: "")
+        assert ingest(folder, encoder, store, progress=False).inserted == 51
+    assert ingest(folder, encoder, store, progress=False).removed == 0
+    assert ingest(folder, encoder, store, prune="all", progress=False).removed == 1
+
+
+def test_a_row_under_a_links_name_gives_way_to_that_of_the_real_path(folder, encoder, store):
+    if sys.platform == "win32":
+        pytest.skip("Windows lets few users make links")
+    first = list_images(folder)[0]
+    (folder / "favourite.jpg").hardlink_to(first)
+    assert ingest(folder, encoder, store, progress=False).inserted == 51
+    (folder / "favourite.jpg").unlink()
+    (folder / "favourite.jpg").symlink_to(first)
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    assert "favourite.jpg" not in stored(store)
+
+
+def test_hard_links_are_two_files(folder, encoder, store):
+    first = list_images(folder)[0]
+    (folder / "again.jpg").hardlink_to(first)
+    for _ in range(2):
+        ingest(folder, encoder, store, progress=False)
+        for part in range(2):
+            ingest(folder, encoder, store, shard=(part, 2), progress=False)
+        assert store.count() == 51
+
+
+def test_what_was_left_out_is_in_the_report_and_its_table(folder, encoder, store):
+    (folder / "IMG_1").write_bytes(list_images(folder)[0].read_bytes())
+    report = ingest(folder, encoder, store, progress=False)
+    assert report.to_frame().loc[0, "left_out"] == 1
+    for shown in (repr(report), report._repr_html_()):
+        assert "without an image's ending" in shown
+        assert "IMG_1" in shown
 
 
 def test_half_a_library_that_is_not_mounted_survives_a_careless_prune(folder, encoder, store):

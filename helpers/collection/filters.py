@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,7 +23,8 @@ def build_filter(where: Mapping[str, object] | None) -> str:
     ----------
     where : dict
         From field to value (equal), list (any of these) or tuple (lowest, highest), with None
-        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
+        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`. A text is found
+        in both forms that Unicode has for accents: é as one letter, or as a letter and an accent.
 
     Raises
     ------
@@ -49,13 +51,23 @@ def _condition(name: str, value: object) -> str:
     if isinstance(value, list):
         if not value:
             raise ValueError(f"the list of values for {name!r} is empty: name at least one")
-        return f"{name} in [{', '.join(map(_literal, value))}]"
+        values = dict.fromkeys(form for each in value for form in _forms(each))
+        return f"{name} in [{', '.join(map(_literal, values))}]"
     if isinstance(value, tuple):
         if len(value) != 2 or value == (None, None):
             raise ValueError(f"a range for {name!r} must be (lowest, highest), got {value!r}")
         sides = zip((">=", "<="), value, strict=True)
         return " and ".join(f"{name} {op} {_literal(v)}" for op, v in sides if v is not None)
+    if len(forms := _forms(value)) > 1:
+        return _condition(name, forms)
     return f"{name} == {_literal(value)}"
+
+
+def _forms(value: object) -> list[object]:
+    """Return a value and, if it is a text, its normal forms NFC and NFD."""
+    if not isinstance(value, str):
+        return [value]
+    return list(dict.fromkeys([value, *(unicodedata.normalize(f, value) for f in ("NFC", "NFD"))]))
 
 
 def _literal(value: object) -> str:

@@ -2,24 +2,76 @@
 
 import os
 import stat
+import unicodedata
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from . import formats
+from .leftovers import leftover
 from .pictures import load_image
 
-__all__ = ["ImageFile", "LeftOut", "Survey", "list_images", "look_at", "sample_images", "survey"]
+__all__ = [
+    "ImageFile",
+    "LeftOut",
+    "Survey",
+    "list_images",
+    "look_at",
+    "sample_images",
+    "survey",
+]
+
+_HIDDEN = "hidden", "rename what begins with a dot, if it is yours"
+_VIDEO = "video", "only pictures are searched"
+_NO_ENDING = "without an image's ending", "rename them: they look like images inside"
+_LOOP = "link to a folder that holds this one", "name that folder instead"
+_CLOSED = "folder that cannot be read", "change its permissions"
+_DOCUMENTS = (  # and whatever else is known not to be a picture
+    ".txt .md .xmp .json .aae .xml .html .htm .doc .docx .xls .xlsx .ppt .pptx .odt .csv .db "
+    ".sqlite .ini .lnk .url .log .py .pyc .ipynb .zip .rar .7z .gz .tar .mp3 .m4a .wav .flac "
+    ".ogg .aac .gpx .kml .pp3 .dop .cos .exe .dll .so .js .css"
+)
+_NO_IMAGES = frozenset(_DOCUMENTS.split())
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
+_HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+
+
+class LeftOut(NamedTuple):
+    """Files of one kind that were not taken: how many, one of them, and what to do about it."""
+
+    kind: str
+    number: int
+    example: str
+    what_to_do: str
+
+    def __str__(self) -> str:
+        kind = "videos" if self.kind == "video" and self.number > 1 else self.kind
+        return f"{self.number} {kind} ({self.example}): {self.what_to_do}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The `images` below a folder, sorted by their paths, and what was `left_out`."""
+
+    images: list[Path]
+    left_out: list[LeftOut]
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
-    """Return the images below a folder, sorted by their paths.
+    """Return the images below a folder, sorted by their paths; see `survey`."""
+    return survey(folder).images
 
-    Files count by extension, in upper or lower case. Hidden files and folders (a leading dot)
-    are left out, and links to folders are not followed.
+
+def survey(folder: str | os.PathLike) -> Survey:
+    """Look through a folder for images, and for what may be somebody's photo but is not taken.
+
+    Files count by extension, in upper or lower case. Left out are hidden files and folders (a
+    leading dot), what a NAS or an operating system leaves behind, and formats that cannot be
+    opened here. Linked folders are followed, each real folder once. A file that can be reached in
+    several ways counts once: by its real path, if that is below the folder.
 
     Raises
     ------
@@ -34,32 +86,131 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
         raise type(error)(
             error.errno, f"the image folder cannot be read ({error.strerror})", str(folder)
         ) from None
-    found = []
-    for parent, folders, files in os.walk(folder, onerror=_warn_of_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if _is_image(name)]
-    return sorted(found)
+    walk = _Walk(str(folder))
+    walk.all()
+    left_out = [LeftOut(kind, *rest) for kind, rest in walk.left_out.items()]
+    left_out.sort(key=lambda each: -each.number)
+    return Survey(sorted(map(Path, walk.images)), left_out)
 
 
-class LeftOut(NamedTuple):
-    """Files of a kind that were not taken."""
+@dataclass
+class _Walk:
+    """One look through a folder: first what is really in it, then where its links lead."""
 
-    kind: str
-    count: int  # type: ignore[assignment]  # a tuple's own method has this name
-    example: str
-    what_to_do: str
+    folder: str
+    images: list[str] = field(default_factory=list)
+    left_out: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    seen: set[tuple[int, int]] = field(default_factory=set)  # folders, by device and inode
+    real: set[str] = field(default_factory=set)  # where the images really are
+    linked_folders: list[str] = field(default_factory=list)
+    linked_files: list[str] = field(default_factory=list)
+
+    def all(self) -> None:
+        self.walk(self.folder)
+        around = {_identity(str(path)) for path in Path(self.folder).resolve().parents}
+        while self.linked_folders:
+            self.linked_folders.sort(reverse=True)
+            link = self.linked_folders.pop()
+            if _identity(link) in around:
+                self.leave(link, *_LOOP)
+            else:
+                self.walk(link)
+        for link in sorted(self.linked_files):
+            target = os.path.realpath(link)
+            if target not in self.real:
+                self.real.add(target)
+                self.take(link)
+
+    def walk(self, top: str) -> None:
+        folders = [(top, os.path.realpath(top), ("", ""))]
+        while folders:
+            path, real, why = folders.pop()
+            for entry in self.entries(path, why):
+                if entry.is_dir(follow_symlinks=False):
+                    inside = why if why[0] else _why_left(entry.name, path, True)
+                    folders.append((entry.path, os.path.join(real, entry.name), inside))
+                elif entry.is_symlink():
+                    self.note_link(entry, path, why)
+                elif self.take(entry.path, why):
+                    self.real.add(os.path.join(real, entry.name))
+
+    def entries(self, path: str, why: tuple[str, str]) -> Iterator[os.DirEntry]:
+        """Yield what is in a folder that was not seen before."""
+        try:
+            identity = _identity(path)
+            if identity in self.seen:
+                return
+            if not why[0]:  # a link may lead to a hidden folder
+                self.seen.add(identity)
+            with os.scandir(path) as entries:
+                yield from entries
+        except OSError as error:
+            if not why[0]:
+                self.leave(path, *_CLOSED)
+                text = f"{path}: folder left out, it cannot be read ({error.strerror})"
+                warnings.warn(text, stacklevel=6)
+
+    def note_link(self, entry: os.DirEntry, path: str, why: tuple[str, str]) -> None:
+        if not os.path.isdir(entry.path):  # a loop, too
+            if not why[0] and _may_be_image(entry.name):
+                self.linked_files.append(entry.path)
+        elif not (why[0] or _why_left(entry.name, path, True)[0]):
+            self.linked_folders.append(entry.path)
+
+    def take(self, path: str, why: tuple[str, str] = ("", "")) -> bool:
+        """Take a file if it is an image, or note what it is; return whether it was taken."""
+        parent, name = os.path.split(path)
+        ending = os.path.splitext(name)[1].lower()
+        is_image = ending in formats.IMAGE_EXTENSIONS
+        why = why if why[0] else _why_left(name, parent, False)
+        if why[0]:
+            if is_image or ending in formats.NOT_OPENED:
+                self.leave(path, *why)
+        elif is_image:
+            self.images.append(path)
+            return True
+        elif what_to_do := formats.NOT_OPENED.get(ending):
+            is_video = what_to_do == "a video"
+            self.leave(path, *(_VIDEO if is_video else (os.path.splitext(name)[1], what_to_do)))
+        elif ending not in _NO_IMAGES and _looks_like_an_image(path):
+            self.leave(path, *_NO_ENDING)
+        return False
+
+    def leave(self, path: str, kind: str, what_to_do: str) -> None:
+        below = os.fsencode(Path(path).relative_to(self.folder).as_posix())
+        example = below.decode("utf-8", "replace")
+        number, first, _ = self.left_out.get(kind, (0, example, ""))
+        self.left_out[kind] = number + 1, min(first, example), what_to_do
 
 
-class Survey(NamedTuple):
-    """What is in a folder."""
-
-    images: list[Path]
-    left_out: list[LeftOut]
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
-def survey(folder: Path) -> Survey:
-    """Return what is in a folder."""
-    return Survey(list_images(folder), [])
+def _why_left(name: str, parent: str, is_folder: bool) -> tuple[str, str]:
+    """Return of what kind a file or folder that is left out is, and what to do; else ("", "")."""
+    if what := leftover(name, os.path.basename(parent), is_folder):
+        return f"in {name}" if is_folder else "leftover", what
+    return _HIDDEN if name.startswith(".") else ("", "")
+
+
+def _may_be_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in formats.IMAGE_EXTENSIONS
+
+
+def _looks_like_an_image(path: str) -> bool:
+    """Return whether a regular file begins as one of the usual formats does."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait forever
+            return False
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    is_webp = start[:4] == b"RIFF" and start[8:] == b"WEBP"
+    is_heif = start[4:8] == b"ftyp" and start[8:] in _HEIF
+    return start.startswith(_BEGINNINGS) or is_webp or is_heif
 
 
 def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
@@ -76,6 +227,7 @@ class ImageFile(os.PathLike):
 
     path: Path
     facts: Mapping[str, object]
+    identity: tuple[int, int]  # device and inode
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -95,15 +247,12 @@ def look_at(path: Path, folder: Path) -> ImageFile:
     filepath = path.relative_to(folder)
     facts = {
         "filepath": filepath.as_posix(),
-        "label": filepath.parent.name,
+        # an é may be one letter, or as on macOS an e and an accent
+        "label": unicodedata.normalize("NFC", filepath.parent.name),
         "size": status.st_size,
         "mtime": status.st_mtime_ns,
     }
-    return ImageFile(path, facts)
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in formats.IMAGE_EXTENSIONS
+    return ImageFile(path, facts, (status.st_dev, status.st_ino))
 
 
 def _opens(path: Path) -> bool:
@@ -114,9 +263,3 @@ def _opens(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _warn_of_folder(error: OSError) -> None:
-    warnings.warn(
-        f"{error.filename}: folder left out, it cannot be read ({error.strerror})", stacklevel=4
-    )
