@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["project_root", "resolve_path", "size_of", "without_password"]
+__all__ = ["data_folder", "project_root", "resolve_path", "size_of", "without_password"]
 
 
 def project_root() -> Path | None:
@@ -21,6 +21,11 @@ def project_root() -> Path | None:
         if (folder / "helpers" / "paths.py").is_file() and (folder / "notebooks").is_dir():
             return folder
     return None
+
+
+def data_folder() -> Path:
+    """Return the data folder: the one in `IMAGE_SEARCH_DATA_DIR`, else `data`. It may not exist."""
+    return resolve_path(os.environ.get("IMAGE_SEARCH_DATA_DIR") or "data")
 
 
 def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .parameters import read_parameters
-from .paths import resolve_path, without_password
+from .paths import data_folder, resolve_path, without_password
 
 __all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
 
@@ -88,7 +88,7 @@ class Settings:
         for name, variable in _ENVIRONMENT.items():
             if name not in values and os.environ.get(variable):
                 values[name], sources[name] = os.environ[variable], variable
-        data_dir = resolve_path(values.get("data_dir", "data"))
+        data_dir = resolve_path(values["data_dir"]) if "data_dir" in values else data_folder()
 
         profile, auto, sources["profile"] = _resolve_profile(profile, data_dir)
         folder = data_dir / profile

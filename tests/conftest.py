@@ -16,6 +16,7 @@ from filelock import FileLock
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest
+from helpers.images import thumbnails
 
 from .support import models
 from .support.processes import environment, python
@@ -38,6 +39,8 @@ def no_settings_from_outside(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("IMAGE_SEARCH_", "MILVUS_")):
             monkeypatch.delenv(name)
+    # Nor do tests write thumbnails into the project's own data folder.
+    monkeypatch.setattr(thumbnails, "data_folder", lambda: Path("no data folder"))
 
 
 @pytest.fixture(scope="session")

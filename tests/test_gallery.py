@@ -9,7 +9,8 @@ from PIL import Image
 
 from helpers import image_grid, list_images
 from helpers.images import gallery
-from helpers.images.gallery import grid_html, thumbnail, tile_html
+from helpers.images.gallery import grid_html, tile_html
+from helpers.images.thumbnails import thumbnail_jpeg
 
 
 def pictures(html: str) -> list[Image.Image]:
@@ -51,21 +52,11 @@ def test_a_caption_for_each_picture_or_none(drawings):
         grid_html(list_images(drawings)[:2], ["one"])
 
 
-def test_a_thumbnail_is_a_centred_square_upright_and_on_white(tmp_path):
-    image = Image.new("RGB", (300, 100), "red")
-    image.paste("blue", (100, 0, 200, 100))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "wide.png", exif=exif)
-    assert thumbnail(tmp_path / "wide.png", 50).size == (50, 50)
-    assert thumbnail(tmp_path / "wide.png", 50).getpixel((25, 25)) == (0, 0, 255)
-    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert thumbnail(tmp_path / "clear.png", 8).getpixel((4, 4)) == (255, 255, 255)
-
-
 def test_a_tile_follows_its_file_and_is_made_once(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(gallery, "thumbnail", lambda path: opened.append(path) or thumbnail(path))
+    monkeypatch.setattr(
+        gallery, "thumbnail_jpeg", lambda path: opened.append(path) or thumbnail_jpeg(path)
+    )
     for colour in ("red", "lime"):
         Image.new("RGB", (20, 30), colour).save(tmp_path / "x.png")
         os.utime(tmp_path / "x.png", ns=(0, len(colour)))
@@ -79,9 +70,3 @@ def test_a_small_tile_is_the_same_picture_shown_smaller(drawings):
     path = list_images(drawings)[0]
     assert "width:40px" in tile_html(path, "", edge=40)
     assert pictures(tile_html(path, "", edge=40))[0].size == (160, 160)
-
-
-def test_a_thumbnail_of_a_16_bit_image_keeps_its_greys(tmp_path):
-    grey = np.full((20, 20), 32768, np.uint16)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    assert thumbnail(tmp_path / "grey.png", 8).getpixel((4, 4)) == (128, 128, 128)

@@ -2,20 +2,16 @@
 
 import base64
 import html
-import io
 import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from IPython.display import HTML
-from PIL import Image, ImageOps
 
-from .pictures import load_image
+from .thumbnails import EDGE, thumbnail_jpeg
 
-__all__ = ["grid_html", "image_grid", "thumbnail", "tile_html"]
-
-_EDGE = 160  # pixels
+__all__ = ["grid_html", "image_grid", "tile_html"]
 
 
 def image_grid(
@@ -57,22 +53,11 @@ def grid_html(
     heading = f"<p style='margin:4px 0 8px'><b>{html.escape(title)}</b></p>" if title else ""
     return (
         f"{heading}<div style='display:grid;gap:10px;"
-        f"grid-template-columns:repeat({columns},minmax(0,{_EDGE}px))'>{tiles}</div>"
+        f"grid-template-columns:repeat({columns},minmax(0,{EDGE}px))'>{tiles}</div>"
     )
 
 
-def thumbnail(path: str | os.PathLike, edge: int = _EDGE) -> Image.Image:
-    """Open an image cut to a square of `edge` x `edge` pixels around its centre, upright, RGB.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read as an image.
-    """
-    return ImageOps.fit(load_image(path, 2 * edge), (edge, edge), Image.Resampling.BICUBIC)
-
-
-def tile_html(path: str | os.PathLike, caption: str, edge: int = _EDGE) -> str:
+def tile_html(path: str | os.PathLike, caption: str, edge: int = EDGE) -> str:
     """Return the HTML of one thumbnail and its caption; every text in it is escaped."""
     name = html.escape(os.fspath(path), quote=True)
     size = f"width:{edge}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
@@ -98,6 +83,5 @@ def _data_uri(path: str | os.PathLike) -> str:
 @lru_cache(maxsize=2000)
 def _encoded(path: str, mtime: int, size: int) -> str:
     """Keep the last two thousand, some 8 KB each; a file that changes is read again."""
-    buffer = io.BytesIO()
-    thumbnail(path).save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    jpeg = thumbnail_jpeg(path)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from ..images.gallery import thumbnail
+from ..images.thumbnails import thumbnail
 
 __all__ = ["place_picture", "shortened", "similarity_heatmap"]
 
