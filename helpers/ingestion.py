@@ -21,7 +21,7 @@ from .images.leftovers import lies_in_leftovers
 from .models.encoder import ClipEncoder
 from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path, size_of
-from .recognition import Recognised, recognise, same_content
+from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes, same_content
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -143,7 +143,8 @@ def ingest(
     report = IngestReport(left_out=surveyed.left_out)
     try:
         keys = key_range(*shard)
-        rows = store.rows(["id", *compared(), "digest"], keys=keys if shard[1] > 1 else None)
+        fields = dict.fromkeys([*PLACE, *compared()])
+        rows = store.rows(list(fields), keys=keys if shard[1] > 1 else None)
         known = {found["id"]: found for found in rows}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
         listed = set(surveyed.images)
@@ -152,12 +153,14 @@ def ingest(
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
             run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
-            new, twins = run.keep_vectors(changed)
+            everywhere = known.values() if shard[1] == 1 else rows_of_these_sizes(changed, store)
+            new, twins = run.keep_vectors(changed, everywhere)
             gone = run.rows_of_gone_files() if limit is None else []
             if prune is True:
                 _check_gone(gone, known, surveyed.images, folder)
             run.encode(new)
-            run.encode(*run.keep_vectors(twins))  # which are known by now, or as bad as the first
+            # Twins are known by now, or as bad as the first.
+            run.encode(*run.keep_vectors(twins, rows_of_these_sizes(twins, store)))
         if prune:
             store.delete([row["id"] for row in gone])
             report.removed += len(gone)
@@ -254,39 +257,52 @@ class _Run:
     bar: tqdm
     left: set[str] = field(default_factory=set)  # keys of rows that moved
 
-    def keep_vectors(self, files: list[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
-        """Write the rows of files whose content is known; return new ones, and twins of these."""
+    def keep_vectors(
+        self, files: list[ImageFile], rows: Iterable[dict]
+    ) -> tuple[list[ImageFile], list[ImageFile]]:
+        """Write the rows of files whose content is known; return new ones, and twins of others."""
         new: list[ImageFile] = []
         twins: list[ImageFile] = []
         seen: set[str] = set()
-        for batch in recognise(files, self.store):
-            if keeping := [each for each in batch if each.rows]:
-                self._write_known(keeping)
-            for file, digest, rows in batch:
-                if not rows:
-                    (twins if digest in seen else new).append(file)
-                    seen |= {digest} - {""}
+        for batch in recognise(files, rows):
+            for file, digest, _ in self._write_known(batch):
+                (twins if digest in seen else new).append(file)
+                seen |= {digest} - {""}
+            seen |= {each.digest for each in batch} - {""}
         return new, twins
 
-    def _write_known(self, batch: list[Recognised]) -> None:
-        """Write the new rows before the old ones go: a kill in between must lose nothing."""
-        sources = {each.digest: each.rows[0]["id"] for each in batch}
-        stored = {row["id"]: row for row in self.store.get(list(sources.values()))}
-        rows: list[dict] = []
+    def _write_known(self, batch: list[Recognised]) -> list[Recognised]:
+        """Write the rows of files whose content is known, and return the other files.
+
+        The new rows are written before the old ones go: a kill in between must lose nothing.
+        """
+        there = {
+            each.digest: row["id"]
+            for each in batch
+            for row in each.rows
+            if row["id"] not in self.left
+        }
+        stored = {row["id"]: row for row in self.store.get(list(there.values()))}
+        unknown, rows = [], []
         left: set[str] = set()
         counts: Counter[str] = Counter()
-        for file, digest, alike in batch:
-            made = with_facts(stored[sources[digest]], file.facts)
-            gone = {row["id"] for row in alike if self._is_gone(row)} - left
-            counts[self._what_happened(made["id"], alike, gone)] += 1
+        for each in batch:
+            source = stored.get(there.get(each.digest, ""))
+            if source is None:
+                unknown.append(each)
+                continue
+            rows.append(with_facts(source, each.file.facts))
+            gone = {row["id"] for row in each.rows if self._is_gone(row)} - left - self.left
+            counts[self._what_happened(rows[-1]["id"], each.rows, gone)] += 1
             left |= gone
-            rows.append(made)
-        self.store.upsert(rows)
-        self.store.delete(list(left))
-        self.left |= left
+        if rows:
+            self.store.upsert(rows)
+            self.store.delete(list(left))
+            self.left |= left
         for what, number in counts.items():
             setattr(self.report, what, getattr(self.report, what) + number)
         self.bar.update(len(rows))
+        return unknown
 
     def _what_happened(self, key: str, alike: list[dict], gone: set[str]) -> str:
         if key in self.known:

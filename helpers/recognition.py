@@ -3,8 +3,9 @@
 It keeps its vector. Not about encoding, or what else an ingestion does: that is `ingestion`.
 """
 
+import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .batches import batches, map_batches
@@ -12,10 +13,12 @@ from .collection.store import ImageStore
 from .images.files import ImageFile
 from .images.pictures import content_digest
 
-__all__ = ["Recognised", "recognise", "same_content"]
+__all__ = ["PLACE", "Recognised", "recognise", "rows_of_these_sizes", "same_content"]
 
-_AT_ONCE = 1000  # files; a query for their sizes takes Lite 0.1 s among 10,000 rows
-_PLACE = ["id", "filepath", "size", "digest"]
+PLACE = ["id", "filepath", "size", "digest"]
+"""The fields of a row that tell where its image is and what is in it."""
+
+_AT_ONCE = 500  # files
 
 
 class Recognised(NamedTuple):
@@ -29,50 +32,51 @@ class Recognised(NamedTuple):
     rows: list[dict]
 
 
-def recognise(files: Sequence[ImageFile], store: ImageStore) -> Iterator[list[Recognised]]:
-    """Yield files in batches, each with the `id` and `filepath` of the rows of its content.
+def rows_of_these_sizes(files: Iterable[ImageFile], store: ImageStore) -> list[dict]:
+    """Return the rows, as `recognise` needs them, of images as large as one of these files."""
+    return store.find("size", {file.facts["size"] for file in files}, PLACE)
 
-    A row that was written before there were digests is not recognised.
+
+def recognise(files: Sequence[ImageFile], rows: Iterable[dict]) -> Iterator[list[Recognised]]:
+    """Yield files in batches, each with those of the rows that have its content.
+
+    The next batch is read meanwhile. A row that was written before there were digests is not
+    recognised.
+
+    Parameters
+    ----------
+    files
+    rows : iterable of dict
+        With the fields of `PLACE`; at least those with the size of one of the files.
     """
-    sizes = Counter(file.facts["size"] for file in files)
-    several = {size for size, number in sizes.items() if number > 1}
-    for batch in batches(files, _AT_ONCE):
-        stored = store.find("size", {file.facts["size"] for file in batch}, _PLACE)
-        known = _by_digest(stored)
-        digests = _digests(batch, several | {row["size"] for row in stored if row["digest"]})
-        yield [
-            Recognised(file, digest, known.get(digest, []))
-            for file, digest in zip(batch, digests, strict=True)
-        ]
-
-
-def same_content(rows: Sequence[dict], store: ImageStore) -> Iterator[tuple[dict, list[dict]]]:
-    """Yield each row that has a digest, with the other rows that have the same."""
-    with_digest = [row for row in rows if row["digest"]]
-    for batch in batches(with_digest, _AT_ONCE):
-        known = _by_digest(store.find("digest", {row["digest"] for row in batch}, _PLACE))
-        for row in batch:
-            yield row, [other for other in known[row["digest"]] if other["id"] != row["id"]]
-
-
-def _by_digest(rows: Sequence[dict]) -> dict[str, list[dict]]:
-    found = defaultdict(list)
-    for row in rows:
-        if row["digest"]:
-            found[row["digest"]].append(row)
-    return found
-
-
-def _digests(files: Sequence[ImageFile], sizes: Collection[object]) -> list[str]:
-    """Return the digests of files, read in threads, or "" for those of another size."""
+    known = _by_digest(rows)
+    sizes = {row["size"] for alike in known.values() for row in alike}
+    several = Counter(file.facts["size"] for file in files)
 
     def digest(file: ImageFile) -> str:
-        if file.facts["size"] not in sizes:
+        if file.facts["size"] not in sizes and several[file.facts["size"]] == 1:
             return ""
         try:
             return content_digest(file)
         except OSError:  # whoever opens it next says why
             return ""
 
-    (found,) = map_batches(digest, files, len(files), 0)
+    with contextlib.closing(map_batches(digest, files, _AT_ONCE, 1)) as digests:
+        for batch, found in zip(batches(files, _AT_ONCE), digests, strict=True):
+            yield [Recognised(f, d, known.get(d, [])) for f, d in zip(batch, found, strict=True)]
+
+
+def same_content(rows: Sequence[dict], store: ImageStore) -> Iterator[tuple[dict, list[dict]]]:
+    """Yield each row that has a digest, with the other rows that have the same."""
+    with_digest = [row for row in rows if row["digest"]]
+    known = _by_digest(store.find("digest", {row["digest"] for row in with_digest}, PLACE))
+    for row in with_digest:
+        yield row, [other for other in known[row["digest"]] if other["id"] != row["id"]]
+
+
+def _by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
+    found = defaultdict(list)
+    for row in rows:
+        if row["digest"]:
+            found[row["digest"]].append(row)
     return found

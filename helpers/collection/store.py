@@ -307,11 +307,13 @@ class ImageStore:
         """Return the rows whose field has one of these values, each as a dict of `fields`."""
         if not values or not self.properties:
             return []
-        one_of_these = build_filter({field: list(values)})
-        with self._explained("read"):
-            rows = self._loaded().query(
-                self.collection_name, one_of_these, output_fields=list(fields)
-            )
+        rows = []
+        for part in batches(values, _KEYS_PER_MESSAGE):
+            one_of_these = build_filter({field: part})
+            with self._explained("read"):
+                rows += self._loaded().query(
+                    self.collection_name, one_of_these, output_fields=list(fields)
+                )
         return list(columns.filled(rows, fields))
 
     def get(self, ids: Sequence[str]) -> list[dict]:
