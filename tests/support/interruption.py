@@ -164,9 +164,9 @@ def kill_moves_and_rerun(
             folder.joinpath(*new).parent.mkdir(parents=True, exist_ok=True)
             path.rename(folder.joinpath(*new))
         moment = 1 + kill * writes // kills
-        held = 0 if kill % 2 else moment
+        held = 0 if kill % 2 else moment + moment % 2  # between a write and what it makes go away
         with start(folder, model, database, batch_size, recreate=False, held=held) as child:
-            signal_in_mid_write(child, moment, rng.uniform(0, 0.02), signal.SIGKILL)
+            signal_in_mid_write(child, held or moment, rng.uniform(0, 0.02), signal.SIGKILL)
         with ImageStore(database) as store:
             places = store.count()
             report = ingest(folder, encoder, store, progress=False)
