@@ -100,6 +100,7 @@ def test_hidden_images_are_left_out_and_said(tmp_path):
 def test_what_cannot_be_opened_is_said_with_what_to_do(tmp_path, monkeypatch):
     kinds = {".cr2": "pip install rawpy", ".mov": "a video"}
     monkeypatch.setattr(formats, "NOT_OPENED", kinds)
+    monkeypatch.setattr(formats, "IMAGE_EXTENSIONS", formats.IMAGE_EXTENSIONS - kinds.keys())
     make(tmp_path, *(f"2019/{n}.CR2" for n in range(12)), "b.mov", "notes.txt", "c.MOV", "d.mov")
     surveyed = survey(tmp_path)
     assert surveyed.images == []

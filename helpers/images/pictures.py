@@ -1,35 +1,52 @@
-"""Pictures as a person sees them: opened from files, upright, in RGB, on white.
+"""Pictures as a person sees them: opened from files, upright, in sRGB, on a background.
 
 Not about which files there are: that is `files`; nor about their formats' names: `formats`.
 """
 
+import contextlib
 import hashlib
+import io
 import os
 import warnings
+from pathlib import Path
+from typing import IO
 
-import numpy as np
 from PIL import ExifTags, Image, ImageOps
+
+from . import formats
+from .colours import in_srgb, on_background
+from .memory import IN_FLIGHT, shrunk
+from .mending import is_damaged, mended
+from .opening import open_image
+from .ranges import decoded
 
 __all__ = ["Picture", "content_digest", "load_image", "read_image"]
 
 Picture = str | os.PathLike | Image.Image
 """What can be opened as an image: a path, or a PIL image."""
 
+_SCALED = ("JPEG", "MPO")  # can be decoded smaller than they are
+_ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "JXL")
+_FRAMES = 100  # of an animation are searched for one that shows something
+_PLAIN = 8  # of 255: a picture with less contrast shows nothing
+
 # Real photos often have broken EXIF data or very many pixels; Pillow warns about both.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def load_image(image: Picture, edge: int | None = None) -> Image.Image:
-    """Return an image upright, in RGB, on white where it is transparent.
+    """Return an image upright, in RGB, in sRGB, and on white where it is transparent.
 
     The tutorial ignores the EXIF orientation, so a phone's portrait photo is encoded lying down;
-    and it drops transparency, which shows whatever colour is under it.
+    and it drops transparency, which shows whatever colour is under it. A picture that cannot be
+    seen on white is shown on black or grey; of an animation, the first frame that shows something.
 
     Parameters
     ----------
     image : path or PIL image
     edge : int, optional
-        This many pixels a side are enough: a large JPEG is then decoded at 1/2, 1/4 or 1/8.
+        This many pixels a side are enough: a larger picture is reduced while it is read, by a
+        whole number.
 
     Raises
     ------
@@ -40,15 +57,18 @@ def load_image(image: Picture, edge: int | None = None) -> Image.Image:
 
 
 def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, dict[str, object]]:
-    """Return what `load_image` does, and what else the file says about the image (`_facts`)."""
+    """Return what `load_image` does, and what else the file says about the image (`_facts`).
+
+    Of a file, the facts include its `digest`, see `content_digest`.
+    """
     if isinstance(image, Image.Image):
-        return _to_rgb(image), _facts(image)
+        picture = _seen(image)
+        return picture.copy() if picture is image else picture, _facts(image)
     try:
-        with Image.open(image) as opened:
-            facts = _facts(opened) | {"digest": content_digest(image)}
-            if edge:
-                opened.draft("RGB", (edge, edge))
-            return _to_rgb(opened), facts
+        with open(image, "rb") as file:
+            digest = _digest(file)
+            picture, facts = _read(file, os.fspath(image), edge)
+            return picture, facts | {"digest": digest}
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on broken files
@@ -56,9 +76,19 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
 
 
 def content_digest(path: str | os.PathLike) -> str:
-    """Return the 128-bit BLAKE2b digest of a file's content, as 32 hex digits."""
+    """Return 32 hex digits that tell a file's content from any other: its 128-bit BLAKE2b.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return _digest(file)
+
+
+def _digest(file: io.BufferedReader) -> str:
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _facts(image: Image.Image) -> dict[str, object]:
@@ -68,8 +98,15 @@ def _facts(image: Image.Image) -> dict[str, object]:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    lies = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    lies = _orientation(image) in (5, 6, 7, 8)  # TIFFs are turned when they are decoded
     return image.size[::-1] if lies else image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken EXIF data
+        return 1
 
 
 def _reason(image: str | os.PathLike, error: Exception) -> str:
@@ -77,16 +114,75 @@ def _reason(image: str | os.PathLike, error: Exception) -> str:
         return f"cannot be read as an image ({error})"
     if os.path.getsize(image) == 0:
         return "the file is empty"
-    if os.fspath(image).lower().endswith((".heic", ".heif")):
-        return "HEIC photos need a package: pip install pillow-heif"
-    return "cannot be read as an image (format not known)"
+    what_to_do = formats.NOT_OPENED.get(Path(image).suffix.lower())
+    return f"cannot be read as an image ({what_to_do or 'format not known'})"
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits a pixel; convert() would cut off everything above 255
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+def _read(file: IO[bytes], name: str, edge: int | None) -> tuple[Image.Image, dict[str, object]]:
+    try:
+        image = open_image(file, name)
+        if is_damaged(file, image.format):
+            raise OSError("image file is damaged, or only half copied")
+        return _decoded(image, file, edge)
+    except Exception:
+        whole = None
+        with contextlib.suppress(Exception):
+            whole = mended(file)
+        if whole is None:
+            raise
+    return _decoded(*whole, edge)
+
+
+def _decoded(
+    image: Image.Image, file: IO[bytes], edge: int | None
+) -> tuple[Image.Image, dict[str, object]]:
+    """Return the picture of an opened file and its facts, when there is memory to decode it."""
+    with image, IN_FLIGHT.taken(_pixels(image, edge)):
+        facts = _facts(image) if image.format in _SCALED else {}
+        if edge:
+            image.draft("RGB", (edge, edge))
+        picture = _seen(image, edge, file)
+        facts = facts or _facts(image)
+        if image.format in _ANIMATIONS and getattr(image, "is_animated", False):
+            picture = _first_that_shows(picture, image, edge)
+        return picture, facts
+
+
+def _pixels(image: Image.Image, edge: int | None) -> int:
+    """Return how many pixels of memory decoding takes: most JPEGs can be decoded smaller."""
+    scale = 1
+    if edge and image.format in _SCALED and "progressive" not in image.info:
+        scale = max(s for s in (1, 2, 4, 8) if s <= max(1, min(image.size) // edge))
+    return image.width * image.height // scale**2
+
+
+def _seen(
+    image: Image.Image, edge: int | None = None, file: IO[bytes] | None = None
+) -> Image.Image:
+    image = decoded(image, file)
+    orientation = _orientation(image)
+    image = shrunk(image, edge)
+    if orientation in range(2, 9):
+        image.getexif()[ExifTags.Base.Orientation] = orientation
+        image = ImageOps.exif_transpose(image)
+    return on_background(in_srgb(image))
+
+
+def _first_that_shows(
+    picture: Image.Image, animation: Image.Image, edge: int | None
+) -> Image.Image:
+    """Return a picture, or if it is of one colour, the first of its animation that is not."""
+    first, frame = picture.copy() if picture is animation else picture, 0
+    with contextlib.suppress(EOFError):
+        while _is_plain(picture):
+            frame += 1
+            if frame > _FRAMES:
+                return first
+            animation.seek(frame)
+            picture = _seen(animation, edge)
+        return picture
+    return first
+
+
+def _is_plain(image: Image.Image) -> bool:
+    return all(high - low <= _PLAIN for low, high in image.getextrema())  # type: ignore[misc]
