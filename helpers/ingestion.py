@@ -282,12 +282,12 @@ class _Run:
             for row in each.rows
             if row["id"] not in self.left
         }
-        stored = {row["id"]: row for row in self.store.get(list(there.values()))}
+        stored = {row["digest"]: row for row in self.store.get(list(there.values()))}
         unknown, rows = [], []
         left: set[str] = set()
         counts: Counter[str] = Counter()
         for each in batch:
-            source = stored.get(there.get(each.digest, ""))
+            source = stored.get(each.digest)  # None if a row was written since: files swapped
             if source is None:
                 unknown.append(each)
                 continue

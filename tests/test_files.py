@@ -179,6 +179,14 @@ def test_a_link_may_lead_to_a_hidden_folder(tmp_path):
 
 
 @linked
+def test_what_links_lead_to_is_not_said_to_be_left_out(tmp_path):
+    make(tmp_path, ".git/annex/1.jpg", ".git/annex/2.jpg")  # as git-annex keeps photos
+    (tmp_path / "IMG_1.jpg").symlink_to(tmp_path / ".git" / "annex" / "1.jpg")
+    assert names(tmp_path) == ["IMG_1.jpg"]
+    assert {kind: number for kind, (number, _) in left_out(tmp_path).items()} == {"hidden": 1}
+
+
+@linked
 @settings(max_examples=60, deadline=None)
 @given(
     files=st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1),

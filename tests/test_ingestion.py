@@ -16,7 +16,7 @@ from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 from helpers.images import files
-from helpers.images.pictures import read_image
+from helpers.images.pictures import content_digest, read_image
 from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
 
@@ -373,6 +373,24 @@ def test_a_photo_replaced_by_a_copy_of_another_gets_its_vector(folder, encoder, 
     rows = stored(store, "vector")
     names = [path.relative_to(folder).as_posix() for path in (first, second)]
     assert rows[names[0]]["vector"] == rows[names[1]]["vector"]
+
+
+@pytest.mark.parametrize("at_once", [500, 1])
+def test_photos_that_change_places_keep_their_own_vectors(
+    folder, encoder, store, monkeypatch, at_once
+):
+    ingest(folder, encoder, store, progress=False)
+    before = {row["digest"]: row["vector"] for row in stored(store, "digest", "vector").values()}
+    paths = list_images(folder)[:6]
+    paths[0].rename(folder / "aside")
+    for path, place in zip([*paths[1:], folder / "aside"], paths, strict=True):
+        path.rename(place)  # each to the place of the one before
+    monkeypatch.setattr(recognition, "_AT_ONCE", at_once)
+    assert ingest(folder, encoder, store, progress=False).updated == 6
+    rows = stored(store, "digest", "vector")
+    for name, row in rows.items():
+        assert row["digest"] == content_digest(folder / name)
+        assert np.dot(row["vector"], before[row["digest"]]) > 0.9999
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])

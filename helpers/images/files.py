@@ -104,6 +104,7 @@ class _Walk:
     real: set[str] = field(default_factory=set)  # where the images really are
     linked_folders: list[str] = field(default_factory=list)
     linked_files: list[str] = field(default_factory=list)
+    aside: list[tuple[str, tuple[str, str]]] = field(default_factory=list)  # hidden, leftovers
 
     def all(self) -> None:
         self.walk(self.folder)
@@ -120,19 +121,25 @@ class _Walk:
             if target not in self.real:
                 self.real.add(target)
                 self.take(link)
+        for path, why in self.aside:  # last: links may lead to some of what is in there
+            self.walk(path, why)
 
-    def walk(self, top: str) -> None:
-        folders = [(top, os.path.realpath(top), ("", ""))]
+    def walk(self, top: str, why: tuple[str, str] = ("", "")) -> None:
+        folders = [(top, os.path.realpath(top))]
         while folders:
-            path, real, why = folders.pop()
+            path, real = folders.pop()
             for entry in self.entries(path, why):
+                real_path = os.path.join(real, entry.name)
                 if entry.is_dir(follow_symlinks=False):
-                    inside = why if why[0] else _why_left(entry.name, path, True)
-                    folders.append((entry.path, os.path.join(real, entry.name), inside))
+                    reason = why if why[0] else _why_left(entry.name, path, True)
+                    if reason == why:
+                        folders.append((entry.path, real_path))
+                    else:
+                        self.aside.append((entry.path, reason))
                 elif entry.is_symlink():
                     self.note_link(entry, path, why)
-                elif self.take(entry.path, why):
-                    self.real.add(os.path.join(real, entry.name))
+                elif real_path not in self.real and self.take(entry.path, why):
+                    self.real.add(real_path)
 
     def entries(self, path: str, why: tuple[str, str]) -> Iterator[os.DirEntry]:
         """Yield what is in a folder that was not seen before."""
