@@ -30,9 +30,9 @@ _NO_ENDING = "without an image's ending", "rename them: they look like images in
 _LOOP = "link to a folder that holds this one", "name that folder instead"
 _CLOSED = "folder that cannot be read", "change its permissions"
 _DOCUMENTS = (  # and whatever else is known not to be a picture
-    ".txt .md .xmp .json .aae .xml .html .htm .doc .docx .xls .xlsx .ppt .pptx .odt .csv .db "
-    ".sqlite .ini .lnk .url .log .py .pyc .ipynb .zip .rar .7z .gz .tar .mp3 .m4a .wav .flac "
-    ".ogg .aac .gpx .kml .pp3 .dop .cos .exe .dll .so .js .css"
+    ".txt .md .pdf .svg .xmp .json .aae .xml .html .htm .doc .docx .xls .xlsx .ppt .pptx .odt .csv "
+    ".db .sqlite .ini .lnk .url .log .py .pyc .ipynb .zip .rar .7z .gz .tar .mp3 .m4a .wav "
+    ".flac .ogg .aac .gpx .kml .pp3 .dop .cos .exe .dll .so .js .css"
 )
 _NO_IMAGES = frozenset(_DOCUMENTS.split())
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")

@@ -19,10 +19,7 @@ _OPENED = (
     ".heic .heif .heics .heifs .hif .avif .avifs .jp2 .j2k .j2c .jpc .jpf .jpx .tga .ppm .pgm "
     ".pbm .pnm .pcx .qoi"
 )
-_AS_JPEG = (
-    ".psd .psb .xcf .kra .clip .afphoto .ai .eps .svg .svgz .cdr .indd .emf .wmf .exr .hdr .djvu "
-    ".pdf .jxr .wdp .hdp .bpg"
-)
+_AS_JPEG = ".psd .psb .xcf .kra .clip .afphoto .exr .hdr .jxr .wdp .hdp .bpg"
 _VIDEOS = (
     ".mp4 .m4v .mov .avi .mkv .webm .wmv .flv .3gp .3g2 .mts .m2ts .mpg .mpeg .mpe .vob .ogv .asf "
     ".divx .insv .lrv"
