@@ -27,6 +27,7 @@ Picture = str | os.PathLike | Image.Image
 
 _SCALED = ("JPEG", "MPO")  # can be decoded smaller than they are
 _ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "JXL")
+_SMALL = 2**23  # bytes: read at once, as Pillow reads in many small steps
 _FRAMES = 100  # of an animation are searched for one that shows something
 _PLAIN = 8  # of 255: a picture with less contrast shows nothing
 
@@ -65,7 +66,9 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
         picture = _seen(image)
         return picture.copy() if picture is image else picture, _facts(image)
     try:
-        with open(image, "rb") as file:
+        with open(image, "rb") as opened:
+            is_small = os.fstat(opened.fileno()).st_size <= _SMALL
+            file = io.BytesIO(opened.read()) if is_small else opened
             digest = _digest(file)
             picture, facts = _read(file, os.fspath(image), edge)
             return picture, facts | {"digest": digest}
@@ -87,7 +90,7 @@ def content_digest(path: str | os.PathLike) -> str:
         return _digest(file)
 
 
-def _digest(file: io.BufferedReader) -> str:
+def _digest(file: io.BufferedReader | io.BytesIO) -> str:
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
