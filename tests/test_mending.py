@@ -167,3 +167,20 @@ def test_what_a_mended_png_says_of_its_colours_and_its_position_still_counts(tmp
     clear = picture.convert("P")
     content = saved(clear, "PNG", transparency=clear.getpixel((0, 0)), pnginfo=text)
     assert (shown(tmp_path, content, name="x.png")[0, 0] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
+def test_a_half_copied_file_whose_space_was_reserved_is_refused(tmp_path, picture, kind):
+    whole = saved(picture, kind)
+    assert shown(tmp_path, whole).shape == np.asarray(picture).shape
+    for missing in (20, len(whole) // 2):
+        assert refuses(tmp_path, whole[:-missing] + bytes(missing))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_a_compressed_tiff_without_its_last_bytes_is_refused(tmp_path, picture, compression):
+    whole = saved(picture, "TIFF", compression=compression)
+    # libtiff writes the directory before the last strips, or behind them
+    assert shown(tmp_path, whole).shape == np.asarray(picture).shape
+    for missing in (1, 4, 100):
+        assert refuses(tmp_path, whole[:-missing])

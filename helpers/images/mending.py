@@ -50,24 +50,43 @@ def mended(file: IO[bytes]) -> Mended | None:
     return None
 
 
-def is_damaged(file: IO[bytes], kind: str | None) -> bool:
-    """Return whether pixels are wrong or missing without Pillow saying so.
+def is_damaged(file: IO[bytes], image: Image.Image) -> bool:
+    """Return whether pixels of an opened image are wrong or missing without Pillow saying so.
 
-    It takes the zeros at the end of a half-copied JPEG, whose space some programs reserve first,
-    for grey, and does not look at the checksums of a PNG's picture.
+    It takes the zeros at the end of a half-copied file, whose space some programs reserve first,
+    for grey, does not look at the checksums of a PNG's picture, and not at the end of a TIFF.
     """
-    if kind == "PNG":
+    if image.format == "PNG":
         return _has_wrong_picture(file)
-    return kind in ("JPEG", "MPO") and _ends_in_zeros(file)
+    if image.format == "TIFF":
+        return _lacks_strips(file, image)
+    if image.format in ("JPEG", "MPO"):
+        return _ends_in_zeros(file) and not _has_end(file)
+    return image.format in ("AVIF", "JPEG2000") and _ends_in_zeros(file)
+
+
+def _lacks_strips(file: IO[bytes], image: Image.Image) -> bool:
+    """Return whether a compressed TIFF ends before its last strip or tile does."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(259, 1) == 1:  # Compression
+        return False
+    size = file.seek(0, io.SEEK_END)
+    return any(
+        start + length > size
+        for starts, lengths in ((273, 279), (324, 325))  # offsets and byte counts
+        for start, length in zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False)
+    )
 
 
 def _ends_in_zeros(file: IO[bytes]) -> bool:
-    """Return whether a JPEG ends in zeros, unless these come after its end, as some cameras do."""
     file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL))
-    if any(file.read()):
-        return False
+    return not any(file.read())
+
+
+def _has_end(file: IO[bytes]) -> bool:
+    """Return whether a JPEG has its end marker; some cameras add zeros after it."""
     file.seek(0)
-    return not any(marker == _END[1] for marker, _ in _segments(file.read()))
+    return any(marker == _END[1] for marker, _ in _segments(file.read()))
 
 
 def _has_wrong_picture(file: IO[bytes]) -> bool:

@@ -124,7 +124,7 @@ def _reason(image: str | os.PathLike, error: Exception) -> str:
 def _read(file: IO[bytes], name: str, edge: int | None) -> tuple[Image.Image, dict[str, object]]:
     try:
         image = open_image(file, name)
-        if is_damaged(file, image.format):
+        if is_damaged(file, image):
             raise OSError("image file is damaged, or only half copied")
         return _decoded(image, file, edge)
     except Exception:

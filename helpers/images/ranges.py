@@ -4,6 +4,7 @@ Pillow cuts off what is above 255, so floats from 0 to 1 and 12 bits stored in 1
 A file seldom says which range it uses; if it does not, its content does.
 """
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO
@@ -24,6 +25,8 @@ _NATIVE = ";16L" if sys.byteorder == "little" else ";16B"
 _SWAPPED = {";16L": ";16B", ";16B": ";16L", ";16N": {";16L": ";16B", ";16B": ";16L"}[_NATIVE]}
 
 Range = tuple[float, float]
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is in the exception
 
 
 def decoded(image: Image.Image, file: IO[bytes] | None = None) -> Image.Image:
