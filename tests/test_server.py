@@ -1,16 +1,20 @@
 """A real Milvus server: one for all tests here, which asks for a token."""
 
 import contextlib
+import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import uuid
 
 import numpy as np
 import pytest
 
-from helpers import ImageStore
+from helpers import ImageStore, ingest, list_images
+from helpers.collection import columns
 
 from .support.interruption import kill_and_rerun
 from .support.processes import ROOT, TOKEN
@@ -118,6 +122,31 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("digests", [True, False], ids=["", "a collection from before digests"])
+def test_photos_that_moved_are_known_on_a_server(
+    server, drawings, encoder, tmp_path, monkeypatch, digests
+):
+    monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
+    folder = shutil.copytree(drawings, tmp_path / "images")
+    with ImageStore(server.address, f"moved_{uuid.uuid4().hex}") as store:
+        with monkeypatch.context() as patched:
+            if not digests:
+                without = [column for column in columns.COLUMNS if column.name != "digest"]
+                patched.setattr(columns, "COLUMNS", without)
+            ingest(folder, encoder, store, progress=False)
+        (folder / "red star").rename(folder / "2019")
+        for path in list_images(folder):
+            os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+        report = ingest(folder, encoder, store, progress=False)
+        known = (report.unchanged, report.moved, report.removed)
+        assert known == ((40, 10, 0) if digests else (0, 0, 0))
+        (folder / "2019").rename(folder / "2020")
+        halves = [ingest(folder, encoder, store, shard=(i, 2), progress=False) for i in (1, 0)]
+        assert sum(half.moved for half in halves) == 10
+        ingest(folder, encoder, store, prune="all", progress=False)
+        assert store.count() == 50
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process Ctrl-C")
