@@ -6,7 +6,7 @@ Layout: each part imports only parts on floors below its own::
     7  views                                 the search panel, charts and maps
     6  session                               make ready what the settings name
     5  ingestion, retrieval                  folder to collection; question to results
-    4  query, recognition                    questions, margins, results; files known by content
+    4  query, recognition, report            questions, margins, results; known files; what was done
     3  demo, models, collection              drawings and their tiny CLIP; encoders; Milvus
     2  settings, images                      where each value comes from; image files
     1  batches, parameters, paths, vectors   what all the others build on

@@ -17,7 +17,6 @@ from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 from helpers.images import files
 from helpers.images.pictures import content_digest, read_image
-from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
 
 from .support.interruption import (
@@ -192,11 +191,6 @@ def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(
     with ImageStore(tmp_path / "milvus.db") as store:
         report = ingest(drawings, encoder, store, progress=False)
     assert (report.unchanged, report.inserted, report.interrupted) == (count, 50 - count, False)
-
-
-def test_a_report_of_an_interrupted_run_says_what_to_do():
-    assert "Run it again" in IngestReport(found=9, inserted=3, interrupted=True)._repr_html_()
-    assert "Run it again" not in IngestReport(found=9, inserted=9)._repr_html_()
 
 
 def test_a_long_run_flushes_now_and_then(folder, encoder, store, monkeypatch):
@@ -513,15 +507,6 @@ def test_hard_links_are_two_files(folder, encoder, store):
         assert store.count() == 51
 
 
-def test_what_was_left_out_is_in_the_report_and_its_table(folder, encoder, store):
-    (folder / "IMG_1").write_bytes(list_images(folder)[0].read_bytes())
-    report = ingest(folder, encoder, store, progress=False)
-    assert report.to_frame().loc[0, "left_out"] == 1
-    for shown in (repr(report), report._repr_html_()):
-        assert "without an image's ending" in shown
-        assert "IMG_1" in shown
-
-
 def test_half_a_library_that_is_not_mounted_survives_a_careless_prune(folder, encoder, store):
     move_below(folder, "disk")
     shutil.copytree(folder / "disk" / "red star", folder / "here")
@@ -629,11 +614,3 @@ def test_an_argument_that_makes_no_sense_is_refused_first(wrong, folder, encoder
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ingest(folder, encoder, store, recreate=True, **wrong)
     assert store.properties == {}
-
-
-def test_the_report_is_a_table(folder, encoder, store):
-    (folder / "empty.jpg").touch()
-    report = ingest(folder, encoder, store, progress=False)
-    counts = report.to_frame().loc[0, ["found", "inserted", "unchanged", "skipped"]]
-    assert counts.tolist() == [51, 50, 0, 1]
-    assert "<table" in report._repr_html_()

@@ -1,0 +1,60 @@
+"""What an ingestion did, as a table and as text."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from .images.files import LeftOut
+
+__all__ = ["IngestReport"]
+
+_LISTED = 20  # skipped files, of which the first and the last are shown
+_INTERRUPTED = "Interrupted. What was written is kept. Run it again to continue."
+
+
+@dataclass(repr=False)
+class IngestReport:
+    """What an ingestion did; a notebook shows it as a table.
+
+    `found` images were considered. The `inserted` and the `updated` (the content changed) are new
+    to the collection and were encoded, unless they are copies of another image. The `unchanged`
+    and the `moved` (known by their content at a place where they no longer are) were not.
+    `skipped` lists (filepath, reason) of files that could not be read. `removed` counts the rows
+    of files that are gone. `left_out` lists what was not considered, though it may be yours.
+    `seconds` is the wall time. If the run was `interrupted`, what is counted is stored, and the
+    next run does the rest.
+    """
+
+    found: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts as a table of one row."""
+        left_out = sum(each.number for each in self.left_out)
+        counts = vars(self) | {"skipped": len(self.skipped), "left_out": left_out}
+        return pd.DataFrame([counts | {"seconds": round(self.seconds, 1)}])
+
+    def _tables(self) -> list[pd.DataFrame]:
+        """Return the counts, what was skipped and what was left out, without empty tables."""
+        tables = [
+            self.to_frame().drop(columns="interrupted"),
+            pd.DataFrame(self.skipped, columns=["skipped", "reason"]),
+            pd.DataFrame(self.left_out, columns=["left out", "number", "example", "what to do"]),
+        ]
+        return [table for table in tables if len(table)]
+
+    def _repr_html_(self) -> str:
+        html = [t.to_html(index=False, max_rows=_LISTED, justify="left") for t in self._tables()]
+        return "".join([*html, *([f"<p><b>{_INTERRUPTED}</b>"] if self.interrupted else [])])
+
+    def __repr__(self) -> str:
+        texts = [t.to_string(index=False, max_rows=_LISTED) for t in self._tables()]
+        return "\n".join([*texts, *([_INTERRUPTED] if self.interrupted else [])])
