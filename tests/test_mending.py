@@ -177,6 +177,13 @@ def test_a_half_copied_file_whose_space_was_reserved_is_refused(tmp_path, pictur
         assert refuses(tmp_path, whole[:-missing] + bytes(missing))
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_space_that_a_file_says_is_free_may_be_of_zeros(tmp_path, picture, large):
+    whole = saved(picture, "AVIF")
+    free = struct.pack(">I4sQ", 1, b"free", 316) if large else struct.pack(">I4s", 308, b"free")
+    assert (shown(tmp_path, whole + free + bytes(300)) == shown(tmp_path, whole)).all()
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
 def test_a_compressed_tiff_without_its_last_bytes_is_refused(tmp_path, picture, compression):
     whole = saved(picture, "TIFF", compression=compression)

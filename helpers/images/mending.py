@@ -62,7 +62,9 @@ def is_damaged(file: IO[bytes], image: Image.Image) -> bool:
         return _lacks_strips(file, image)
     if image.format in ("JPEG", "MPO"):
         return _ends_in_zeros(file) and not _has_end(file)
-    return image.format in ("AVIF", "JPEG2000") and _ends_in_zeros(file)
+    if image.format in ("HEIF", "AVIF"):
+        return _ends_in_zeros(file) and not _ends_in_free_space(file)
+    return image.format == "JPEG2000" and _ends_in_zeros(file)
 
 
 def _lacks_strips(file: IO[bytes], image: Image.Image) -> bool:
@@ -87,6 +89,20 @@ def _has_end(file: IO[bytes]) -> bool:
     """Return whether a JPEG has its end marker; some cameras add zeros after it."""
     file.seek(0)
     return any(marker == _END[1] for marker, _ in _segments(file.read()))
+
+
+def _ends_in_free_space(file: IO[bytes]) -> bool:
+    """Return whether the last of the boxes that a HEIF file is made of is there to be filled."""
+    start = file.seek(0)
+    kind = b""
+    while len(head := file.read(16)) >= 8:
+        length, kind = struct.unpack_from(">I4s", head)
+        if length == 1 and len(head) == 16:  # it is too large for four bytes
+            (length,) = struct.unpack_from(">Q", head, 8)
+        if length < 8:  # 0: up to the end
+            break
+        start = file.seek(start + length)
+    return kind in (b"free", b"skip")
 
 
 def _has_wrong_picture(file: IO[bytes]) -> bool:
