@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Se
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
@@ -19,8 +18,8 @@ from .images.files import ImageFile, look_at, survey
 from .images.leftovers import lies_in_leftovers
 from .models.encoder import ClipEncoder
 from .parameters import YesNoAll, check_flags, check_whole
-from .paths import resolve_path, size_of
-from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes, same_content
+from .paths import resolve_path
+from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
 from .report import IngestReport
 
 __all__ = ["ingest"]
@@ -103,17 +102,17 @@ def ingest(
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
             run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
+            run.finish_moves()
             everywhere = known.values() if shard[1] == 1 else rows_of_these_sizes(changed, store)
             new, twins = run.keep_vectors(changed, everywhere)
-            gone = run.rows_of_gone_files() if limit is None else []
+            gone = run.gone() if prune else []
             if prune is True:
                 _check_gone(gone, known, surveyed.images, folder)
             run.encode(new)
-            # Twins are known by now, or as bad as the first.
-            run.encode(*run.keep_vectors(twins, rows_of_these_sizes(twins, store)))
-        if prune:
-            store.delete([row["id"] for row in gone])
-            report.removed += len(gone)
+            bad, worse = run.keep_vectors(twins, rows_of_these_sizes(twins, store))
+            run.encode(bad + worse)  # as unreadable as those that they are twins of, as a rule
+        store.delete([row["id"] for row in gone])
+        report.removed = len(gone)
     except KeyboardInterrupt:
         report.interrupted = True
     except BaseException:
@@ -143,10 +142,11 @@ def _check_gone(
 ) -> None:
     """Refuse to remove what is gone only because a disk is not mounted, as it seems."""
     there = {parent for image in images for parent in image.relative_to(folder).parents}
-    before = Counter(PurePosixPath(row["filepath"]).parent for row in known.values())
-    after = before - Counter(PurePosixPath(row["filepath"]).parent for row in gone)
-    whole = {parent: before[parent] for parent in before - after if parent not in there}
-    whole = {parent: number for parent, number in whole.items() if not after[parent]}
+    before, lost = (
+        Counter(PurePosixPath(row["filepath"]).parent for row in rows)
+        for rows in (known.values(), gone)
+    )
+    whole = {p: n for p, n in lost.items() if n == before[p] and p not in there}
     many = len(gone) >= _MANY and 5 * len(gone) > len(known)
     if not (whole or many):
         return
@@ -207,6 +207,15 @@ class _Run:
     bar: tqdm
     left: set[str] = field(default_factory=set)  # keys of rows that moved
 
+    def finish_moves(self) -> None:
+        """Remove the rows that a killed run left after it wrote those that replace them."""
+        gone = {row["id"]: row for row in self._gone}
+        moved = self.store.find("moved_from", gone, ["moved_from", "digest"])
+        self.left |= {
+            row["moved_from"] for row in moved if row["digest"] == gone[row["moved_from"]]["digest"]
+        }
+        self.store.delete(list(self.left))
+
     def keep_vectors(
         self, files: list[ImageFile], rows: Iterable[dict]
     ) -> tuple[list[ImageFile], list[ImageFile]]:
@@ -217,8 +226,8 @@ class _Run:
         for batch in recognise(files, rows):
             for file, digest, _ in self._write_known(batch):
                 (twins if digest in seen else new).append(file)
-                seen |= {digest} - {""}
-            seen |= {each.digest for each in batch} - {""}
+                seen.update(filter(None, [digest]))
+            seen.update(each.digest for each in batch if each.digest)
         return new, twins
 
     def _write_known(self, batch: list[Recognised]) -> list[Recognised]:
@@ -234,45 +243,39 @@ class _Run:
         }
         stored = {row["digest"]: row for row in self.store.get(list(there.values()))}
         unknown, rows = [], []
-        left: set[str] = set()
         counts: Counter[str] = Counter()
         for each in batch:
             source = stored.get(each.digest)  # None if a row was written since: files swapped
             if source is None:
                 unknown.append(each)
                 continue
-            rows.append(with_facts(source, each.file.facts))
-            gone = {row["id"] for row in each.rows if self._is_gone(row)} - left - self.left
-            counts[self._what_happened(rows[-1]["id"], each.rows, gone)] += 1
-            left |= gone
+            key = image_id(str(each.file.facts["filepath"]))
+            touched = key in {row["id"] for row in each.rows}
+            moved_from = "" if touched else self._take_gone(each.rows)
+            rows.append(with_facts(source, {**each.file.facts, "moved_from": moved_from}))
+            changed = "updated" if key in self.known else "moved" if moved_from else "inserted"
+            counts["unchanged" if touched else changed] += 1
         if rows:
             self.store.upsert(rows)
-            self.store.delete(list(left))
-            self.left |= left
-        for what, number in counts.items():
-            setattr(self.report, what, getattr(self.report, what) + number)
+            self.store.delete([row["moved_from"] for row in rows if row["moved_from"]])
+        self.report.add(counts)
         self.bar.update(len(rows))
         return unknown
 
-    def _what_happened(self, key: str, alike: list[dict], gone: set[str]) -> str:
-        if key in self.known:
-            return "unchanged" if any(row["id"] == key for row in alike) else "updated"
-        return "moved" if gone else "inserted"
+    def _take_gone(self, rows: Iterable[dict]) -> str:
+        """Return the key of the first row whose file is gone, and never again; "" if none is."""
+        keys = (row["id"] for row in rows if row["id"] not in self.left and self._is_gone(row))
+        key = next(keys, "")
+        self.left.update(filter(None, [key]))
+        return key
 
-    def rows_of_gone_files(self) -> list[dict]:
-        """Return them, without those that a killed run left although the file had moved.
+    def gone(self) -> list[dict]:
+        """Return the rows whose files are gone, without those that moved."""
+        return [row for row in self._gone if row["id"] not in self.left]
 
-        Their content is known at another place, so these rows are removed.
-        """
-        gone = [r for key, r in self.known.items() if key not in self.left and self._is_gone(r)]
-        moved = {
-            row["id"]
-            for row, others in same_content(gone, self.store)
-            if any(size_of(self.folder / other["filepath"]) == other["size"] for other in others)
-        }
-        self.store.delete(list(moved))
-        self.left |= moved
-        return [row for row in gone if row["id"] not in moved]
+    @cached_property
+    def _gone(self) -> list[dict]:
+        return [row for row in self.known.values() if self._is_gone(row)]
 
     def _is_gone(self, row: dict) -> bool:
         """Return whether a file is gone; in a folder that cannot be read it may still be there."""
@@ -280,7 +283,6 @@ class _Run:
         if path in self.listed:
             return False
         try:
-            path.lstat()
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return True
@@ -294,9 +296,8 @@ class _Run:
     def _identities(self) -> set[tuple[int, int]]:
         return {file.identity for file in self.files.values()}
 
-    def encode(self, *parts: list[ImageFile]) -> None:
+    def encode(self, files: list[ImageFile]) -> None:
         """Encode files and write their rows."""
-        files = list(chain(*parts))
         with contextlib.closing(self._encoded(files)) as batches:
             self._write(batches)
 

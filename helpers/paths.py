@@ -7,7 +7,10 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["data_folder", "project_root", "resolve_path", "size_of", "without_password"]
+__all__ = ["DATA_DIR_VARIABLE", "data_folder", "project_root", "resolve_path", "without_password"]
+
+DATA_DIR_VARIABLE = "IMAGE_SEARCH_DATA_DIR"
+"""The environment variable that names the data folder."""
 
 
 def project_root() -> Path | None:
@@ -24,8 +27,8 @@ def project_root() -> Path | None:
 
 
 def data_folder() -> Path:
-    """Return the data folder: the one in `IMAGE_SEARCH_DATA_DIR`, else `data`. It may not exist."""
-    return resolve_path(os.environ.get("IMAGE_SEARCH_DATA_DIR") or "data")
+    """Return the data folder of the environment, else `data`. It may not exist."""
+    return resolve_path(os.environ.get(DATA_DIR_VARIABLE) or "data")
 
 
 def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
@@ -38,14 +41,6 @@ def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
     if not expanded.is_absolute() and not expanded.exists():
         expanded = (base or project_root() or Path.cwd()) / expanded
     return expanded.resolve()
-
-
-def size_of(path: Path) -> int | None:
-    """Return the size of a file in bytes, or None if it cannot be looked at."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
 
 
 def without_password(uri: str) -> str:

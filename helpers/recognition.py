@@ -13,7 +13,7 @@ from .collection.store import ImageStore
 from .images.files import ImageFile
 from .images.pictures import content_digest
 
-__all__ = ["PLACE", "Recognised", "recognise", "rows_of_these_sizes", "same_content"]
+__all__ = ["PLACE", "Recognised", "by_digest", "recognise", "rows_of_these_sizes"]
 
 PLACE = ["id", "filepath", "size", "digest"]
 """The fields of a row that tell where its image is and what is in it."""
@@ -49,7 +49,7 @@ def recognise(files: Sequence[ImageFile], rows: Iterable[dict]) -> Iterator[list
     rows : iterable of dict
         With the fields of `PLACE`; at least those with the size of one of the files.
     """
-    known = _by_digest(rows)
+    known = by_digest(rows)
     sizes = {row["size"] for alike in known.values() for row in alike}
     several = Counter(file.facts["size"] for file in files)
 
@@ -66,15 +66,8 @@ def recognise(files: Sequence[ImageFile], rows: Iterable[dict]) -> Iterator[list
             yield [Recognised(f, d, known.get(d, [])) for f, d in zip(batch, found, strict=True)]
 
 
-def same_content(rows: Sequence[dict], store: ImageStore) -> Iterator[tuple[dict, list[dict]]]:
-    """Yield each row that has a digest, with the other rows that have the same."""
-    with_digest = [row for row in rows if row["digest"]]
-    known = _by_digest(store.find("digest", {row["digest"] for row in with_digest}, PLACE))
-    for row in with_digest:
-        yield row, [other for other in known[row["digest"]] if other["id"] != row["id"]]
-
-
-def _by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
+def by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
+    """Return the rows of each digest, without those that have none."""
     found = defaultdict(list)
     for row in rows:
         if row["digest"]:

@@ -1,5 +1,6 @@
 """What an ingestion did, as a table and as text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -35,6 +36,11 @@ class IngestReport:
     left_out: list[LeftOut] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add to the counts of these names."""
+        for name, number in counts.items():
+            setattr(self, name, getattr(self, name) + number)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counts as a table of one row."""

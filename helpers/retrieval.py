@@ -20,6 +20,7 @@ from .parameters import check_flags
 from .query.margins import margins, match_threshold
 from .query.queries import Query, Term, parse
 from .query.results import Hit, SearchResults
+from .recognition import by_digest
 
 __all__ = ["search"]
 
@@ -92,10 +93,8 @@ def search(
 
     rows = []
     if remembered:
-        number, fields = (
-            min(max(limit, _JUDGED), MAX_LIMIT - offset),
-            [*shown(), "vector", "digest"],
-        )
+        number = min(max(limit, _JUDGED), MAX_LIMIT - offset)
+        fields = [*shown(), "vector", "digest"]
         distinct = _without_alike if unique else None
         rows = store.search(vector, number, offset, expression, fields, group_by, distinct)
     note = "" if rows or not expression else _why_nothing(where or {}, expression, store)
@@ -103,12 +102,13 @@ def search(
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)
     folder = Path(remembered["image_dir"]) if remembered else None
+    copies = by_digest(rows)
     times = {"encoding": encoded - started, "searching": searched - encoded}
     times |= {"total": time.perf_counter() - started}
     return SearchResults(
         question=question,
         hits=tuple(
-            _hit(row, margin, folder, _copies(row, rows))
+            _hit(row, margin, folder, copies.get(row["digest"], []))
             for row, margin in zip(rows[:limit], above, strict=False)
         ),
         options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
@@ -166,17 +166,12 @@ def _without_alike(rows: list[dict]) -> list[dict]:
     return kept
 
 
-def _copies(row: dict, rows: Sequence[dict]) -> list[str]:
-    """Return the paths of the other rows of the same content."""
-    same = [other["filepath"] for other in rows if other["digest"] == row["digest"] != ""]
-    return [filepath for filepath in same if filepath != row["filepath"]]
-
-
-def _hit(row: dict, margin: float | None, folder: Path | None, copies: list[str]) -> Hit:
+def _hit(row: dict, margin: float | None, folder: Path | None, copies: list[dict]) -> Hit:
+    others = [copy["filepath"] for copy in copies if copy["id"] != row["id"]]
     return Hit(
         facts={name: row[name] for name in shown()},
         score=float(row["score"]),
         margin=margin,
         path=Path(folder or "", row["filepath"]),
-        alike=tuple(row.get("alike", copies)),
+        alike=tuple(row.get("alike", others)),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .parameters import read_parameters
-from .paths import data_folder, resolve_path, without_password
+from .paths import DATA_DIR_VARIABLE, data_folder, resolve_path, without_password
 
 __all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
 
@@ -30,7 +30,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "image_dir": "images",
     },
 }
-_ENVIRONMENT = {"data_dir": "IMAGE_SEARCH_DATA_DIR", "milvus_uri": "MILVUS_URI"}
+_ENVIRONMENT = {"data_dir": DATA_DIR_VARIABLE, "milvus_uri": "MILVUS_URI"}
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
 

@@ -51,6 +51,12 @@ def drawings(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def folder(drawings, tmp_path) -> Path:
+    """A copy of the drawings that a test may change."""
+    return shutil.copytree(drawings, tmp_path / "images")
+
+
 @pytest.fixture(scope="session")
 def demo_images(tmp_path_factory) -> Path:
     """The demo's 1,000 drawings, drawn once a run; whoever changes them takes `demo_data`."""

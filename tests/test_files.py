@@ -98,15 +98,15 @@ def test_hidden_images_are_left_out_and_said(tmp_path):
 
 
 def test_what_cannot_be_opened_is_said_with_what_to_do(tmp_path, monkeypatch):
-    kinds = {".cr2": "pip install rawpy", ".mov": "a video"}
+    kinds = {".cr2": "pip install rawpy", ".mov": "only pictures are searched"}
     monkeypatch.setattr(formats, "NOT_OPENED", kinds)
     monkeypatch.setattr(formats, "IMAGE_EXTENSIONS", formats.IMAGE_EXTENSIONS - kinds.keys())
     make(tmp_path, *(f"2019/{n}.CR2" for n in range(12)), "b.mov", "notes.txt", "c.MOV", "d.mov")
     surveyed = survey(tmp_path)
     assert surveyed.images == []
-    assert [str(each) for each in surveyed.left_out] == [
-        "12 .CR2 (2019/0.CR2): pip install rawpy",
-        "3 videos (b.mov): only pictures are searched",
+    assert surveyed.left_out == [
+        (".CR2", 12, "2019/0.CR2", "pip install rawpy"),
+        ("video", 3, "b.mov", "only pictures are searched"),
     ]
 
 
@@ -154,8 +154,11 @@ def test_a_link_to_a_folder_around_this_one_is_not_followed_and_said(tmp_path):
     (folder / "2019" / "up").symlink_to(tmp_path)
     assert names(folder) == ["2019/a.jpg"]
     (each,) = survey(folder).left_out
-    assert str(each) == (
-        "1 link to a folder that holds this one (2019/up): name that folder instead"
+    assert each == (
+        "link to a folder that holds this one",
+        1,
+        "2019/up",
+        "name that folder instead",
     )
 
 

@@ -29,7 +29,12 @@ def test_no_ending_is_both_opened_and_not_opened():
 
 @pytest.mark.parametrize(
     ("ending", "what_to_do"),
-    [(".mp4", "a video"), (".mov", "a video"), (".psd", "export it as JPEG"), (".xcf", "export")],
+    [
+        (".mp4", "only pictures"),
+        (".mov", "only pictures"),
+        (".psd", "export it as JPEG"),
+        (".xcf", "export"),
+    ],
 )
 def test_a_picture_or_video_that_is_not_opened_says_what_to_do(tmp_path, ending, what_to_do):
     assert formats.NOT_OPENED[ending].startswith(what_to_do)

@@ -29,12 +29,6 @@ from .support.odd_files import NAMES, make_bad_files, make_odd_files
 from .support.processes import unprivileged
 
 
-@pytest.fixture
-def folder(drawings, tmp_path):
-    """A copy of the drawings that a test may change."""
-    return shutil.copytree(drawings, tmp_path / "images")
-
-
 def stored(store, *fields):
     return {row["filepath"]: row for row in store.rows(["filepath", *fields])}
 
@@ -411,6 +405,24 @@ def test_rows_that_a_killed_run_left_where_a_photo_was_go_away(
     assert store.count() == 50
 
 
+def test_a_copy_whose_disk_is_not_mounted_keeps_its_row(folder, encoder, store):
+    shutil.copytree(folder / "red star", folder / "backup")
+    ingest(folder, encoder, store, progress=False)
+    (folder / "backup").rename(folder.parent / "unplugged")
+    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    with pytest.raises(ValueError, match=r"10 of 60 images: .* missing: backup \(10\)"):
+        ingest(folder, encoder, store, prune=True, progress=False)
+    assert store.count() == 60
+
+
+def test_copies_that_move_together_each_take_their_own_row_along(folder, encoder, store):
+    shutil.copytree(folder / "red star", folder / "copies")
+    ingest(folder, encoder, store, progress=False)
+    move_below(folder, "2019")
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.moved, report.inserted, store.count()) == (60, 0, 60)
+
+
 def test_what_others_added_to_a_row_moves_along(folder, encoder, store):
     ingest(folder, encoder, store, progress=False)
     (row,) = store.get([image_id("red star/red-star-01.jpg")])
@@ -493,7 +505,8 @@ def test_a_row_under_a_links_name_gives_way_to_that_of_the_real_path(folder, enc
     assert ingest(folder, encoder, store, progress=False).inserted == 51
     (folder / "favourite.jpg").unlink()
     (folder / "favourite.jpg").symlink_to(first)
-    assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    report = ingest(folder, encoder, store, prune=True, progress=False)
+    assert (report.unchanged, report.removed) == (50, 1)
     assert "favourite.jpg" not in stored(store)
 
 

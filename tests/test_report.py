@@ -1,15 +1,5 @@
-import shutil
-
-import pytest
-
 from helpers import ingest, list_images
 from helpers.report import IngestReport
-
-
-@pytest.fixture
-def folder(drawings, tmp_path):
-    """A copy of the drawings that a test may change."""
-    return shutil.copytree(drawings, tmp_path / "images")
 
 
 def test_a_report_of_an_interrupted_run_says_what_to_do():

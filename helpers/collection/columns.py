@@ -41,7 +41,8 @@ COLUMNS = [
     Column("height", _WHOLE, 0, shown=True),
     Column("size", _WHOLE, 0, compared=True),  # in bytes
     Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
-    Column("digest", _TEXT, "", 32),  # of the file: 128-bit BLAKE2b, in hex
+    Column("digest", _TEXT, "", _KEY),  # of the file's content: 128-bit BLAKE2b in hex
+    Column("moved_from", _TEXT, "", _KEY),  # the `id` where the file was before; that row goes
 ]
 """Beside `id` (see `image_id`) and `vector`; Linux's longest path has 4,096 bytes."""
 

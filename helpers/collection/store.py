@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from ..batches import batches
-from ..paths import resolve_path, size_of
+from ..paths import resolve_path
 from . import columns
 from .connection import Connection, grpc, pymilvus
 from .filters import build_filter
@@ -191,7 +191,7 @@ class ImageStore:
         if self.image_dir == image_dir:
             return True
         known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
-        found = sum(size_of(image_dir / row["filepath"]) == row["size"] for row in known)
+        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
         if found <= len(known) / 2 and known:
             return False
         self._moved_to = image_dir
@@ -238,6 +238,8 @@ class ImageStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows by their `id`."""
+        if not ids:
+            return
         self._wrote()
         for part in batches(ids, _KEYS_PER_MESSAGE):
             with self._explained("deleted from"):
@@ -534,3 +536,10 @@ def _best_of_each(hits: list[dict], field: str) -> list[dict]:
     for hit in hits:
         best.setdefault(hit[field], hit)
     return list(best.values())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 _HIDDEN = "hidden", "rename what begins with a dot, if it is yours"
-_VIDEO = "video", "only pictures are searched"
 _NO_ENDING = "without an image's ending", "rename them: they look like images inside"
 _LOOP = "link to a folder that holds this one", "name that folder instead"
 _CLOSED = "folder that cannot be read", "change its permissions"
@@ -46,10 +45,6 @@ class LeftOut(NamedTuple):
     number: int
     example: str
     what_to_do: str
-
-    def __str__(self) -> str:
-        kind = "videos" if self.kind == "video" and self.number > 1 else self.kind
-        return f"{self.number} {kind} ({self.example}): {self.what_to_do}"
 
 
 @dataclass(frozen=True)
@@ -177,8 +172,8 @@ class _Walk:
             self.images.append(path)
             return True
         elif what_to_do := formats.NOT_OPENED.get(ending):
-            is_video = what_to_do == "a video"
-            self.leave(path, *(_VIDEO if is_video else (os.path.splitext(name)[1], what_to_do)))
+            is_video = ending in formats.VIDEO_EXTENSIONS
+            self.leave(path, "video" if is_video else os.path.splitext(name)[1], what_to_do)
         elif ending not in _NO_IMAGES and _looks_like_an_image(path):
             self.leave(path, *_NO_ENDING)
         return False

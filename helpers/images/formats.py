@@ -8,7 +8,7 @@ import importlib.util
 
 from pi_heif import register_heif_opener
 
-__all__ = ["IMAGE_EXTENSIONS", "NOT_OPENED", "RAW_EXTENSIONS"]
+__all__ = ["IMAGE_EXTENSIONS", "NOT_OPENED", "RAW_EXTENSIONS", "VIDEO_EXTENSIONS"]
 
 _RAW = (
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf "
@@ -31,10 +31,13 @@ IMAGE_EXTENSIONS = frozenset(_OPENED.split())
 RAW_EXTENSIONS = frozenset(_RAW.split())
 """Endings of what cameras record, in lower case; `rawpy` opens it."""
 
+VIDEO_EXTENSIONS = frozenset(_VIDEOS.split())
+"""Endings of videos, in lower case."""
+
 NOT_OPENED = dict.fromkeys(RAW_EXTENSIONS, "pip install rawpy") | {
     ".jxl": "pip install pillow-jxl-plugin",
     **dict.fromkeys(_AS_JPEG.split(), "export it as JPEG"),
-    **dict.fromkeys(_VIDEOS.split(), "a video"),
+    **dict.fromkeys(VIDEO_EXTENSIONS, "only pictures are searched"),
 }
 """Endings of pictures and videos that are not opened, in lower case, and what to do about each."""
 

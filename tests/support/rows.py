@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from helpers.collection.columns import image_id
+from helpers.collection.columns import COLUMNS, image_id
 
 MODEL = SimpleNamespace(name="eight", dim=8, digest="a" * 64)
 ODD_NAMES = ["plain.jpg", 'it\'s "quoted".jpg', "line\nbreak.jpg", "tab\t\\.jpg", "😀 <script>.jpg"]
@@ -14,6 +14,7 @@ TWIN = SimpleNamespace(name="eight", dim=8, digest="b" * 64)
 def row(filepath: str, vector=None, **fields) -> dict:
     """Return a row; its vector is the first axis if none is given."""
     vector = np.eye(8, dtype=np.float32)[0] if vector is None else vector
+    empty = {column.name: column.empty for column in COLUMNS}
     numbers = {"width": 1, "height": 1, "size": 1, "mtime": 1}
-    base = {"id": image_id(filepath), "vector": vector, "filepath": filepath, "label": ""}
-    return base | numbers | {"digest": ""} | fields
+    base = {"id": image_id(filepath), "vector": vector, "filepath": filepath}
+    return empty | base | numbers | fields
