@@ -131,16 +131,6 @@ def test_pil_images_paths_and_strings_are_the_same(encoder, photos):
     assert np.allclose(vectors, vectors[0], atol=1e-6)
 
 
-def test_a_very_long_image_is_cut_round_its_centre_before_it_is_scaled(encoder, monkeypatch):
-    image = Image.new("RGB", (4, 20_000), "red")
-    image.paste("blue", (0, 9_900, 4, 10_100))
-    blue = encoder.prepare(Image.new("RGB", (32, 32), "blue"))
-    sizes, scale = [], encoder._model.transform
-    monkeypatch.setattr(encoder._model, "transform", lambda i: sizes.append(i.size) or scale(i))
-    assert np.allclose(encoder.prepare(image), blue, atol=1e-5)
-    assert sizes == [(4, 80)]
-
-
 def test_a_tensor_that_prepare_did_not_make_is_refused(encoder, photos):
     pixels = encoder.preprocess(Image.open(photos[0])).unsqueeze(0)
     with pytest.raises(

@@ -7,13 +7,14 @@ import warnings
 from typing import Any
 
 import torch
+from torch.nn import MultiheadAttention
 from torch.nn import functional as F
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     from clip.model import LayerNorm, ResidualAttentionBlock, Transformer, convert_weights
 
-__all__ = ["accelerate", "has_fast_bfloat16"]
+__all__ = ["accelerate", "accelerate_open_clip", "has_fast_bfloat16"]
 
 
 def has_fast_bfloat16() -> bool:
@@ -59,6 +60,33 @@ def accelerate(model: Any, precision: str, device: str) -> None:
         model.visual.transformer = _ImageTransformer(model.visual.transformer)
         if on_cpu_in_bfloat16:
             _pack(model.visual)
+
+
+def accelerate_open_clip(model: Any, precision: str, device: str) -> None:
+    """Change an open_clip model in place, for inference, which is on its device in its precision.
+
+    What `accelerate` does, as far as the model is built in the same way. Of any other image tower
+    (timm's, such as SigLIP's) the layers are packed.
+
+    Parameters
+    ----------
+    model : torch module, as `open_clip.create_model` returns it
+    precision : {"float32", "float16", "bfloat16"}
+    device : str
+    """
+    model.requires_grad_(False)
+    visual = model.visual
+    blocks = getattr(getattr(visual, "transformer", None), "resblocks", ())
+    if blocks and all(isinstance(getattr(b, "attn", None), MultiheadAttention) for b in blocks):
+        visual.conv1 = _Patches(visual.conv1)
+        visual.transformer = torch.nn.Sequential(*map(_Block, blocks))
+        if visual.pool_type == "tok" and visual.attn_pool is None and not visual.output_tokens:
+            visual.transformer[-1].tokens = 1
+    if (precision, device) == ("bfloat16", "cpu"):
+        for module in model.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.__class__ = torch.nn.LayerNorm
+        _pack(visual)
 
 
 def _fold_gelu(model: torch.nn.Module) -> None:
@@ -109,7 +137,7 @@ class _ImageTransformer(torch.nn.Sequential):
 
 
 class _Block(torch.nn.Module):
-    """CLIP's block with the batch first: this saves the copies that torch's own attention makes.
+    """A block of CLIP or open_clip, batch first: it saves the copies of torch's own attention.
 
     It maps shape (n, length, width) to (n, tokens, width): all tokens, or only the first ones.
     """
@@ -119,6 +147,9 @@ class _Block(torch.nn.Module):
         self.heads: int = block.attn.num_heads
         self.tokens: int | None = None
         self.ln_1, self.ln_2, self.mlp = block.ln_1, block.ln_2, block.mlp
+        self.scale_1, self.scale_2 = (
+            getattr(block, name, torch.nn.Identity()) for name in ("ls_1", "ls_2")
+        )
         self.inputs = torch.nn.Linear(1, 1)
         self.inputs.weight, self.inputs.bias = block.attn.in_proj_weight, block.attn.in_proj_bias
         self.output = block.attn.out_proj
@@ -127,8 +158,9 @@ class _Block(torch.nn.Module):
         inputs = self.inputs(self.ln_1(x)).unflatten(2, (3, self.heads, -1))
         queries, keys, values = inputs.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(queries[:, :, : self.tokens], keys, values)
-        x = x[:, : self.tokens] + self.output(mixed.transpose(1, 2).flatten(2))
-        return x + self.mlp(self.ln_2(x))
+        mixed = self.output(mixed.transpose(1, 2).flatten(2))
+        x = x[:, : self.tokens] + self.scale_1(mixed)
+        return x + self.scale_2(self.mlp(self.ln_2(x)))
 
 
 class _PackedLinear(torch.nn.Module):

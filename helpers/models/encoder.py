@@ -18,13 +18,12 @@ from tqdm.auto import tqdm
 from ..batches import batches, map_batches
 from ..images.pictures import Picture, read_image
 from ..vectors import unit_vectors
-from . import openai
+from . import open_clip, openai
 from .acceleration import has_fast_bfloat16
 
 __all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Model", "fetch"]
 
 _BATCH_SIZE = 64
-_LONGEST = 20  # times the short side
 _REMEMBERED = 1000  # texts
 _NO_VECTOR = np.empty(0, np.float32)
 
@@ -59,7 +58,7 @@ class Model(Protocol):
         """Return at least a hundred words that people often use."""
 
 
-FAMILIES: list[Any] = [openai]
+FAMILIES: list[Any] = [open_clip, openai]
 """Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds or downloads the file,
 and a `Model`. The first that knows a name opens it. OpenAI's knows any name, so it comes last."""
 
@@ -89,7 +88,9 @@ class ClipEncoder:
     model_name : str or path
         A name from `clip.available_models()` (its weights are downloaded on first use), "tiny"
         (this project's own small model, for its drawings only), or the path of a checkpoint in
-        OpenAI's layout, as a state dict or a TorchScript archive.
+        OpenAI's layout, as a state dict or a TorchScript archive. Or one of open_clip's:
+        "open_clip:ViT-B-32-256/datacomp_s34b_b86k", "hf-hub:timm/ViT-B-16-SigLIP2", or
+        "local-dir:" and a folder; see `open_clip`.
     device : str
         "auto" (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -245,16 +246,7 @@ class ClipEncoder:
         return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """Scale and crop as the model's own transform does: shape (3, resolution, resolution).
-
-        Scaling goes by the short side, so a very long image would become gigantic. One longer than
-        20:1 is first cropped to 20:1 around its centre.
-        """
-        short, long = sorted(image.size)
-        if long > _LONGEST * short:
-            width, height = (min(side, _LONGEST * short) for side in image.size)
-            left, top = (image.width - width) // 2, (image.height - height) // 2
-            image = image.crop((left, top, left + width, top + height))
+        """Scale and crop as the model's own transform does: uint8, (3, resolution, resolution)."""
         return self._model.transform(image)
 
     def encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:

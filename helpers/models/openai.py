@@ -17,17 +17,17 @@ from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from torchvision.transforms import Compose, Normalize, PILToTensor
 
 from ..paths import resolve_path
 from .acceleration import accelerate
+from .transforms import Transform, not_too_long
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     import clip
     from clip.clip import _MODELS, _download
 
-__all__ = ["Model", "fetch", "knows", "load_checkpoint"]
+__all__ = ["Model", "common_words", "fetch", "knows", "load_checkpoint"]
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"
@@ -50,20 +50,11 @@ class Model:
         self.dim: int = self.module.text_projection.shape[1]
         self.resolution: int = self.module.visual.input_resolution
         resize, crop, _, _, normalize = self.preprocess.transforms
-        self.transform = Compose([resize, crop, PILToTensor()])
-        self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
+        self.transform = Transform([not_too_long, resize, crop], normalize)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features: do the rest of CLIP's transform (to normalised floats), then encode.
-
-        Raises
-        ------
-        TypeError
-            If the tensor is not uint8, so not from `transform`.
-        """
-        if pixels.dtype != torch.uint8:
-            raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
-        return self.module.encode_image(self._normalize(pixels.float().div_(255)))
+        """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
+        return self.module.encode_image(self.transform.normalized(pixels))
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the tokens of texts, shape (n, length), cut after the end of the longest.
@@ -85,7 +76,7 @@ class Model:
 
     def common_words(self) -> Sequence[str]:
         """Return the most frequent whole words of CLIP's vocabulary, which is ordered by that."""
-        return _common_words()
+        return common_words()
 
 
 def knows(model_name: str | os.PathLike) -> bool:
@@ -198,7 +189,8 @@ def _warn_if_long(text: str) -> None:
 
 
 @functools.cache
-def _common_words() -> list[str]:
+def common_words() -> list[str]:
+    """Return the most frequent whole words of CLIP's vocabulary, most frequent first."""
     vocabulary = clip.simple_tokenizer.SimpleTokenizer().encoder
     words = (token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>"))
     return [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]

@@ -177,7 +177,7 @@ def main() -> None:
     names = list(dict.fromkeys(["tutorial", *(options.only or [*CONTENDERS, *FACTS])]))
     for peer in ("open_clip", "transformers"):
         if not find_spec(peer) and any(name.startswith(peer) for name in names):
-            print(f'{peer} is left out: pip install -e ".[bench]"', file=sys.stderr)
+            print(f'{peer} is left out: pip install -e ".[models]"', file=sys.stderr)
             names = [name for name in names if not name.startswith(peer)]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)

@@ -1,5 +1,7 @@
-"""CLIP checkpoints with random weights, in the layouts that `clip.load` opens."""
+"""Models with random weights, in the layouts that `clip.load` and open_clip open."""
 
+import json
+import logging
 import warnings
 from pathlib import Path
 
@@ -33,6 +35,45 @@ VIT_B_32 = {
     "transformer_heads": 8,
     "transformer_layers": 12,
 }
+_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+_CAUSAL = {
+    "embed_dim": 512,
+    "vision_cfg": {"image_size": 64, "layers": 2, "width": 128, "patch_size": 16},
+    "text_cfg": _TEXT,
+}
+_SIGLIP = {
+    "embed_dim": 64,
+    "init_logit_bias": -10,
+    "custom_text": True,
+    "vision_cfg": {
+        "image_size": 160,
+        "timm_model_name": "test_vit2",
+        "timm_model_pretrained": False,
+        "timm_pool": "map",
+        "timm_proj": "none",
+    },
+    "text_cfg": {
+        "context_length": 40,
+        "vocab_size": 64,
+        "hf_tokenizer_name": "the folder's own",
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+        "width": 64,
+        "heads": 2,
+        "layers": 2,
+        "no_causal_mask": True,
+        "proj_bias": True,
+        "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6},
+        "act_kwargs": {"approximate": "tanh"},
+    },
+}
+_HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+OPEN_CLIP = {
+    "causal, cropped": (_CAUSAL, {}),
+    "with QuickGELU": ({**_CAUSAL, "quick_gelu": True}, {}),
+    "not causal, squashed": (_SIGLIP, {**_HALF, "resize_mode": "squash"}),
+}
+"""Kinds of small models: open_clip's description of each, and of how it wants images."""
 
 
 def save_random_clip(path: Path, sizes: dict = SMALL, seed: int = 0, jit: bool = False) -> Path:
@@ -57,3 +98,44 @@ def _save_archive(model: CLIP, sizes: dict, path: Path) -> None:
         warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files use it
         archive = torch.jit.trace(model, example)
     archive.half().save(str(path))  # the published weights are float16
+
+
+def save_open_clip(folder: Path, kind: str, seed: int = 0) -> Path:
+    """Save a small model of open_clip with random weights as a `local-dir:`; return the folder.
+
+    `kind` is one of `OPEN_CLIP`.
+    """
+    import open_clip  # an extra
+    from safetensors.torch import save_file
+
+    config, preprocess = OPEN_CLIP[kind]
+    folder.mkdir(parents=True)
+    text = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(text))
+    torch.manual_seed(seed)
+    logging.disable()  # it warns of random weights
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    logging.disable(logging.NOTSET)
+    for weights in model.parameters():  # LayerNorms and biases, too, or a wrong one would not show
+        weights.data += 0.05 * torch.randn_like(weights)
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    if "hf_tokenizer_name" in config["text_cfg"]:
+        _save_tokenizer(folder)
+    return folder
+
+
+def _save_tokenizer(folder: Path) -> None:
+    """Save one that counts letters as words: SigLIP 2's own comes from the hub."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "<eos>", "<unk>", *map(chr, range(ord("a"), ord("z") + 1))]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)

@@ -1,0 +1,276 @@
+"""open_clip's models: SigLIP, DataComp's, LAION's and many more, by the names that it knows.
+
+A family of models for `encoder.FAMILIES`. It needs the extra `models`.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import importlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..paths import resolve_path
+from .acceleration import accelerate_open_clip
+from .openai import common_words
+from .transforms import Transform, not_too_long
+
+__all__ = ["Model", "fetch", "knows"]
+
+_LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
+_PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+_CONFIG = "open_clip_config.json"
+
+
+class Model:
+    """An open model of open_clip; see `encoder.Model` for its methods.
+
+    `module` is open_clip's, changed by `accelerate_open_clip`.
+    """
+
+    def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
+        source = _locate(str(model_name))
+        self.name, self.model_name, self.path = source.name, source.model_name, source.path
+        self.module, self.tokenizer = _opened(source, device, precision)
+        accelerate_open_clip(self.module, precision, device)
+        self.digest = _digest(source, self.module)
+        self.transform = _transform(self.module)
+        size = self.module.visual.image_size
+        self.resolution: int = max(size) if isinstance(size, tuple) else size
+        self._dtype: torch.dtype = getattr(torch, precision)
+        self._text = getattr(self.module, "text", self.module)
+        self._causal = _reads_no_padding(self._text)
+        self.dim: int = self.encode_text(self.tokenize(["a"]).to(device)).shape[1]
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
+        return self.module.encode_image(self.transform.normalized(pixels).to(self._dtype))
+
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the tokens of texts, shape (n, length).
+
+        Where the mask is causal, what stands behind the end of the longest text is cut: nothing
+        reads it. SigLIP reads its vector at the end of the padding, so there all of it counts.
+        """
+        tokens = self.tokenizer(list(texts))
+        longest = tokens.shape[1]
+        for text in texts:
+            if self._length(text) > longest:
+                message = f"longer than the model's {longest} tokens, the rest is cut: {text!r}"
+                warnings.warn(message, stacklevel=2)
+        return tokens[:, : tokens.argmax(dim=1).max() + 1] if self._causal else tokens
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return features, from one forward pass."""
+        with torch.inference_mode(), _cut_to(self._text, tokens.shape[1], self._causal):
+            return self.module.encode_text(tokens)
+
+    def common_words(self) -> Sequence[str]:
+        """Return frequent English words: those of OpenAI's vocabulary."""
+        return common_words()
+
+    def _length(self, text: str) -> int:
+        """Return how many tokens a text needs; open_clip's tokenizers cut without a word."""
+        inner = getattr(self.tokenizer, "tokenizer", None)
+        if inner is None:  # open_clip's copy of OpenAI's
+            return len(self.tokenizer.encode(text)) + 2
+        return len(inner(self.tokenizer.clean_fn(text)).input_ids)
+
+
+def knows(model_name: str | os.PathLike) -> bool:
+    """Return whether a name begins with `open_clip:`, `hf-hub:` or `local-dir:`."""
+    return str(model_name).startswith((_LISTED, _HUB, _FOLDER))
+
+
+def fetch(model_name: str | os.PathLike) -> Path:
+    """Return the file of a model's weights; download it if it is not there yet.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If open_clip is not installed.
+    ValueError
+        If open_clip lists no such model, or not with this tag.
+    FileNotFoundError
+        If there is no such file or folder, or nothing to open in it.
+    ConnectionError
+        If the weights cannot be downloaded.
+    """
+    return _locate(str(model_name)).path
+
+
+class _Source(NamedTuple):
+    """Where a model is. `architecture` and `pretrained` are what open_clip calls it."""
+
+    name: str
+    model_name: str
+    architecture: str
+    pretrained: str | None
+    path: Path
+    quick_gelu: bool = False
+
+
+def _locate(model_name: str) -> _Source:
+    if model_name.startswith(_FOLDER):
+        return _in_folder(resolve_path(model_name.removeprefix(_FOLDER)))
+    if model_name.startswith(_HUB):
+        name = model_name.removeprefix(_HUB)
+        with _downloading(name):
+            path = _open_clip().pretrained.download_pretrained_from_hf(name)
+        return _Source(name, model_name, model_name, None, Path(path))
+    architecture, _, tag = model_name.removeprefix(_LISTED).partition("/")
+    _check_listed(architecture, tag)
+    if not (listed := _open_clip().get_pretrained_cfg(architecture, tag)):
+        return _own_file(architecture, tag)
+    with _downloading(f"{architecture}/{tag}"):
+        path = _open_clip().download_pretrained(listed)
+    quick = listed.get("quick_gelu", False)
+    return _Source(f"{architecture}/{tag}", model_name, architecture, tag, Path(path), quick)
+
+
+def _in_folder(folder: Path) -> _Source:
+    if not (folder / _CONFIG).is_file():
+        raise FileNotFoundError(f"there is no {_CONFIG} in {folder}: check the path")
+    path = _open_clip().factory._find_checkpoint_in_dir(folder)
+    if path is None:
+        raise FileNotFoundError(f"there are no weights in {folder} (.safetensors, .bin, .pth)")
+    name = f"{_FOLDER}{folder}"
+    return _Source(folder.name, name, name, None, Path(path))
+
+
+def _own_file(architecture: str, file: str) -> _Source:
+    path = resolve_path(file)
+    if not path.is_file():
+        tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "none"
+        raise ValueError(
+            f"open_clip has no {architecture} called {file!r}, and there is no such file; "
+            f"it has: {tags}"
+        )
+    name = f"{architecture}/{path.name}"
+    return _Source(name, f"{_LISTED}{architecture}/{path}", architecture, str(path), path)
+
+
+def _check_listed(architecture: str, tag: str) -> None:
+    listed = _open_clip().list_models()
+    if architecture not in listed:
+        near = difflib.get_close_matches(architecture, listed) or listed[:3]
+        raise ValueError(
+            f"open_clip has no model {architecture!r}; near it: {', '.join(near)}. A name is "
+            f"written {_LISTED}ViT-B-32-256/datacomp_s34b_b86k, with the weights behind the slash"
+        )
+    if not tag:
+        tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "a file"
+        raise ValueError(f"name the weights of {_LISTED}{architecture} behind a slash: {tags}")
+
+
+def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
+    """Return the module on its device, and the tokenizer."""
+    try:
+        with _quiet():
+            module = _open_clip().create_model(
+                source.architecture,
+                source.pretrained,
+                precision=_PRECISIONS[precision],
+                device=device,
+                force_quick_gelu=source.quick_gelu,
+                pretrained_text=False,
+                require_pretrained=True,  # or the weights would be random
+            )
+            tokenizer = _open_clip().get_tokenizer(source.architecture)
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{source.name} needs more: {error}; {_INSTALL}") from error
+    except OSError as error:  # the tokenizer's files come from the hub, too
+        raise _not_downloaded(source.name, error) from error
+    except Exception as error:  # torch and open_clip raise several kinds on what does not fit
+        raise ValueError(f"{source.path} does not fit {source.name} ({error})") from error
+    return module.eval(), tokenizer
+
+
+def _transform(module: Any) -> Transform:
+    config = module.visual.preprocess_cfg
+    own = _open_clip().transform
+    *steps, _, normalize = own.image_transform_v2(own.PreprocessCfg(**config), False).transforms
+    if config["resize_mode"] != "squash":
+        steps.insert(0, not_too_long)
+    return Transform(steps, normalize)
+
+
+def _digest(source: _Source, module: Any) -> str:
+    """Return a SHA-256 of the weights and of what else changes the vectors."""
+    with open(source.path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    with _quiet():
+        config = _open_clip().get_model_config(source.architecture)
+    rest = [config, source.quick_gelu, module.visual.preprocess_cfg]
+    digest.update(json.dumps(rest, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _reads_no_padding(text: Any) -> bool:
+    """Return whether a text's vector depends on nothing behind its end-of-text token."""
+    pool = getattr(text, "text_pool_type", getattr(text, "pool_type", ""))
+    return (
+        pool == "argmax"
+        and getattr(text, "attn_mask", None) is not None
+        and getattr(text, "cls_emb", None) is None
+    )
+
+
+@contextlib.contextmanager
+def _cut_to(text: Any, length: int, causal: bool) -> Iterator[None]:
+    """Let a text tower take shorter texts: open_clip adds all positions and the whole mask."""
+    if not causal:
+        yield
+        return
+    positions, mask = text.positional_embedding, text.attn_mask
+    try:
+        text.positional_embedding = torch.nn.Parameter(positions[:length], requires_grad=False)
+        text.attn_mask = mask[:length, :length]
+        yield
+    finally:
+        text.positional_embedding, text.attn_mask = positions, mask
+
+
+_INSTALL = 'pip install "text-to-image-search[models]", or open_clip_torch and transformers'
+
+
+def _open_clip() -> Any:
+    try:
+        return importlib.import_module("open_clip")
+    except ImportError as error:
+        raise ModuleNotFoundError(f"open_clip is not installed here: {_INSTALL}") from error
+
+
+@contextlib.contextmanager
+def _downloading(name: str) -> Iterator[None]:
+    try:
+        with _quiet():
+            yield
+    except (OSError, RuntimeError) as error:
+        raise _not_downloaded(name, error) from error
+
+
+def _not_downloaded(name: str, error: Exception) -> ConnectionError:
+    return ConnectionError(
+        f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
+        f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and the '
+        'tokenizer in it; or use profile="demo", whose model needs no network'
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what open_clip tells the root logger: we raise it, or it does not concern a reader."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)

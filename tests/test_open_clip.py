@@ -1,0 +1,268 @@
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import ClipEncoder, ImageStore, ingest, list_images, search
+from helpers.images.pictures import load_image
+from helpers.models import open_clip as family
+
+from .support import models
+from .support.processes import ROOT
+
+open_clip = pytest.importorskip("open_clip", reason="an extra: pip install -e .[models]")
+
+TEXTS = ["a white dog", "two blue fish on a yellow sofa", "star"]
+CLOSE = 1e-4  # the largest difference of any entry
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """A folder for each kind of model."""
+    root = tmp_path_factory.mktemp("open_clip")
+    return {
+        kind: models.save_open_clip(root / f"model {number}", kind)
+        for number, kind in enumerate(models.OPEN_CLIP)
+    }
+
+
+def opened(folder: Path, precision: str = "float32") -> ClipEncoder:
+    return ClipEncoder(f"local-dir:{folder}", device="cpu", precision=precision)
+
+
+@torch.inference_mode()
+def difference(encoder: ClipEncoder, folder: Path, images: list[Image.Image]) -> dict[str, float]:
+    """Return how far our vectors are from those of open_clip's own functions, entry by entry."""
+    name = f"local-dir:{folder}"
+    model, preprocess = open_clip.create_model_from_pretrained(name)
+    tokens = open_clip.get_tokenizer(name)(TEXTS)
+    pictures = model.encode_image(torch.stack(list(map(preprocess, images))), normalize=True)
+    texts = model.encode_text(tokens, normalize=True)
+    return {
+        "images": float(abs(pictures.numpy() - encoder.encode_images(images)).max()),
+        "texts": float(abs(texts.numpy() - encoder.encode_texts(TEXTS)).max()),
+    }
+
+
+@pytest.fixture
+def pictures(photos) -> list[Image.Image]:
+    """Not so large that we would reduce them while they are read."""
+    images = map(load_image, photos)
+    return [image.resize((image.width // 6, image.height // 6)) for image in images]
+
+
+@pytest.mark.parametrize("kind", models.OPEN_CLIP)
+def test_vectors_are_those_of_open_clip(folders, kind, pictures):
+    encoder = opened(folders[kind])
+    assert encoder.dim == models.OPEN_CLIP[kind][0]["embed_dim"]
+    assert max(difference(encoder, folders[kind], pictures).values()) < CLOSE
+
+
+def test_a_wrong_crop_would_be_noticed(folders, pictures, monkeypatch):
+    folder = folders["not causal, squashed"]
+    own = open_clip.transform.image_transform_v2
+
+    def cropped(config, is_train):
+        config.resize_mode = "shortest"
+        return own(config, is_train)
+
+    monkeypatch.setattr(open_clip.transform, "image_transform_v2", cropped)
+    encoder = opened(folder)
+    monkeypatch.undo()
+    found = difference(encoder, folder, pictures)
+    assert found["images"] > 10 * CLOSE
+    assert found["texts"] < CLOSE
+
+
+def test_padding_cut_where_it_counts_would_be_noticed(folders, pictures, monkeypatch):
+    monkeypatch.setattr(family, "_reads_no_padding", lambda text: True)
+    monkeypatch.setattr(family, "_cut_to", lambda *arguments: family.contextlib.nullcontext())
+    encoder = opened(folders["not causal, squashed"])
+    own = encoder._model.tokenizer
+    longest = max(map(encoder._model._length, TEXTS))
+    monkeypatch.setattr(encoder._model, "tokenizer", lambda texts: own(texts)[:, :longest])
+    monkeypatch.setattr(encoder._model, "_length", len)
+    found = difference(encoder, folders["not causal, squashed"], pictures)
+    assert found["texts"] > 10 * CLOSE
+    assert found["images"] < CLOSE
+
+
+def test_the_wrong_gelu_would_be_noticed(folders, pictures, tmp_path):
+    right = folders["with QuickGELU"]
+    wrong = shutil.copytree(right, tmp_path / "wrong")
+    config = json.loads((wrong / "open_clip_config.json").read_text())
+    config["model_cfg"]["quick_gelu"] = False
+    (wrong / "open_clip_config.json").write_text(json.dumps(config))
+    found = difference(opened(wrong), right, pictures)
+    assert min(found.values()) > 10 * CLOSE
+    assert opened(wrong).digest != opened(right).digest
+
+
+@pytest.mark.parametrize("kind", models.OPEN_CLIP)
+def test_in_bfloat16_the_vectors_are_nearly_the_same(folders, kind, pictures):
+    exact, rounded = opened(folders[kind]), opened(folders[kind], "bfloat16")
+    assert rounded.precision == "bfloat16"
+    cosines = (exact.encode_images(pictures) * rounded.encode_images(pictures)).sum(axis=1)
+    assert cosines.min() > 0.999
+    assert (exact.encode_texts(TEXTS) * rounded.encode_texts(TEXTS)).sum(axis=1).min() > 0.999
+
+
+def test_texts_are_encoded_alone_as_in_a_batch(folders):
+    encoder = opened(folders["causal, cropped"])
+    together = encoder.encode_texts(TEXTS)
+    again = opened(folders["causal, cropped"])
+    alone = np.concatenate([again.encode_texts([text]) for text in TEXTS])
+    assert abs(together - alone).max() < CLOSE
+    assert encoder._model.tokenize(["a dog"]).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fits", "long"),
+    [
+        ("causal, cropped", "dog " * 75, "dog " * 76),
+        ("not causal, squashed", "a" * 39, "a" * 40),
+    ],
+)
+def test_a_text_that_is_cut_is_said(folders, kind, fits, long, recwarn):
+    encoder = opened(folders[kind])
+    encoder.encode_texts([fits])
+    assert len(recwarn) == 0
+    with pytest.warns(UserWarning, match=rf"tokens, the rest is cut: '{long[:12]}"):
+        encoder.encode_texts(["dog", long])
+
+
+def test_very_long_images_do_not_become_gigantic(folders):
+    for folder in folders.values():
+        encoder = opened(folder)
+        edge = encoder.edge // 2
+        assert encoder.prepare(Image.new("RGB", (4, 20_000))).shape == (3, edge, edge)
+
+
+def test_a_folder_is_ingested_searched_and_kept_from_other_models(
+    folders, drawings, encoder, tmp_path
+):
+    own = opened(folders["not causal, squashed"])
+    with ImageStore(tmp_path / "milvus.db") as store:
+        assert ingest(drawings, own, store, progress=False).inserted == 50
+        first = list_images(drawings)[7]
+        assert search(first, own, store)[0].path == first
+        with pytest.raises(ValueError, match=r"filled by the model 'model 2' \(64-d\)"):
+            search("a star", encoder, store)
+        again = ClipEncoder(own.model_name, device="cpu", precision="float32")
+        assert len(search("a star", again, store)) == 10
+
+
+def test_a_file_may_take_the_place_of_a_tag(tmp_path, monkeypatch, folders):
+    configs = {**open_clip.factory._MODEL_CONFIGS, "Small": models.OPEN_CLIP["causal, cropped"][0]}
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", configs)
+    weights = folders["causal, cropped"] / "open_clip_model.safetensors"
+    shutil.copy(weights, tmp_path / "mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    encoder = ClipEncoder("open_clip:Small/mine.safetensors", device="cpu", precision="float32")
+    assert encoder.name == "Small/mine.safetensors"
+    assert encoder.model_name == f"open_clip:Small/{tmp_path / 'mine.safetensors'}"
+    assert encoder.path == tmp_path / "mine.safetensors"
+    by_folder = opened(folders["causal, cropped"])
+    assert np.array_equal(encoder.encode_texts(TEXTS), by_folder.encode_texts(TEXTS))
+
+
+def test_openais_weights_get_openais_gelu_under_either_name(monkeypatch):
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda config: "there.pt")
+    for architecture in ("ViT-B-32", "ViT-B-32-quickgelu"):
+        assert family._locate(f"open_clip:{architecture}/openai").quick_gelu
+    assert not family._locate("open_clip:ViT-B-32/laion2b_s34b_b79k").quick_gelu
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "match"),
+    [
+        ("open_clip:ViT-B-32-257/x", ValueError, r"no model 'ViT-B-32-257'; near it: ViT-B-32-256"),
+        ("open_clip:ViT-B-32-256", ValueError, r"behind a slash: datacomp_s34b_b86k"),
+        ("open_clip:ViT-B-32-256/openai", ValueError, r"called 'openai'.*has: datacomp_s34b_b86k"),
+        ("local-dir:/not/there", FileNotFoundError, r"no open_clip_config.json in /not/there"),
+    ],
+)
+def test_a_name_that_leads_nowhere_says_what_there_is(name, error, match):
+    with pytest.raises(error, match=match):
+        ClipEncoder(name, device="cpu")
+
+
+def test_a_folder_without_weights_is_refused_not_filled_at_random(folders, tmp_path):
+    folder = shutil.copytree(folders["causal, cropped"], tmp_path / "empty")
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights in .*empty"):
+        opened(folder)
+
+
+def test_weights_of_another_architecture_are_refused(folders, tmp_path):
+    folder = shutil.copytree(folders["causal, cropped"], tmp_path / "mixed")
+    other = folders["not causal, squashed"] / "open_clip_model.safetensors"
+    shutil.copy(other, folder / "open_clip_model.safetensors")
+    with pytest.raises(ValueError, match=r"open_clip_model.safetensors does not fit mixed"):
+        opened(folder)
+
+
+def test_without_open_clip_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .*open_clip_torch"):
+        ClipEncoder("open_clip:ViT-B-32-256/datacomp_s34b_b86k")
+
+
+@pytest.fixture
+def hub(folders):
+    """A server on this machine that answers as the hub does, for a model called our/small."""
+    folder = folders["causal, cropped"]
+
+    class Hub(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            return str(folder / path.rsplit("/", 1)[-1])
+
+        def end_headers(self):
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("ETag", f'"{Path(self.path).name}"')
+            super().end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def from_hub(address: str, cache: Path) -> subprocess.CompletedProcess:
+    """Open our/small in a process that takes this address for the hub's."""
+    code = """
+import torch
+from helpers import ClipEncoder
+encoder = ClipEncoder("hf-hub:our/small", device="cpu", precision="float32")
+print(encoder.name, encoder.dim, encoder.digest)
+"""
+    environment = os.environ | {"HF_ENDPOINT": address, "HF_HOME": str(cache)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_the_hubs_models_are_downloaded_and_then_need_no_network(hub, folders, tmp_path):
+    encoder = opened(folders["causal, cropped"])
+    for address in (hub, "http://127.0.0.1:9"):
+        answer = from_hub(address, tmp_path)
+        assert answer.stdout.split() == ["our/small", "512", encoder.digest], answer.stderr
+
+
+def test_a_hub_that_does_not_answer_says_what_to_do(tmp_path):
+    answer = from_hub("http://127.0.0.1:9", tmp_path)
+    assert "ConnectionError: our/small could not be downloaded" in answer.stderr
+    assert 'use model_name="local-dir:"' in answer.stderr
