@@ -13,7 +13,10 @@ from PIL import ExifTags, Image
 from . import formats
 from .ranges import read_tiff
 
-__all__ = ["open_image"]
+__all__ = ["RECORDED", "open_image"]
+
+RECORDED = "recorded"
+"""Where the `info` of a preview has the EXIF of the recording itself."""
 
 _LARGEST = 2**28  # pixels: phones make 200 million
 _OF_PHONES = ("JPEG", "HEIF")
@@ -88,4 +91,17 @@ def _preview(file: IO[bytes]) -> Image.Image:
     exif = image.getexif()
     if ExifTags.Base.Orientation not in exif and (image.width > image.height) == lies:
         exif[ExifTags.Base.Orientation] = turn
+    image.info[RECORDED] = _exif_of(file)
     return image
+
+
+def _exif_of(file: IO[bytes]) -> Image.Exif:
+    """Return the EXIF of a camera's recording, which begins as a TIFF does; most previews lack it.
+
+    It is read when it is asked for.
+    """
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):
+        file.seek(0)
+        exif.load_from_fp(file)
+    return exif

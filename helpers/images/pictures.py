@@ -15,12 +15,13 @@ from PIL import ExifTags, Image, ImageOps
 
 from . import formats
 from .colours import in_srgb, on_background
+from .facts import facts_of
 from .memory import IN_FLIGHT, shrunk
 from .mending import is_damaged, mended
 from .opening import open_image
 from .ranges import decoded
 
-__all__ = ["Picture", "content_digest", "load_image", "read_image"]
+__all__ = ["Picture", "content_digest", "load_image", "noted_facts", "read_image"]
 
 Picture = str | os.PathLike | Image.Image
 """What can be opened as an image: a path, or a PIL image."""
@@ -29,6 +30,7 @@ _SCALED = ("JPEG", "MPO")  # can be decoded smaller than they are
 _ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "JXL")
 _SMALL = 2**23  # bytes: read at once, as Pillow reads in many small steps
 _FRAMES = 100  # of an animation are searched for one that shows something
+_SMALLEST = 64  # pixels a side, where none is needed
 _PLAIN = 8  # of 255: a picture with less contrast shows nothing
 
 # Real photos often have broken EXIF data or very many pixels; Pillow warns about both.
@@ -78,6 +80,24 @@ def read_image(image: Picture, edge: int | None = None) -> tuple[Image.Image, di
         raise OSError(f"{os.fspath(image)}: {_reason(image, error)}") from error
 
 
+def noted_facts(path: str | os.PathLike) -> dict[str, object]:
+    """Return what the camera noted in a file (see `facts_of`), and its digest, undecoded.
+
+    Raises
+    ------
+    OSError
+        As `load_image`.
+    """
+    try:
+        with open(path, "rb") as file:
+            digest = _digest(file)
+            with open_image(file, os.fspath(path)) as image:
+                return facts_of(image) | {"digest": digest}
+    except Exception:  # what opens only after it was mended
+        facts = read_image(path, _SMALLEST)[1]
+        return {name: facts[name] for name in facts if name not in ("width", "height")}
+
+
 def content_digest(path: str | os.PathLike) -> str:
     """Return 32 hex digits that tell a file's content from any other: its 128-bit BLAKE2b.
 
@@ -95,7 +115,11 @@ def _digest(file: io.BufferedReader | io.BytesIO) -> str:
 
 
 def _facts(image: Image.Image) -> dict[str, object]:
-    """Return what an open image says about itself; add one more fact of a row here."""
+    """Return the size of an open image as it is seen, and what the camera noted."""
+    return _size(image) | facts_of(image)
+
+
+def _size(image: Image.Image) -> dict[str, object]:
     width, height = _upright_size(image)
     return {"width": width, "height": height}
 
@@ -141,11 +165,13 @@ def _decoded(
 ) -> tuple[Image.Image, dict[str, object]]:
     """Return the picture of an opened file and its facts, when there is memory to decode it."""
     with image, IN_FLIGHT.taken(_pixels(image, edge)):
-        facts = _facts(image) if image.format in _SCALED else {}
+        facts = facts_of(image)  # first: a TIFF closes its file when it is decoded
+        if image.format in _SCALED:
+            facts |= _size(image)
         if edge:
             image.draft("RGB", (edge, edge))
         picture = _seen(image, edge, file)
-        facts = facts or _facts(image)
+        facts = _size(image) | facts
         if image.format in _ANIMATIONS and getattr(image, "is_animated", False):
             picture = _first_that_shows(picture, image, edge)
         return picture, facts

@@ -1,5 +1,6 @@
 """Files as found in people's photo folders: bad ones, and odd ones that are good."""
 
+import base64
 import os
 import shutil
 import sys
@@ -11,6 +12,19 @@ from PIL import Image
 BOMB = (20_000, 9_000)  # pixels; Pillow refuses to decode more than 179 million
 # the last has 255 bytes, the most that file systems allow
 NAMES = ['it\'s "quoted".jpg', "line\nbreak.jpg", "😀 <script>.jpg", "é" * 125 + "!.jpg"]
+# As an iPhone writes them: stored lying, to be turned (irot), and EXIF says so a second time.
+# Upright it is 64 x 48: the left half red, the right half blue, its lower third green.
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAA"
+    "AAAAAAAAAAAAADRpbG9jAAAAAERAAAIAAQAAAAAB7AABAAAAAAAAADMAAgAAAAACHwABAAAAAAAAACQAAAA4aWlu"
+    "ZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAAB"
+    "B2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMA"
+    "AAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
+    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADAAAAABAAAAQAAAAAH////w"
+    "AAAAAgAAAAAAAAACAAAAEHBpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAa"
+    "aXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAF9tZGF0AAAALygBr1jm9Oq///MwPkfsdp/8jc/V//QQ+v/aEJP+fTQi"
+    "nnTHD/3yhN+8VGQg262XAAAABkV4aWYAAE1NACoAAAAIAAEBEgADAAAAAQAGAAAAAAAA"
+)
 
 
 def make_bad_files(folder: Path, photo: Path) -> dict[str, str]:
