@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from .collection.columns import compared, image_id, key_range, row, with_facts
+from .batches import map_batches
+from .collection.columns import FORMAT, compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
 from .images.files import ImageFile, look_at, survey
 from .images.leftovers import lies_in_leftovers
+from .images.pictures import noted_facts
 from .models.encoder import ClipEncoder
 from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path
@@ -24,6 +26,7 @@ from .report import IngestReport
 
 __all__ = ["ingest"]
 
+_AT_ONCE = 256  # rows that only get new facts
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
 
 
@@ -43,8 +46,9 @@ def ingest(
 
     The next run reads only files that are new or changed (by size and modification time), so it
     continues where the last one stopped. A file whose content is known keeps its vector: if it is
-    no longer at the place where it was, its row moves along. A file that cannot be read is skipped
-    and reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
+    no longer at the place where it was, its row moves along. Rows of an earlier version get what
+    they lack (`images.facts`) without encoding. A file that cannot be read is skipped and
+    reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
     report says so.
 
     Parameters
@@ -92,17 +96,19 @@ def ingest(
     report = IngestReport(left_out=surveyed.left_out)
     try:
         keys = key_range(*shard)
-        fields = dict.fromkeys([*PLACE, *compared()])
+        fields = dict.fromkeys([*PLACE, *compared(), "format"])
         rows = store.rows(list(fields), keys=keys if shard[1] > 1 else None)
         known = {found["id"]: found for found in rows}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
         listed = set(surveyed.images)
         changed = [file for key, file in files.items() if not _is_unchanged(file, known.get(key))]
+        outdated = _of_earlier_formats(files, changed, known)
         report.unchanged = len(files) - len(changed)
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
             run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
             run.finish_moves()
+            run.read_facts(outdated, progress)
             everywhere = known.values() if shard[1] == 1 else rows_of_these_sizes(changed, store)
             new, twins = run.keep_vectors(changed, everywhere)
             gone = run.gone() if prune else []
@@ -215,6 +221,26 @@ class _Run:
             row["moved_from"] for row in moved if row["digest"] == gone[row["moved_from"]]["digest"]
         }
         self.store.delete(list(self.left))
+
+    def read_facts(self, files: list[ImageFile], progress: bool) -> None:
+        """Read what photos tell into their rows, which an earlier version wrote; vectors stay."""
+
+        def read(file: ImageFile) -> tuple[ImageFile, Mapping[str, object]]:
+            try:
+                return file, {**file.facts, **noted_facts(file), "format": FORMAT}
+            except OSError:
+                return file, {}  # try again next time
+
+        hidden = not progress or not files
+        with (
+            tqdm(total=len(files), unit="image", desc="reading dates", disable=hidden) as bar,
+            contextlib.closing(map_batches(read, files, _AT_ONCE, 0)) as batches,
+        ):
+            for batch in batches:
+                facts = {image_id(str(f.facts["filepath"])): told for f, told in batch if told}
+                stored = self.store.get(list(facts))
+                self.store.upsert([with_facts(row, facts[row["id"]]) for row in stored])
+                bar.update(len(batch))
 
     def keep_vectors(
         self, files: list[ImageFile], rows: Iterable[dict]
@@ -329,6 +355,18 @@ class _Run:
         updated = sum(row["id"] in self.known for row in rows)
         self.report.updated += updated
         self.report.inserted += len(rows) - updated
+
+
+def _of_earlier_formats(
+    files: Mapping[str, ImageFile], changed: Sequence[ImageFile], known: Mapping[str, dict]
+) -> list[ImageFile]:
+    """Return the unchanged files whose rows lack what this version reads from them."""
+    others = {id(file) for file in changed}
+    return [
+        file
+        for key, file in files.items()
+        if id(file) not in others and known[key]["format"] < FORMAT
+    ]
 
 
 def _is_unchanged(file: ImageFile, known: dict | None) -> bool:

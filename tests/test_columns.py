@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pymilvus import DataType
 
-from helpers import ImageStore, ingest, search
+from helpers import ImageStore, ingest, ingestion, search
 from helpers.collection import columns
 from helpers.collection.columns import Column, image_id, key_range
 from helpers.images import pictures
@@ -41,22 +41,26 @@ def test_a_row_is_no_larger_than_columns_says():
 
 @pytest.fixture
 def one_more(monkeypatch):
-    """The date a photo was taken, say: a line in `columns`, and a fact of an open image."""
-    taken = Column("taken", DataType.INT64, -1, shown=True)
-    facts = pictures._facts
+    """How many stars a photo has, say: a line in `columns`, and a fact of an open image."""
+    later = columns.FORMAT + 1
+    stars = Column("stars", DataType.INT64, -1, shown=True)
+    facts = pictures.facts_of
 
     def read(image: Image.Image) -> dict:
-        return facts(image) | ({"taken": 20_190_601} if image.width > 40 else {})
+        return facts(image) | ({"stars": 5} if image.width > 40 else {})
 
-    monkeypatch.setattr(columns, "COLUMNS", [*columns.COLUMNS, taken])
-    monkeypatch.setattr(pictures, "_facts", read)
+    monkeypatch.setattr(columns, "COLUMNS", [*columns.COLUMNS, stars])
+    monkeypatch.setattr(pictures, "facts_of", read)
+    monkeypatch.setattr(columns, "READABLE", range(later + 1))
+    for module in (columns, ingestion):
+        monkeypatch.setattr(module, "FORMAT", later)
 
 
 @pytest.fixture
 def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
-    for name, width in {"dated.png": 60, "undated.png": 30}.items():
+    for name, width in {"starred.png": 60, "plain.png": 30}.items():
         Image.effect_noise((width, 30), 80).save(folder / name)
     return folder
 
@@ -65,31 +69,27 @@ def test_a_field_more_is_stored_shown_filtered_and_written(
     one_more, photos, encoder, store, tmp_path
 ):
     ingest(photos, encoder, store, progress=False)
-    assert {r["filepath"]: r["taken"] for r in store.rows(["filepath", "taken"])} == {
-        "dated.png": 20_190_601,
-        "undated.png": -1,
+    assert {r["filepath"]: r["stars"] for r in store.rows(["filepath", "stars"])} == {
+        "starred.png": 5,
+        "plain.png": -1,
     }
-    found = search("x", encoder, store, where={"taken": (20_190_000, 20_200_000)})
-    assert [(hit.filepath, hit.taken) for hit in found] == [("dated.png", 20_190_601)]
-    assert found.to_frame().columns[-1] == "taken"
-    assert "taken" in found.to_csv(tmp_path / "hits.csv").read_text().splitlines()[0]
-    assert len(search("x", encoder, store, group_by="taken")) == 2
+    found = search("x", encoder, store, where={"stars": (3, 9)})
+    assert [(hit.filepath, hit.stars) for hit in found] == [("starred.png", 5)]
+    assert found.to_frame().columns[-1] == "stars"
+    assert "stars" in found.to_csv(tmp_path / "hits.csv").read_text().splitlines()[0]
+    assert len(search("x", encoder, store, group_by="stars")) == 2
     described = store.client.describe_collection(store.collection_name)
-    assert "taken" in {field["name"] for field in described["fields"]}
+    assert "stars" in {field["name"] for field in described["fields"]}
 
 
-def test_a_collection_from_before_lacks_the_field_and_takes_it_on(
-    photos, encoder, store, request, tmp_path
-):
+def test_a_collection_from_before_lacks_the_field_and_takes_it_on(photos, encoder, store, request):
     ingest(photos, encoder, store, limit=1, progress=False)
     request.getfixturevalue("one_more")
-    assert [hit.taken for hit in search("x", encoder, store)] == [-1]
+    assert [hit.stars for hit in search("x", encoder, store)] == [-1]
     ingest(photos, encoder, store, progress=False)
-    Image.effect_noise((61, 30), 80).save(photos / "dated.png")
-    assert ingest(photos, encoder, store, progress=False).updated == 1
-    assert {hit.filepath: hit.taken for hit in search("x", encoder, store)} == {
-        "dated.png": 20_190_601,
-        "undated.png": -1,
+    assert {hit.filepath: hit.stars for hit in search("x", encoder, store)} == {
+        "starred.png": 5,
+        "plain.png": -1,
     }
 
 

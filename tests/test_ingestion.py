@@ -8,10 +8,10 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from pymilvus import MilvusClient
 
-from helpers import ImageStore, ingest, list_images, recognition, search
+from helpers import ImageStore, ingest, ingestion, list_images, recognition, search
 from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
@@ -627,3 +627,57 @@ def test_an_argument_that_makes_no_sense_is_refused_first(wrong, folder, encoder
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ingest(folder, encoder, store, recreate=True, **wrong)
     assert store.properties == {}
+
+
+FIRST = ["filepath", "label", "width", "height", "size", "mtime"]
+FORMATS = {
+    "of 0.1.0": FIRST,
+    "with digests, before formats had a number": [*FIRST, "digest", "moved_from"],
+}
+
+
+@pytest.mark.parametrize("names", FORMATS.values(), ids=FORMATS)
+def test_a_collection_of_an_earlier_format_gets_its_facts_without_encoding(
+    folder, encoder, store, monkeypatch, names
+):
+    photo = list_images(folder)[7]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model], exif[ExifTags.Base.DateTime] = "iPhone 12", "2019:06:01 12:00:00"
+    Image.open(photo).save(photo, exif=exif)
+    with monkeypatch.context() as earlier:
+        before = [column for column in columns.COLUMNS if column.name in names]
+        earlier.setattr(columns, "COLUMNS", before)
+        earlier.setattr(columns, "FORMAT", 0)
+        ingest(folder, encoder, store, progress=False)
+    vectors = stored(store, "vector", "format")
+    assert {row["format"] for row in vectors.values()} == {0}
+    with monkeypatch.context() as watched:
+        watched.setattr(encoder, "encode_pixels", None)
+        report = ingest(folder, encoder, store, progress=False)
+    assert (report.unchanged, report.updated, store.count()) == (50, 0, 50)
+    rows = stored(store, "vector", "format", "taken", "camera", "digest")
+    assert {row["format"] for row in rows.values()} == {columns.FORMAT}
+    assert rows.keys() == vectors.keys()
+    assert all(np.array_equal(rows[n]["vector"], vectors[n]["vector"]) for n in rows)
+    told = rows[photo.relative_to(folder).as_posix()]
+    assert (told["taken"], told["camera"]) == (1559390400, "iPhone 12")
+    assert all(row["digest"] for row in rows.values())
+    with monkeypatch.context() as watched:
+        watched.setattr(store, "upsert", None)
+        ingest(folder, encoder, store, progress=False)
+
+
+def test_a_photo_that_cannot_be_read_again_keeps_its_row(folder, encoder, store, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(columns, "FORMAT", 0)
+        ingest(folder, encoder, store, progress=False)
+
+    def fail(path):
+        raise OSError("the disk is tired")
+
+    with monkeypatch.context() as tired:
+        tired.setattr(ingestion, "noted_facts", fail)
+        assert ingest(folder, encoder, store, progress=False).unchanged == 50
+    assert {row["format"] for row in stored(store, "format").values()} == {0}
+    ingest(folder, encoder, store, progress=False)
+    assert {row["format"] for row in stored(store, "format").values()} == {columns.FORMAT}

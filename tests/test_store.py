@@ -12,6 +12,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from helpers import ImageStore
+from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 
@@ -281,3 +282,32 @@ def test_only_the_first_search_after_a_write_waits_for_it(filled, monkeypatch):
     for _ in range(2):
         filled.search(np.ones(8, np.float32), limit=1)
     assert levels == ["Strong", "Bounded", "Strong", "Bounded"]
+
+
+def test_a_collection_of_a_later_format_is_refused_and_kept(filled, tmp_path):
+    later = str(columns.FORMAT + 1)
+    filled.client.alter_collection_properties(filled.collection_name, {"format": later})
+    for use in (
+        lambda: filled.open_for(MODEL, tmp_path),
+        lambda: list(filled.rows(["filepath"])),
+        lambda: filled.check_model(MODEL),
+        filled.drop,
+    ):
+        with pytest.raises(ValueError, match=rf"rows of format {later}.*update this project"):
+            use()
+    assert filled.client.has_collection(filled.collection_name)
+
+
+@pytest.mark.parametrize("made_in", columns.READABLE)
+def test_a_collection_of_each_format_so_far_is_read(filled, made_in):
+    properties = {"format": str(made_in)}
+    filled.client.alter_collection_properties(filled.collection_name, properties)
+    assert len(list(filled.rows(["filepath", "format"]))) == 5
+
+
+def test_a_collection_takes_on_the_format_that_is_written_to_it(filled, tmp_path):
+    filled.client.alter_collection_properties(filled.collection_name, {"format": "0"})
+    filled.open_for(MODEL, filled.image_dir)
+    told = filled.client.describe_collection(filled.collection_name)["properties"]
+    assert told["format"] == str(columns.FORMAT)
+    assert filled.properties["model_name"] == MODEL.name

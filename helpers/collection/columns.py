@@ -16,6 +16,15 @@ from .connection import pymilvus
 _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
 _KEY = 32  # hex digits
 
+FORMAT = 1
+"""The number of what is described here; raise it with every field. 0 is what had no number yet.
+
+A collection remembers the highest format that wrote to it; a row, the one that read its facts.
+"""
+
+READABLE = range(FORMAT + 1)
+"""The formats of collections that this version reads and writes."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -43,6 +52,11 @@ COLUMNS = [
     Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
     Column("digest", _TEXT, "", _KEY),  # of the file's content: 128-bit BLAKE2b in hex
     Column("moved_from", _TEXT, "", _KEY),  # the `id` where the file was before; that row goes
+    Column("format", _WHOLE, 0),  # see `FORMAT`
+    Column("taken", _WHOLE, -(2**62)),
+    Column("camera", _TEXT, "", 256),
+    Column("latitude", pymilvus.DataType.DOUBLE, -999.0),
+    Column("longitude", pymilvus.DataType.DOUBLE, -999.0),
 ]
 """Beside `id` (see `image_id`) and `vector`; Linux's longest path has 4,096 bytes."""
 
@@ -68,6 +82,7 @@ def key_range(part: int, parts: int) -> tuple[str, str]:
 
 def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
     """Return an image's row: its facts, without those that have no column, and its vector."""
+    facts = {**facts, "format": FORMAT}
     known = {column.name: facts.get(column.name, column.empty) for column in COLUMNS}
     return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
 

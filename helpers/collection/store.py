@@ -182,6 +182,8 @@ class ImageStore:
                 f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
                 "with recreate=True to start again"
             )
+        if int((self._known or {}).get("format", 0)) < columns.FORMAT:
+            self._note(format=str(columns.FORMAT))
 
     def follow(self, image_dir: Path) -> bool:
         """Take a folder as the place of the images, if most of a sample of them are there.
@@ -441,6 +443,13 @@ class ImageStore:
                 f"collection {self.collection_name!r} was not made by this project, so nothing is "
                 "known about its vectors: choose another collection_name"
             )
+        format = int(self._known.get("format", 0))
+        if format not in columns.READABLE:
+            raise ValueError(
+                f"collection {self.collection_name!r} has rows of format {format}, and this "
+                f"version reads up to {columns.READABLE[-1]}: update this project, or choose "
+                "another collection_name"
+            )
         moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
         return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
 
@@ -477,6 +486,7 @@ class ImageStore:
             "model_dim": str(model.dim),
             "model_digest": model.digest,
             "image_dir": str(image_dir),
+            "format": str(columns.FORMAT),
             "made": uuid.uuid4().hex,  # tells apart two of the same name; Lite's ids do not
         }
         with self._explained("made"):
