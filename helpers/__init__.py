@@ -9,7 +9,7 @@ Layout: each part imports only parts on floors below its own::
     4  query, recognition, report            questions, margins, results; known files; what was done
     3  demo, models, collection              drawings and their tiny CLIP; encoders; Milvus
     2  settings, images                      where each value comes from; image files
-    1  batches, parameters, paths, vectors   what all the others build on
+    1  batches, dates, parameters, paths, vectors   what all the others build on
 
 Names are loaded on first use, so `import helpers` is quick and does not import torch.
 """
@@ -26,6 +26,8 @@ _HOME_OF = {
     "load_image": "images.pictures",
     "image_grid": "images.gallery",
     "ImageStore": "collection.store",
+    "like": "collection.filters",
+    "near": "collection.filters",
     "prepare": "session",
     "open_collection": "session",
     "ingest": "ingestion",

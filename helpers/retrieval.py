@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .collection.columns import shown
-from .collection.filters import build_filter, names_in
+from .collection.columns import named, seen, shown, sortable
+from .collection.filters import build_filter, names_in, plain, within
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .parameters import check_flags
@@ -24,8 +24,10 @@ from .recognition import by_digest
 
 __all__ = ["search"]
 
+_Found = tuple[dict, Any]  # a row, and its margin or None
 _ALIKE = 0.95
 _JUDGED = 10  # hits at least, so that a small limit does not change the verdict
+_SORTED = 1000  # hits at most, if those that match are sorted
 
 
 def search(
@@ -40,6 +42,7 @@ def search(
     templates: Sequence[str] | None = None,
     unique: bool = False,
     group_by: str = "",
+    sort_by: str = "",
 ) -> SearchResults:
     """Find the images that match a query best.
 
@@ -64,6 +67,10 @@ def search(
         Merge near-duplicates (images whose cosine is at least 0.95) into the best of them.
     group_by : str
         A field, such as "label"; each of its values appears once, with its best image.
+    sort_by : {"", "taken"}
+        "" puts the best first. "taken" puts the newest first, and those without a date last: of
+        all that match among the best thousand, if matches can be told (see `match_threshold`),
+        else of the best `limit`.
 
     Returns
     -------
@@ -84,23 +91,38 @@ def search(
     question = parse(query)
     check_flags(unique=unique)
     _check_page(limit, offset)
-    given: dict[str, Any] = {"limit": limit, "offset": offset, "where": where, "filter": filter}
-    given |= {"templates": templates, "unique": unique, "group_by": group_by}
+    if sort_by not in ("", *sortable()):
+        raise ValueError(f"sort_by is one of {', '.join(sortable())}, or empty, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
+    given: dict[str, Any] = {"limit": limit, "offset": offset, "filter": filter, "unique": unique}
+    given |= {"where": where and plain(where), "templates": templates}
+    given |= {"group_by": group_by, "sort_by": sort_by}
     remembered = store.check_model(encoder)
+    threshold = match_threshold(question, encoder, store, templates)
     vector = question.vector(encoder, templates)
     encoded = time.perf_counter()
 
     rows = []
     if remembered:
-        number = min(max(limit, _JUDGED), MAX_LIMIT - offset)
-        fields = [*shown(), "vector", "digest"]
-        distinct = _without_alike if unique else None
-        rows = store.search(vector, number, offset, expression, fields, group_by, distinct)
-    note = "" if rows or not expression else _why_nothing(where or {}, expression, store)
+        first = 0 if sort_by else offset
+        number = max(limit + offset - first, _JUDGED, _SORTED if sort_by and threshold else 0)
+        rows = store.search(
+            vector,
+            min(number, MAX_LIMIT - first),
+            first,
+            expression,
+            [*shown(), "vector", "digest"],
+            group_by,
+            _without_alike if unique else None,
+            within(where),
+        )
+    note = "" if rows or not expression else _why_nothing(where or {}, expression, vector, store)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)
+    found = list(zip(rows, above, strict=True))
+    window = slice(offset, offset + limit)
+    page = _newest(found, sort_by, threshold, window) if sort_by else found[:limit]
     folder = Path(remembered["image_dir"]) if remembered else None
     copies = by_digest(rows)
     times = {"encoding": encoded - started, "searching": searched - encoded}
@@ -108,13 +130,12 @@ def search(
     return SearchResults(
         question=question,
         hits=tuple(
-            _hit(row, margin, folder, copies.get(row["digest"], []))
-            for row, margin in zip(rows[:limit], above, strict=False)
+            _hit(row, margin, folder, copies.get(row["digest"], [])) for row, margin in page
         ),
         options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
-        threshold=match_threshold(question, encoder, store, templates),
+        threshold=threshold,
         note=note,
         milliseconds={name: 1000 * seconds for name, seconds in times.items()},
     )
@@ -134,14 +155,31 @@ def _check_page(limit: int, offset: int) -> None:
         )
 
 
-def _why_nothing(where: Mapping[str, object], expression: str, store: ImageStore) -> str:
-    """Return what to say of labels that no image has; refuse fields that no image has."""
+def _newest(found: list[_Found], field: str, threshold: float | None, page: slice) -> list[_Found]:
+    """Return a page of those that match, newest first; without a verdict, of the page's own."""
+    judged = threshold is not None and all(margin is not None for _, margin in found)
+    chosen = found[page] if not judged else [pair for pair in found if pair[1] >= threshold]
+    newest = sorted(chosen, key=lambda pair: pair[0][field], reverse=True)
+    return newest[page] if judged else newest
+
+
+def _why_nothing(
+    where: Mapping[str, object], expression: str, vector: np.ndarray, store: ImageStore
+) -> str:
+    """Return why there is nothing, if that can be said; refuse fields that no image has."""
     if not store.count():
         return ""
     fields = store.fields()
     if unknown := names_in(expression) - fields:
         known = ", ".join(sorted(fields))
         raise ValueError(f"there is no field {min(unknown)!r} here; there are {known}")
+    for name in where:
+        column = named("latitude" if name == "place" else name)
+        if column and column.tells:
+            told = build_filter({column.name: (None, None)})
+            if not store.search(vector, 1, filter=told):
+                again = ": ingest once more to read it" if store.lacks_facts else ""
+                return f"No image here tells {column.tells}{again}."
     labels, asked = store.labels(), where.get("label")
     wanted = asked if isinstance(asked, list) else [asked] if isinstance(asked, str) else []
     missing = [str(label) for label in wanted if label not in labels]
@@ -169,7 +207,7 @@ def _without_alike(rows: list[dict]) -> list[dict]:
 def _hit(row: dict, margin: float | None, folder: Path | None, copies: list[dict]) -> Hit:
     others = [copy["filepath"] for copy in copies if copy["id"] != row["id"]]
     return Hit(
-        facts={name: row[name] for name in shown()},
+        facts=seen(row),
         score=float(row["score"]),
         margin=margin,
         path=Path(folder or "", row["filepath"]),

@@ -1,10 +1,12 @@
+from datetime import date, datetime
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import ImageStore
-from helpers.collection.filters import build_filter, names_in
+from helpers.collection.filters import build_filter, like, names_in, near, plain, within
 
 from .support.rows import MODEL, row
 
@@ -17,7 +19,26 @@ from .support.rows import MODEL, row
         ({"label": "goldfish"}, 'label == "goldfish"'),
         ({"label": ["a", "b"]}, 'label in ["a", "b"]'),
         ({"width": (640, None)}, "width >= 640"),
-        ({"width": (None, 9), "height": 3}, "width <= 9 and height == 3"),
+        ({"width": (None, 9), "height": 3}, "width >= 1 and width <= 9 and height == 3"),
+        ({"width": (0, 9)}, "width >= 1 and width <= 9"),
+        ({"stars": (None, 9)}, "stars <= 9"),
+        ({"camera": (None, "M")}, 'camera > "" and camera <= "M"'),
+        ({"camera": (None, None), "latitude": (None, None)}, 'camera > "" and latitude >= -90'),
+        ({"width": [(1, 2), 7]}, "((width >= 1 and width <= 2) or (width == 7))"),
+        ({"taken": 1970}, "taken >= 0 and taken <= 31535999"),
+        ({"taken": ("1970-01", None)}, "taken >= 0"),
+        ({"taken": (None, date(1970, 1, 1))}, "taken >= -62135596800 and taken <= 86399"),
+        (
+            {"taken": ["1970-01-01 00", datetime(1970, 1, 2)]},
+            "((taken >= 0 and taken <= 3599) or (taken >= 86400 and taken <= 86400))",
+        ),
+        ({"filepath": like("a/*")}, 'filepath >= "a/" and filepath <= "a/\U0010ffff"'),
+        ({"filepath": like("*/w_1 100%/**\\")}, r'filepath like "%/w\\_1 100\\%/%\\\\"'),
+        ({"filepath": like("a.jpg")}, 'filepath == "a.jpg"'),
+        (
+            {"camera": [like("*"), "X"]},
+            '((camera > "" and camera <= "\U0010ffff") or (camera == "X"))',
+        ),
         ({"size": (1, 2)}, "size >= 1 and size <= 2"),
         ({"width": (np.float64(3.5), None), "size": np.int64(7)}, "width >= 3.5 and size == 7"),
     ],
@@ -29,11 +50,73 @@ def test_conditions_become_a_milvus_expression(where, expression):
 @pytest.mark.parametrize(
     "where",
     [{"label": []}, {"a b": 1}, {"label": None}, {"x": float("nan")}, {"x": (None, None)},
-     {"x": (1, 2, 3)}, {"label == 1 or label": "x"}],
+     {"x": (1, 2, 3)}, {"label == 1 or label": "x"}, {"width": (9, 1)}, {"x": (1, "a")},
+     {"width": 0}, {"width": [5, 0]}, {"width": "640"}, {"width": ("1", None)}, {"label": 2019},
+     {"size": (None, None)}, {"taken": ("2020", "2019")}, {"taken": "soon"}, {"taken": [2019, "x"]},
+     {"taken": like("2019*")}, {"latitude": like("1*")}, {"place": "Paris"}, {"place": []},
+     {"place": [near(0, 0, 1), "Paris"]}, {"filepath": near(0, 0, 1)}, {"latitude": -999.0}],
 )  # fmt: skip
 def test_conditions_that_make_no_sense_are_refused(where):
-    with pytest.raises(ValueError, match=r"field|empty|neither|range"):
+    words = r"field|empty|neither|range|takes|or more|not a date|is a number|near\(latitude"
+    with pytest.raises(ValueError, match=words):
         build_filter(where)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [((91, 0, 1), "latitude"), ((0, 181, 1), "longitude"), ((0, 0, -1), "km"),
+     ((float("nan"), 0, 1), "latitude"), (("48", 2, 1), "latitude"), ((0, True, 1), "longitude")],
+)  # fmt: skip
+def test_a_place_that_is_not_on_earth_is_refused(place, told):
+    with pytest.raises(ValueError, match=rf"near: {told} is a number from"):
+        near(*place)
+
+
+@pytest.mark.parametrize("pattern", ["", None, 3])
+def test_a_pattern_is_a_text(pattern):
+    with pytest.raises(ValueError, match="like takes a text such as"):
+        like(pattern)
+
+
+def test_an_operator_is_written_as_it_is_called():
+    for made in (like("*/a'b/*"), near(np.float64(48.86), 2, km=5)):
+        assert eval(repr(made)) == made
+
+
+def test_conditions_are_written_as_code_that_needs_no_imports():
+    where = {
+        "taken": [date(2019, 6, 1), (datetime(2019, 6, 1, 3), np.datetime64("2019-08"))],
+        "width": (np.int64(3), None),
+        "place": near(1, 2, 3),
+    }
+    again = eval(repr(plain(where)), {"near": near})
+    assert build_filter(again) == build_filter(where)
+
+
+PARIS, TAVEUNI = (48.8566, 2.3522), (-16.85, 179.97)  # Taveuni: on the date line
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "km"),
+    [
+        (PARIS, (51.5074, -0.1278), 343.6),  # London
+        (PARIS, (-33.8688, 151.2093), 16_960),  # Sydney
+        (TAVEUNI, (-16.85, -179.97), 6.385),  # 0.06 degrees of 360
+        ((90, 0), (90, 77), 0),
+        ((0, 0), (0, 180), 20_015),
+    ],
+)
+def test_the_distance_is_that_of_a_globe(one, other, km):
+    assert near(*one, km=km * 1.003 + 0.001).holds(*other)
+    assert near(*other, km=km * 1.003 + 0.001).holds(*one)
+    assert km == 0 or not near(*one, km=km * 0.997).holds(*other)
+
+
+def test_whether_places_are_near_enough_is_told_of_rows():
+    rows = [{"latitude": lat, "longitude": lon} for lat, lon in (PARIS, TAVEUNI, (0, 0))]
+    asked = within({"place": [near(*PARIS, km=1), near(*TAVEUNI, km=1)], "width": 3})
+    assert [asked(found) for found in rows] == [True, True, False]
+    assert within({"width": 3}) is within(None) is None
 
 
 @pytest.mark.parametrize(

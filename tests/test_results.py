@@ -15,7 +15,10 @@ def test_results_are_a_sequence_a_table_a_grid_and_a_text(ingested, encoder):
     assert [hit.score for hit in results[:2]] == results.to_frame().score[:2].tolist()
     assert results.to_html().count("<img") == 3
     assert repr(results).splitlines()[1].endswith(results[0].filepath)
-    assert json.loads(results.to_frame().to_json(orient="records"))[0]["width"] == 256
+    assert (
+        json.loads(results.to_frame().to_json(orient="records", date_format="iso"))[0]["width"]
+        == 256
+    )
 
 
 @pytest.mark.parametrize(("limit", "counted"), [(1, "1 image in"), (2, "2 images in")])

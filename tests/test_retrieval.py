@@ -122,6 +122,7 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     results = search("x", encoder, store)
     assert len(results) == 0
     columns = ["filepath", "score", "margin", "label", "width", "height"]
+    columns += ["taken", "camera", "latitude", "longitude"]
     assert results.to_frame().columns.tolist() == columns
     assert results.matches is None
     assert "0 images" in results._repr_html_()

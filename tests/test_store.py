@@ -15,6 +15,7 @@ from helpers import ImageStore
 from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
+from helpers.collection.filters import build_filter, near, within
 
 from .support.processes import TOKEN
 from .support.rows import MODEL, ODD_NAMES, TWIN, row
@@ -125,7 +126,8 @@ def test_a_filter_that_milvus_refuses_is_a_value_error(filled):
 
 def test_the_collection_remembers_its_model_and_folder(filled, tmp_path):
     remembered = {"model_name": "eight", "model_dim": "8", "model_digest": "a" * 64}
-    assert filled.properties == remembered | {"image_dir": str(tmp_path)}
+    remembered |= {"image_dir": str(tmp_path), "format": str(columns.FORMAT)}
+    assert filled.properties == remembered
     assert filled.image_dir == tmp_path
 
 
@@ -311,3 +313,28 @@ def test_a_collection_takes_on_the_format_that_is_written_to_it(filled, tmp_path
     told = filled.client.describe_collection(filled.collection_name)["properties"]
     assert told["format"] == str(columns.FORMAT)
     assert filled.properties["model_name"] == MODEL.name
+
+
+def test_of_places_more_are_asked_for_until_enough_are_near(store, tmp_path):
+    store.open_for(MODEL, tmp_path)
+    vectors = np.eye(8)[0] + 0.01 * np.arange(40)[:, None] * np.eye(8)[1]  # the first is nearest
+    corner, circle = (2.5, 2.5), (0.0, 2.5)
+    places = [corner if i < 30 else circle for i in range(40)]
+    store.upsert(
+        [
+            row(f"{i}", vectors[i], latitude=lat, longitude=lon, label=["even", "odd"][i % 2])
+            for i, (lat, lon) in enumerate(places)
+        ]
+    )
+    where = {"place": near(0, 0, km=300)}
+    asked = {"filter": build_filter(where), "within": within(where)}
+
+    def found(limit, offset=0, **more):
+        hits = store.search(np.eye(8)[0], limit, offset, **asked, **more)
+        return [int(hit["filepath"]) for hit in hits]
+
+    assert len(store.search(np.eye(8)[0], 40, filter=asked["filter"])) == 40  # all are in the box
+    assert found(3) == [30, 31, 32]
+    assert found(3, offset=2) == [32, 33, 34]
+    assert found(99) == list(range(30, 40))
+    assert found(9, group_by="label") == [30, 31]

@@ -8,12 +8,15 @@ collection made before keeps it in Milvus's dynamic field; a row written before 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..dates import FIRST, moment
 from .connection import pymilvus
 
 _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
+_REAL = pymilvus.DataType.DOUBLE
 _KEY = 32  # hex digits
 
 FORMAT = 1
@@ -30,33 +33,52 @@ READABLE = range(FORMAT + 1)
 class Column:
     """A field of a row.
 
-    `empty` is its value where nothing is known. `length` is the most bytes that a text may have.
-    A `shown` field is a fact of each hit, in the order of `COLUMNS`. The `compared` fields show
-    whether a file changed.
+    `empty` is its value where nothing is known, as a 2.3 server knows no null: a number below
+    `least`, the lowest that can be known. `length` is the most bytes that a text may have. A
+    `shown` field is a fact of each hit, in the order of `COLUMNS`. The `compared` fields show
+    whether a file changed. `date` marks seconds since 1970 (see `dates`). `tells` is what is said
+    of photos, of which not all have it.
     """
 
     name: str
     type: pymilvus.DataType
-    empty: object
+    empty: Any
     length: int = 0
     shown: bool = False
     compared: bool = False
+    least: float | None = None
+    date: bool = False
+    tells: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are texts."""
+        return self.type == _TEXT
+
+    def seen(self, stored: Any) -> Any:
+        """Return a stored value as a hit has it: None where it is not known, a date as such."""
+        if self.least is not None and stored < self.least:
+            return None
+        return moment(stored) if self.date else stored
 
 
 COLUMNS = [
     Column("filepath", _TEXT, "", 4096, shown=True, compared=True),  # below the image folder
     Column("label", _TEXT, "", 1024, shown=True),  # the parent folder's name
-    Column("width", _WHOLE, 0, shown=True),  # in pixels, upright
-    Column("height", _WHOLE, 0, shown=True),
+    Column("width", _WHOLE, 0, shown=True, least=1),  # in pixels, upright
+    Column("height", _WHOLE, 0, shown=True, least=1),
     Column("size", _WHOLE, 0, compared=True),  # in bytes
     Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
     Column("digest", _TEXT, "", _KEY),  # of the file's content: 128-bit BLAKE2b in hex
     Column("moved_from", _TEXT, "", _KEY),  # the `id` where the file was before; that row goes
     Column("format", _WHOLE, 0),  # see `FORMAT`
-    Column("taken", _WHOLE, -(2**62)),
-    Column("camera", _TEXT, "", 256),
-    Column("latitude", pymilvus.DataType.DOUBLE, -999.0),
-    Column("longitude", pymilvus.DataType.DOUBLE, -999.0),
+    # What `images.facts` finds in a photo; degrees are negative in the south and west
+    Column(
+        "taken", _WHOLE, -(2**62), shown=True, least=FIRST, date=True, tells="when it was taken"
+    ),
+    Column("camera", _TEXT, "", 256, shown=True, tells="which camera took it"),
+    Column("latitude", _REAL, -999.0, shown=True, least=-90, tells="where it was taken"),
+    Column("longitude", _REAL, -999.0, shown=True, least=-180),
 ]
 """Beside `id` (see `image_id`) and `vector`; Linux's longest path has 4,096 bytes."""
 
@@ -101,9 +123,30 @@ def filled(rows: Iterable[Mapping], fields: Sequence[str]) -> Iterator[dict]:
         yield {name: found[name] if name in found else empty[name] for name in fields}
 
 
+def named(name: str) -> Column | None:
+    """Return the column of this name; None of a field that others added."""
+    return next((column for column in COLUMNS if column.name == name), None)
+
+
 def shown() -> list[str]:
     """Return the names of the facts of a hit."""
     return [column.name for column in COLUMNS if column.shown]
+
+
+def seen(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a hit from its row; a number or date that is not known is None."""
+    return {column.name: column.seen(stored[column.name]) for column in COLUMNS if column.shown}
+
+
+def dtypes() -> dict[str, str]:
+    """Return the types that a table needs for facts that may be None."""
+    reals = {column.name: "float64" for column in COLUMNS if column.type == _REAL}
+    return reals | {column.name: "datetime64[s]" for column in COLUMNS if column.date}
+
+
+def sortable() -> list[str]:
+    """Return the names of the fields that hits can be sorted by."""
+    return [column.name for column in COLUMNS if column.date]
 
 
 def groupable() -> list[str]:

@@ -1,19 +1,96 @@
-"""Conditions on images, written as Milvus expressions with every value quoted."""
+"""Conditions on images, written as Milvus expressions with every value quoted.
+
+To add an operator, add a class here and a line in `_condition`.
+"""
 
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import numpy as np
 
-__all__ = ["build_filter", "names_in"]
+from ..dates import period
+from .columns import Column, named
 
-_TEXT = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
+__all__ = ["build_filter", "like", "names_in", "near", "plain", "within"]
+
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _NAME = re.compile(r"(?<![\w$])[A-Za-z_]\w*\b(?!\s*\()")  # before a parenthesis: a function
 _KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+_WILD = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+_PLACE = "place"
+_LAST = "\U0010ffff"
+_EARTH = 6371.0088  # its mean radius in kilometres
+_ROUNDING = 1e-6  # kilometres
+
+
+@dataclass(frozen=True)
+class like:
+    """Texts of a pattern, in which each `*` stands for any letters or none: `like("*/wedding/*")`.
+
+    A Milvus server older than 2.4 knows only patterns with one `*`, at the end.
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, str) or not self.pattern:
+            raise ValueError(f"like takes a text such as '*/wedding/*', got {self.pattern!r}")
+
+
+@dataclass(frozen=True)
+class near:
+    """Places at most `km` kilometres from one, whose degrees are negative in the south and west.
+
+    On a sphere, so the distance is right to half a per cent.
+    """
+
+    latitude: float
+    longitude: float
+    km: float
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("latitude", -90, 90),
+            ("longitude", -180, 180),
+            ("km", 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if not _is_number(value) or not least <= value <= most:
+                raise ValueError(f"near: {name} is a number from {least} to {most}, got {value!r}")
+            object.__setattr__(self, name, float(value))
+
+    def holds(self, latitude: float, longitude: float) -> bool:
+        """Return whether a place is that near."""
+        here, there = math.radians(self.latitude), math.radians(latitude)
+        north, east = there - here, math.radians(longitude - self.longitude)
+        haversine = (
+            math.sin(north / 2) ** 2 + math.cos(here) * math.cos(there) * math.sin(east / 2) ** 2
+        )
+        return 2 * _EARTH * math.asin(math.sqrt(min(1, haversine))) <= self.km + _ROUNDING
+
+    @property
+    def box(self) -> str:
+        """The expression of a box of degrees that holds all these places, and some more."""
+        angle = min(self.km / _EARTH, math.pi) + 2 * _ROUNDING / _EARTH
+        south, north = (self.latitude + side * math.degrees(angle) for side in (-1, 1))
+        box = _condition("latitude", (south, north))
+        if south <= -90 or north >= 90:  # a pole is in it
+            return f"{box} and {_condition('longitude', (None, None))}"
+        width = math.degrees(
+            math.asin(min(1, math.sin(angle) / math.cos(math.radians(self.latitude))))
+        )
+        west, east = self.longitude - width, self.longitude + width
+        if west >= -180 and east <= 180:
+            return f"{box} and {_condition('longitude', (west, east))}"
+        west, east = ((side + 180) % 360 - 180 for side in (west, east))  # across the date line
+        return f"{box} and {_condition('longitude', [(west, None), (None, east)])}"
 
 
 def build_filter(where: Mapping[str, object] | None) -> str:
@@ -23,14 +100,22 @@ def build_filter(where: Mapping[str, object] | None) -> str:
     ----------
     where : dict
         From field to value (equal), list (any of these) or tuple (lowest, highest), with None
-        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`. A text is found
-        in both forms that Unicode has for accents: é as one letter, or as a letter and an accent.
+        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
+
+        - A text is found in both forms that Unicode has for accents: é as one letter, or as a
+          letter and an accent. `{"filepath": like("*/wedding/*")}` finds patterns.
+        - `taken` takes dates as long as they are (see `dates.period`), and ends are included:
+          `{"taken": 2019}`, `{"taken": ("2019-06", "2019-08")}`.
+        - `{"place": near(48.86, 2.35, km=5)}` is a box here; `within` tells the rest.
+
+        An image for which a number, date or place is not known matches no condition on it, and
+        `{"taken": (None, None)}` finds those for which it is.
 
     Raises
     ------
     ValueError
-        If a field's name is not valid, a list is empty, a tuple is no range, or a value is neither
-        a text nor a finite number.
+        If a field's name is not valid, a list is empty, a tuple is no range, or a value is not of
+        the field's type.
     TypeError
         If `where` is not a dict.
     """
@@ -39,43 +124,132 @@ def build_filter(where: Mapping[str, object] | None) -> str:
     return " and ".join(_condition(name, value) for name, value in (where or {}).items())
 
 
+def within(where: Mapping[str, Any] | None) -> Callable[[Mapping], bool] | None:
+    """Return a test of rows that `build_filter` finds: are they near enough? None if all are."""
+    asked = (where or {}).get(_PLACE)
+    if asked is None:
+        return None
+    places = asked if isinstance(asked, list) else [asked]
+    return lambda row: any(place.holds(row["latitude"], row["longitude"]) for place in places)
+
+
+def plain(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return conditions whose repr is code that needs no imports: with dates as texts."""
+    return {name: _plain(value) for name, value in where.items()}
+
+
 def names_in(expression: str) -> set[str]:
     """Return the names of fields in a Milvus expression."""
-    without_texts = _TEXT.sub("", expression)
+    without_texts = _QUOTED.sub("", expression)
     return {name for name in _NAME.findall(without_texts) if name.lower() not in _KEYWORDS}
 
 
-def _condition(name: str, value: object) -> str:
+def _condition(name: str, value: Any) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"{name!r} is not a field name: use letters, digits and _, no digit first")
     if isinstance(value, list):
-        if not value:
-            raise ValueError(f"the list of values for {name!r} is empty: name at least one")
-        values = dict.fromkeys(form for each in value for form in _forms(each))
-        return f"{name} in [{', '.join(map(_literal, values))}]"
+        return _any(name, value)
+    if isinstance(value, near) != (name == _PLACE):
+        raise ValueError(
+            f"write {{'place': near(latitude, longitude, km)}}, not {name!r}: {value!r}"
+        )
+    column = named(name)
+    if isinstance(value, near):
+        return value.box
+    if isinstance(value, like):
+        return _one_of(_like(name, column, form) for form in _forms(value.pattern))
     if isinstance(value, tuple):
-        if len(value) != 2 or value == (None, None):
-            raise ValueError(f"a range for {name!r} must be (lowest, highest), got {value!r}")
-        sides = zip((">=", "<="), value, strict=True)
-        return " and ".join(f"{name} {op} {_literal(v)}" for op, v in sides if v is not None)
+        return _range(name, column, value)
+    if column and column.date:
+        return _range(name, column, (value, value))
     if len(forms := _forms(value)) > 1:
-        return _condition(name, forms)
-    return f"{name} == {_literal(value)}"
+        return _any(name, forms)
+    return f"{name} == {_equal(column, value)}"
 
 
-def _forms(value: object) -> list[object]:
+def _any(name: str, values: list) -> str:
+    if not values:
+        raise ValueError(f"the list of values for {name!r} is empty: name at least one")
+    column = named(name)
+    if (column and column.date) or any(isinstance(each, tuple | like | near) for each in values):
+        return _one_of(_condition(name, each) for each in values)
+    literals = dict.fromkeys(_equal(column, form) for each in values for form in _forms(each))
+    return f"{name} in [{', '.join(literals)}]"
+
+
+def _equal(column: Column | None, value: Any) -> str:
+    literal = _literal(column, value)
+    if column and column.least is not None and value < column.least:
+        raise ValueError(f"{column.name!r} is {column.least} or more, got {value!r}")
+    return literal
+
+
+def _one_of(conditions: Iterable[str]) -> str:
+    first, *others = dict.fromkeys(conditions)
+    return " or ".join(f"({each})" for each in (first, *others)).join("()") if others else first
+
+
+def _range(name: str, column: Column | None, sides: tuple) -> str:
+    if len(sides) != 2:
+        raise ValueError(f"a range for {name!r} must be (lowest, highest), got {sides!r}")
+    if column and column.date:
+        sides = tuple(side if side is None else period(side)[i] for i, side in enumerate(sides))
+    low, high = sides
+    literals = [side if side is None else _literal(column, side) for side in sides]
+    if None not in sides and (isinstance(low, str) != isinstance(high, str) or low > high):
+        raise ValueError(f"a range for {name!r} must have its lowest value first, got {sides!r}")
+    if column and column.least is not None and (low is None or low < column.least):
+        literals[0] = repr(column.least)  # what is not known is below
+    conditions = [
+        f"{name} {op} {side}" for op, side in zip((">=", "<="), literals, strict=True) if side
+    ]
+    if column and column.is_text and low is None:
+        conditions.insert(0, f'{name} > ""')
+    if not conditions:
+        raise ValueError(f"a range for {name!r} must have a lowest or a highest value")
+    return " and ".join(conditions)
+
+
+def _like(name: str, column: Column | None, pattern: str) -> str:
+    if column and not column.is_text:
+        raise ValueError(f"{name!r} is a number: use a value or a range, not like({pattern!r})")
+    first, *others = re.split(r"\*+", pattern)
+    if not others:
+        return f"{name} == {_literal(column, pattern)}"
+    if others == [""]:  # a range, as LIKE has no way to write % and _ themselves before 2.4
+        above = f"{name} >= {_literal(column, first)}" if first else f'{name} > ""'
+        return f"{above} and {name} <= {_literal(column, first + _LAST)}"
+    parts = (part.translate(_WILD) for part in (first, *others))
+    return f"{name} like {_literal(column, '%'.join(parts))}"
+
+
+def _forms(value: Any) -> list[Any]:
     """Return a value and, if it is a text, its normal forms NFC and NFD."""
     if not isinstance(value, str):
         return [value]
     return list(dict.fromkeys([value, *(unicodedata.normalize(f, value) for f in ("NFC", "NFD"))]))
 
 
-def _literal(value: object) -> str:
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, date | np.datetime64):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _literal(column: Column | None, value: Any) -> str:
     """Write a value, with only the escapes that both Milvus Lite and a server understand."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = _plain(value)
+    if column and column.is_text != isinstance(value, str):
+        kind = "texts" if column.is_text else "numbers"
+        raise ValueError(f"{column.name!r} takes {kind}, got {value!r}")
     if isinstance(value, str):
         return f'"{value.translate(_ESCAPES)}"'
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is neither a text nor a finite number")
     return repr(value).lower()  # true, not True
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

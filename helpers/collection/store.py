@@ -8,7 +8,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +32,7 @@ _LABELS = 1000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
-_REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir")
+_REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir", "format")
 
 
 class Model(Protocol):
@@ -116,12 +116,18 @@ class ImageStore:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the collection remembers: model_name, model_dim, model_digest, image_dir.
+        """What the collection remembers: model_name, model_dim, model_digest, image_dir, format.
 
         Empty before the first ingestion. ValueError if the collection was made by others.
         """
         self._known_at = -_FRESH
         return self._remembered()
+
+    @property
+    def lacks_facts(self) -> bool:
+        """Whether an earlier version filled it, so that the next `ingest` reads more facts."""
+        remembered = self._remembered()
+        return bool(remembered) and int(remembered.get("format", 0)) < columns.FORMAT
 
     def count(self) -> int:
         """Return the number of images; 0 if the collection has not been made."""
@@ -182,7 +188,7 @@ class ImageStore:
                 f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
                 "with recreate=True to start again"
             )
-        if int((self._known or {}).get("format", 0)) < columns.FORMAT:
+        if self.lacks_facts:
             self._note(format=str(columns.FORMAT))
 
     def follow(self, image_dir: Path) -> bool:
@@ -353,6 +359,7 @@ class ImageStore:
         output_fields: Sequence[str] | None = None,
         group_by: str = "",
         distinct: Callable[[list[dict]], list[dict]] | None = None,
+        within: Callable[[Mapping], bool] | None = None,
     ) -> list[dict]:
         """Return the images nearest to a unit vector of shape (dim,), best first.
 
@@ -367,7 +374,10 @@ class ImageStore:
         group_by : str
             A field; only the best hit of each of its values is returned.
         distinct : callable, optional
-            Takes hits and returns those to keep; more are fetched until enough are kept.
+            Takes hits and returns those to keep; more are fetched until enough are kept, or as
+            many were seen as Milvus returns.
+        within : callable, optional
+            Tells of a hit whether it fulfils what no filter can say; see `filters.within`.
 
         Returns
         -------
@@ -384,13 +394,15 @@ class ImageStore:
         if group_by and group_by not in columns.groupable():  # a 2.3.5 server then does not group
             known = ", ".join(columns.groupable())
             raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
-        if not group_by and distinct is None:
+        fields = list(dict.fromkeys([*fields, *([group_by] if group_by else [])]))
+        if not (group_by or distinct or within):
             return self._search(vector, limit, offset, filter, fields)
         wanted = asked = limit + offset
         while True:
-            hits = self._search(vector, asked, 0, filter, fields, group_by)
+            hits = self._search(vector, asked, 0, filter, fields, "" if within else group_by)
+            kept = [hit for hit in hits if within(hit)] if within else hits
             # A 2.3.5 server repeats some values if a filter leaves few.
-            kept = _best_of_each(hits, group_by) if group_by else hits
+            kept = _best_of_each(kept, group_by) if group_by else kept
             kept = distinct(kept) if distinct else kept
             if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT:
                 return kept[offset:wanted]
@@ -406,7 +418,6 @@ class ImageStore:
         group_by: str = "",
     ) -> list[dict]:
         grouping = {"group_by_field": group_by} if group_by else {}
-        fields = [*fields, group_by] if group_by else fields
         asked = f"the filter {filter!r}" if filter else ""
         try:
             with self._explained("searched", asked), self._consistency() as level:
@@ -529,7 +540,7 @@ class ImageStore:
             if getattr(error, "code", None) == _NOT_FOUND:
                 raise _NotFoundError from None
             if asked and isinstance(error, pymilvus.MilvusException) and self._answers():
-                raise ValueError(f"Milvus refused {asked}: {error.message}") from None
+                raise ValueError(f"Milvus refused {asked}: {_why(error.message)}") from None
             what = f"collection {self.collection_name!r} could not be {done}"
             raise self._connection.explained(error, what) from None
 
@@ -538,6 +549,12 @@ class ImageStore:
             return self.client.has_collection(self.collection_name)
         except (pymilvus.MilvusException, grpc.RpcError, OSError):
             return False
+
+
+def _why(message: str) -> str:
+    if "unsupported pattern" in message:
+        return "this server knows only patterns with one * at the end; Milvus 2.4 knows all"
+    return message
 
 
 def _best_of_each(hits: list[dict], field: str) -> list[dict]:

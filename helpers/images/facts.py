@@ -12,12 +12,12 @@ from typing import Any
 from defusedxml import ElementTree
 from PIL import ExifTags, Image
 
+from .. import dates
 from .opening import RECORDED
 
 __all__ = ["facts_of"]
 
-_EPOCH = datetime(1970, 1, 1)
-_ZEROS = {datetime(1904, 1, 1), _EPOCH, datetime(1980, 1, 1)}  # of clocks that were never set
+_ZEROS = {datetime(year, 1, 1) for year in (1904, 1970, 1980)}  # of clocks that were never set
 _FIRST = 1826  # the year of the first photo
 _LONGEST = 256  # bytes of a camera's name
 _SEPARATED = r"(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})(?:[T\s]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
@@ -104,7 +104,7 @@ def _seconds(value: object) -> int | None:
         return None
     if taken in _ZEROS or taken.year < _FIRST:
         return None
-    return int((taken - _EPOCH).total_seconds())
+    return dates.seconds(taken)
 
 
 def _name(value: object) -> str | None:

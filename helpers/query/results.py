@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..collection.columns import shown
+from ..collection.columns import dtypes, shown
 from ..images.gallery import grid_html
 from .queries import Query, Question, Term
 
@@ -18,6 +18,9 @@ __all__ = ["Hit", "SearchResults"]
 @dataclass(frozen=True)
 class Hit:
     """One image found, with the facts that `columns` shows: `filepath`, `label`, `width` and so on.
+
+    `taken` is a datetime by the camera's clock. It, `latitude` and `longitude` are None where the
+    photo does not tell them, and `camera` is empty.
 
     `score` is the cosine between query and image. `margin` is how far that is above chance (see
     `margins`; None where there is no verdict). `path` is where the image is. `alike` lists its
@@ -38,10 +41,11 @@ class Hit:
 
     @property
     def caption(self) -> str:
-        """Score and margin, then the label, or the file's name if there is none."""
+        """Score and margin; the label, or the file's name if there is none; the day if known."""
         margin = "" if self.margin is None else f" · margin {self.margin:.1f}"
         alike = f" (+{len(self.alike)} alike)" if self.alike else ""
-        return f"{self.score:.3f}{margin}\n{self.label or Path(self.filepath).name}{alike}"
+        day = f" · {self.taken:%Y-%m-%d}" if self.taken else ""
+        return f"{self.score:.3f}{margin}\n{self.label or Path(self.filepath).name}{day}{alike}"
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ class SearchResults(Sequence):
         first, *others = shown()
         names = [first, "score", "margin", *others]
         rows = [[getattr(hit, name) for name in names] for hit in self]
-        return pd.DataFrame(rows, columns=names).astype({"score": float, "margin": float})
+        kinds = {"score": float, "margin": float} | dtypes()
+        return pd.DataFrame(rows, columns=names).astype(kinds)
 
     def to_csv(self, path: str | os.PathLike) -> Path:
         """Write that table in UTF-8, with columns for query and rank first; return the path."""
@@ -138,7 +143,7 @@ class SearchResults(Sequence):
         table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
         path = Path(path).expanduser().resolve()
-        table.to_csv(path, index=False)
+        table.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S")
         return path
 
     def to_html(self, columns: int = 5) -> str:
