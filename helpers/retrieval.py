@@ -92,7 +92,7 @@ def search(
     check_flags(unique=unique)
     _check_page(limit, offset)
     if sort_by not in ("", *sortable()):
-        raise ValueError(f"sort_by is one of {', '.join(sortable())}, or empty, not {sort_by!r}")
+        raise ValueError(f"sort_by is {' or '.join(sortable())}, or empty, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
     given: dict[str, Any] = {"limit": limit, "offset": offset, "filter": filter, "unique": unique}
     given |= {"where": where and plain(where), "templates": templates}

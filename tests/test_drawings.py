@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageColor
 
+from helpers.dates import moment
 from helpers.demo.drawings import (
     BACKGROUNDS,
     COLOURS,
@@ -20,8 +21,9 @@ from helpers.demo.drawings import (
     draw_demo_images,
     phrase,
 )
+from helpers.images.pictures import noted_facts
 
-COLUMNS = ["filepath", "label", "object", "colour", "count", "background", "caption"]
+COLUMNS = ["filepath", "label", "object", "colour", "count", "background", "caption", "taken"]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,15 @@ def test_the_list_says_what_the_captions_say(drawn):
     for row in table.itertuples():
         assert row.label == phrase(row.object, row.colour, row.count)
         assert row.caption == caption(row.object, row.colour, row.count, row.background)
+
+
+def test_a_drawing_tells_a_made_up_day_and_half_of_them_a_place(drawn):
+    folder, table = drawn
+    for row in table.itertuples():
+        told = noted_facts(folder / row.filepath)
+        assert (str(moment(told["taken"]).date()), told["camera"]) == (row.taken, "Pencil")
+        assert ("latitude" in told) == (int(row.filepath[-6:-4]) <= 5)
+    assert sorted(table["taken"].str[:4].astype(int).unique()) == list(range(2015, 2025))
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,21 @@
 import shutil
 import uuid
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from helpers import (
     ImageStore,
     Query,
     ingest,
+    like,
     list_images,
+    near,
+    retrieval,
     search,
 )
 from helpers.collection import store as store_module
@@ -225,6 +230,127 @@ def test_a_label_that_no_image_has_is_said_with_similar_ones(ingested, encoder):
         assert len(found) == 0
         assert f"No image has the label '{label}s!'. Some labels: {label}" in found.summary
     assert search("a star", encoder, ingested, where={"width": (10**6, None)}).note == ""
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory, drawings, encoder):
+    """The drawings as photos: one of two of a day in 2019, in a camera and a place of its own."""
+    folder = tmp_path_factory.mktemp("dated") / "images"
+    for number, path in enumerate(list_images(drawings)):
+        exif = Image.Exif()
+        if number % 2:
+            day = f"2019:{1 + number % 3:02}:{1 + number % 20:02} 12:00:00"
+            exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: day}
+            exif[ExifTags.Base.Model] = f"Camera {number % 4}"
+            exif[ExifTags.IFD.GPSInfo] = {1: "S", 2: (16.0, 51.0, 0.0), 3: "EW"[number % 3 == 0],
+                                          4: (179.0, float(number), 0.0)}  # fmt: skip
+        copy = folder / path.relative_to(drawings)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).save(copy, exif=exif)
+    with ImageStore(tmp_path_factory.mktemp("dated") / "milvus.db") as opened:
+        ingest(folder, encoder, opened, progress=False)
+        yield opened
+
+
+def test_hits_have_a_date_a_camera_and_a_place_or_none(dated, encoder, tmp_path):
+    found = search("a star", encoder, dated, limit=50)
+    for hit in found:
+        number = int(hit.camera[-1]) if hit.camera else None
+        assert (hit.taken is None) == (hit.latitude is None) == (number is None)
+    photo = next(hit for hit in found if hit.taken)
+    assert photo.taken.year == 2019
+    assert photo.taken.hour == 12
+    assert photo.latitude == pytest.approx(-16.85)
+    assert f"{photo.label} · {photo.taken.date()}" in photo.caption
+    assert " · " not in next(hit for hit in found if not hit.taken).caption.split("\n")[1]
+    table = found.to_frame()
+    assert table.taken.dtype == "datetime64[s]"
+    assert table.taken.isna().sum() == table.latitude.isna().sum() == 25
+    written = found.to_csv(tmp_path / "hits.csv").read_text(encoding="utf-8")
+    assert photo.taken.isoformat() in written
+    again = pd.read_csv(tmp_path / "hits.csv", parse_dates=["taken"])
+    assert again.taken.astype("datetime64[s]").equals(table.taken)
+
+
+def test_photos_are_found_by_date_camera_place_and_name(dated, encoder):
+    def found(**where):
+        return search("a star", encoder, dated, limit=50, where=where)
+
+    assert len(found(taken="2019")) == len(found(taken=(None, None))) == 25
+    assert {hit.taken.month for hit in found(taken=(date(2019, 2, 1), "2019-02"))} == {2}
+    assert {hit.camera for hit in found(camera="Camera 3")} == {"Camera 3"}
+    across = found(place=near(-16.85, 180, km=60))
+    assert {hit.longitude > 0 for hit in across} == {True, False}
+    assert 2 < len(across) < 25
+    asked = {"taken": 2019, "filepath": like("*star*"), "place": near(-16.85, 180, km=200)}
+    both = search("a star", encoder, dated, where=asked)
+    assert {"star" in hit.filepath for hit in both} == {True}
+    names = {"search": search, "encoder": encoder, "store": dated, "near": near, "like": like}
+    assert eval(both.code, names).hits == both.hits
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [({"taken": 2019}, "when it was taken"), ({"camera": "X100V"}, "which camera took it"),
+     ({"place": near(0, 0, km=1)}, "where it was taken"), ({"latitude": (0, 1)}, "where it was")],
+)  # fmt: skip
+def test_where_no_photo_tells_it_is_said(
+    where, told, photos, tmp_path, store, encoder, dated, monkeypatch
+):
+    ingest(tmp_path, encoder, store, progress=False)
+    assert f"No image here tells {told}" in search("a star", encoder, store, where=where).summary
+    where_many_tell = {"taken": 1950} if "taken" in where else where
+    assert search("a star", encoder, dated, where=where_many_tell).note == ""
+    monkeypatch.setattr(type(store), "lacks_facts", True)
+    note = search("a star", encoder, store, where=where).note
+    assert note.endswith(": ingest once more to read it.")
+
+
+def order(results):
+    return [(hit.taken or datetime.min, hit.filepath) for hit in results]
+
+
+def newest_first(hits):
+    return sorted(hits, key=lambda hit: hit.taken or datetime.min, reverse=True)
+
+
+def test_without_a_verdict_the_best_are_sorted_by_date(dated, encoder):
+    best = search("a star", encoder, dated, limit=12)
+    found = search("a star", encoder, dated, limit=12, sort_by="taken")
+    assert order(found) == order(newest_first(best)) != order(best)
+    assert found[-1].taken is None
+    assert (found.margin, found.matches) == (best.margin, best.matches)
+    assert "sort_by='taken'" in found.code
+    second = search("a star", encoder, dated, limit=6, offset=6, sort_by="taken")
+    assert order(second) == order(newest_first(best[6:]))
+
+
+def test_with_a_verdict_all_matches_are_sorted_by_date(dated, encoder, monkeypatch):
+    everything = search("a star", encoder, dated, limit=50)
+    margins = sorted(hit.margin for hit in everything)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[30])
+    matches = newest_first([hit for hit in everything if hit.margin >= margins[30]])
+    pages = [search("a star", encoder, dated, limit=8, offset=o, sort_by="taken") for o in (0, 8)]
+    assert [order(page) for page in pages] == [order(matches[:8]), order(matches[8:16])]
+    assert all(page.matches for page in pages)
+    assert len(search("a star", encoder, dated, limit=50, sort_by="taken")) == 20
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[-1] + 1)
+    nothing = search("a star", encoder, dated, sort_by="taken")
+    assert len(nothing) == 0
+    assert "Nothing here matches well" in nothing.summary
+
+
+def test_of_a_few_images_none_is_left_out_when_they_are_sorted(
+    encoder, store, drawings, monkeypatch
+):
+    ingest(drawings, encoder, store, limit=5, progress=False)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: 3.0)
+    assert len(search("a star", encoder, store, sort_by="taken")) == 5
+
+
+def test_hits_are_sorted_by_dates_only(ingested, encoder):
+    with pytest.raises(ValueError, match="sort_by is taken, or empty, not 'width'"):
+        search("a star", encoder, ingested, sort_by="width")
 
 
 def test_a_text_is_no_flag(ingested, encoder):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
+from PIL import ExifTags, Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 __all__ = ["BACKGROUNDS", "COLOURS", "COUNTS", "OBJECTS", "caption", "draw", "draw_demo_images"]
 
@@ -64,7 +64,8 @@ _GRIDS: dict[int, list[list[tuple[float, float]]]] = {
     3: [[(0, -0.45), (-0.47, 0.4), (0.47, 0.4)], [(-0.47, -0.4), (0.47, -0.4), (0, 0.45)]],
     4: [[(-0.46, -0.46), (0.46, -0.46), (-0.46, 0.46), (0.46, 0.46)]],
 }
-_COLUMNS = ["filepath", "label", "object", "colour", "count", "background", "caption"]
+_COLUMNS = ["filepath", "label", "object", "colour", "count", "background", "caption", "taken"]
+_PARIS = {1: "N", 2: (48.0, 51.0, 24.0), 3: "E", 4: (2.0, 21.0, 8.0)}  # as EXIF writes a place
 _PER_CLASS = 10
 _OVERSAMPLING = 3
 
@@ -167,6 +168,10 @@ def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) ->
     written last: after an interruption the folder is drawn again, a complete one is kept. Other
     files in the folder stay there.
 
+    As in photos, EXIF says when and where a picture was taken, and with what. Here that is made up:
+    with a pencil, the tenth of each class in 2024, the ninth in 2023 and so on, and the first five
+    in Paris.
+
     Parameters
     ----------
     folder : path
@@ -180,7 +185,7 @@ def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) ->
     -------
     pandas.DataFrame
         Columns filepath (below `folder`, with slashes), label, object, colour, count,
-        background and caption.
+        background, caption and taken (an ISO date).
 
     Raises
     ------
@@ -213,7 +218,8 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
         for number, background in enumerate(rng.permutation(others)[:_PER_CLASS], start=1):
             filepath = f"{label}/{label.replace(' ', '-')}-{number:02}.jpg"
             words = caption(object, colour, count, background)
-            rows.append((filepath, label, object, colour, count, str(background), words))
+            day = f"{2014 + number}-{1 + len(rows) % 12:02}-{1 + len(rows) % 28:02}"
+            rows.append((filepath, label, object, colour, count, str(background), words, day))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -251,7 +257,18 @@ def _save(folder: Path, row, seed: int) -> None:
     """Draw and save the picture of one row; its place in the list and the seed decide all."""
     rng = np.random.default_rng([seed, row.Index])
     picture = draw(row.object, row.colour, row.count, row.background, rng)
-    picture.save(folder / row.filepath, quality=90)
+    picture.save(folder / row.filepath, quality=90, exif=_notes(row))
+
+
+def _notes(row) -> Image.Exif:
+    """Return EXIF as a camera would write it."""
+    noted, names = Image.Exif(), ExifTags.Base
+    noted[names.Model] = "Pencil"
+    taken = f"{row.taken.replace('-', ':')} 12:00:00"
+    noted[ExifTags.IFD.Exif] = {names.DateTimeOriginal: taken}
+    if row.Index % _PER_CLASS < _PER_CLASS // 2:
+        noted[ExifTags.IFD.GPSInfo] = _PARIS
+    return noted
 
 
 def _check(object: str, colour: str, count: int, background: str) -> None:
