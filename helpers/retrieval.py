@@ -95,7 +95,7 @@ def search(
         raise ValueError(f"sort_by is {' or '.join(sortable())}, or empty, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
     given: dict[str, Any] = {"limit": limit, "offset": offset, "filter": filter, "unique": unique}
-    given |= {"where": where and plain(where), "templates": templates}
+    given |= {"where": plain(where) if where else None, "templates": templates}
     given |= {"group_by": group_by, "sort_by": sort_by}
     remembered = store.check_model(encoder)
     threshold = match_threshold(question, encoder, store, templates)

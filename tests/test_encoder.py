@@ -132,7 +132,7 @@ def test_pil_images_paths_and_strings_are_the_same(encoder, photos):
 
 
 def test_a_tensor_that_prepare_did_not_make_is_refused(encoder, photos):
-    pixels = encoder.preprocess(Image.open(photos[0])).unsqueeze(0)
+    pixels = encoder.original()[1](Image.open(photos[0])).unsqueeze(0)
     with pytest.raises(
         TypeError, match=r"have to come from `prepare` \(uint8\), not torch.float32"
     ):

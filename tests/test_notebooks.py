@@ -25,7 +25,6 @@ from helpers import (
     list_images,
     search,
 )
-from helpers.paths import resolve_path
 
 from .support import browser
 from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
@@ -189,7 +188,6 @@ def test_panel_and_cell_give_the_same_hits(panel, combined):
     if combined:
         ask_for_everything(panel)
     names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
-    names |= {"resolve_path": resolve_path}
     assert eval(panel.found.code, names).hits == panel.found.hits
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
@@ -207,9 +205,26 @@ def test_panel_and_papermill_give_the_same_hits(panel, demo_run, tmp_path):
     path = ROOT / "notebooks" / "03_search.ipynb"
     own = panel.parameters | {"output_csv": str(tmp_path / "hits.csv")}
     papermill.execute_notebook(str(path), str(tmp_path / "again.ipynb"), own, progress_bar=False)
-    by_papermill = pd.read_csv(tmp_path / "hits.csv")
+    by_papermill = pd.read_csv(tmp_path / "hits.csv", parse_dates=["taken"])
     assert len(table) == 7
     pd.testing.assert_frame_equal(by_papermill[table.columns], table, atol=1e-4, check_dtype=False)
+
+
+def test_the_parameters_of_dates_choose_and_sort(panel):
+    notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
+    cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
+    names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
+    names |= {"settings": Settings.resolve(query_text="a red star")}
+    exec(cells[0], names)
+    names |= {"taken_from": "2018", "taken_to": "2021-06", "sort_by": "taken"}
+    exec(cells[1], names, result := {})
+    found = result["results"]
+    days = [str(hit.taken.date()) for hit in found]
+    assert days == sorted(days, reverse=True)
+    assert all("2018" <= day < "2021-07" for day in days)
+    assert all(hit.margin >= found.threshold for hit in found)
+    drawn = pd.read_csv(found.image_dir / "captions.csv").query("label == 'red star'").taken
+    assert {day for day in drawn if "2018" <= day < "2021-07"} <= set(days)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from helpers.images.pictures import load_image
 from helpers.models import open_clip as family
 
 from .support import models
-from .support.processes import ROOT
+from .support.processes import ROOT, environment, python
 
 open_clip = pytest.importorskip("open_clip", reason="an extra: pip install -e .[models]")
 
@@ -266,3 +266,14 @@ def test_a_hub_that_does_not_answer_says_what_to_do(tmp_path):
     answer = from_hub("http://127.0.0.1:9", tmp_path)
     assert "ConnectionError: our/small could not be downloaded" in answer.stderr
     assert 'use model_name="local-dir:"' in answer.stderr
+
+
+@pytest.mark.parametrize("kind", ["with QuickGELU", "not causal, squashed"])
+def test_every_notebook_runs_with_such_a_model(kind, folders, drawings, tmp_path):
+    own = {"model_name": f"local-dir:{folders[kind]}", "image_dir": drawings}
+    own |= {"collection_name": "other", "milvus_uri": tmp_path / "milvus.db"}
+    parameters = [word for name, value in own.items() for word in ("-p", name, value)]
+    env = environment(tmp_path / "data", IMAGE_SEARCH_PROFILE="demo")
+    done = python("-m", "helpers", "--output", tmp_path / "runs", *parameters, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "a red star: 10 images in" in done.stdout

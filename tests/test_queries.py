@@ -53,7 +53,8 @@ def test_unlike_lowers_the_similarity(encoder, like, unlike, weight):
 
 
 def test_a_box_an_image_and_words_against_make_a_query():
-    path = Path("dog.jpg")
+    path = Path("dog.jpg").resolve()
+    assert Query.of("", "dog.jpg", None, Path("/photos")) == Query([Path("/photos/dog.jpg")], [])
     assert Query.of(" a dog ") == Query(["a dog"], [])
     assert Query.of("a dog", path, " grass") == Query(["a dog", path], ["grass"])
     assert Query.of("", path) == Query.of(None, path, "  ") == Query([path], [])

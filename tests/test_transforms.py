@@ -20,7 +20,7 @@ def test_an_image_of_up_to_20_to_1_is_left_whole():
 
 
 def test_bytes_are_normalised_as_floats_would_be(encoder, photos):
-    resize, crop, _, to_floats, normalize = encoder.preprocess.transforms
+    resize, crop, _, to_floats, normalize = encoder.original()[1].transforms
     transform = Transform([resize, crop], normalize)
     image = Image.open(photos[0]).convert("RGB")
     expected = normalize(to_floats(crop(resize(image))))

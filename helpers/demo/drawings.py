@@ -211,7 +211,7 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
     if n < _PER_CLASS or n % _PER_CLASS:
         raise ValueError(f"n must be a positive multiple of {_PER_CLASS}, not {n}.")
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[tuple] = []
     for object, colour, count in _classes(n // _PER_CLASS, rng):
         label = phrase(object, colour, count)
         others = [name for name in BACKGROUNDS if name != colour]

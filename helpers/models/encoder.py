@@ -54,6 +54,9 @@ class Model(Protocol):
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return features of tokens on the device, shape (n, dim), of any norm."""
 
+    def original(self) -> tuple:
+        """Return module, transform and tokenizer as the family's own package opens them."""
+
     def common_words(self) -> Sequence[str]:
         """Return at least a hundred words that people often use."""
 
@@ -116,10 +119,9 @@ class ClipEncoder:
     ahead : int
         Batches to prepare while the model works: 0 on the CPU, where both use the same cores and
         taking turns is faster; 2 elsewhere.
-    model, preprocess
-        What `clip.load` returns for OpenAI's models: the torch module, for inference (see
-        `acceleration` for what was changed), and the transform from PIL image to tensor. None
-        for other families.
+    model : torch module
+        For inference; see `acceleration` for what was changed. `original` returns it unchanged.
+        None for families without one.
 
     Raises
     ------
@@ -141,7 +143,6 @@ class ClipEncoder:
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.digest, self.dim = self._model.path, self._model.digest, self._model.dim
         self.model = getattr(self._model, "module", None)
-        self.preprocess = getattr(self._model, "preprocess", None)
         self.batch_size = _BATCH_SIZE
         self.ahead = 0 if self.device == "cpu" else 2
         self._texts: dict[str, np.ndarray] = {}
@@ -265,6 +266,21 @@ class ClipEncoder:
     def common_words(self) -> Sequence[str]:
         """Return words that people often use, from those that the model knows."""
         return self._model.common_words()
+
+    def original(self) -> tuple:
+        """Return the model as its authors' own package opens it, with nothing of ours in it.
+
+        Returns
+        -------
+        model : torch module
+            On the CPU, in float32: what `clip.load` returns, or open_clip's counterpart.
+        preprocess : callable
+            From a PIL image to a tensor of shape (3, resolution, resolution).
+        tokenize : callable
+            From a list of texts to a tensor of shape (n, context length).
+        """
+        model, preprocess, tokenize = self._model.original()
+        return model.requires_grad_(False), preprocess, tokenize
 
     @property
     def edge(self) -> int:

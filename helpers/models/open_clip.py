@@ -36,12 +36,15 @@ class Model:
     """
 
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
-        source = _locate(str(model_name))
+        source = self._source = _locate(str(model_name))
         self.name, self.model_name, self.path = source.name, source.model_name, source.path
         self.module, self.tokenizer = _opened(source, device, precision)
         accelerate_open_clip(self.module, precision, device)
         self.digest = _digest(source, self.module)
-        self.transform = _transform(self.module)
+        *steps, _, normalize = _published_transform(self.module).transforms
+        if self.module.visual.preprocess_cfg["resize_mode"] != "squash":
+            steps.insert(0, not_too_long)
+        self.transform = Transform(steps, normalize)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
         self._dtype: torch.dtype = getattr(torch, precision)
@@ -71,6 +74,11 @@ class Model:
         """Return features, from one forward pass."""
         with torch.inference_mode(), _cut_to(self._text, tokens.shape[1], self._causal):
             return self.module.encode_text(tokens)
+
+    def original(self) -> tuple:
+        """Return what `open_clip.create_model_from_pretrained` does, and open_clip's tokenizer."""
+        module, tokenizer = _opened(self._source, "cpu", "float32")
+        return module, _published_transform(module), tokenizer
 
     def common_words(self) -> Sequence[str]:
         """Return frequent English words: those of OpenAI's vocabulary."""
@@ -193,13 +201,10 @@ def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
     return module.eval(), tokenizer
 
 
-def _transform(module: Any) -> Transform:
-    config = module.visual.preprocess_cfg
+def _published_transform(module: Any) -> Any:
+    """Return open_clip's transform from picture to tensor, for a module that it opened."""
     own = _open_clip().transform
-    *steps, _, normalize = own.image_transform_v2(own.PreprocessCfg(**config), False).transforms
-    if config["resize_mode"] != "squash":
-        steps.insert(0, not_too_long)
-    return Transform(steps, normalize)
+    return own.image_transform_v2(own.PreprocessCfg(**module.visual.preprocess_cfg), False)
 
 
 def _digest(source: _Source, module: Any) -> str:

@@ -44,12 +44,12 @@ class Model:
         self.name = str(model_name) if known else self.path.name
         self.model_name = str(model_name if known else self.path)
         self.digest = _checked_digest(model_name, self.path)
-        self.module, self.preprocess = load_checkpoint(self.path)
+        self.module, preprocess = load_checkpoint(self.path)
         accelerate(self.module, precision, device)
         self.module.to(device)
         self.dim: int = self.module.text_projection.shape[1]
         self.resolution: int = self.module.visual.input_resolution
-        resize, crop, _, _, normalize = self.preprocess.transforms
+        resize, crop, _, _, normalize = preprocess.transforms
         self.transform = Transform([not_too_long, resize, crop], normalize)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -73,6 +73,10 @@ class Model:
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return features, from one forward pass."""
         return self.module.encode_text(tokens)
+
+    def original(self) -> tuple:
+        """Return what `clip.load` returns, and `clip.tokenize`."""
+        return *load_checkpoint(self.path), clip.tokenize
 
     def common_words(self) -> Sequence[str]:
         """Return the most frequent whole words of CLIP's vocabulary, which is ordered by that."""

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..models.encoder import ClipEncoder
+from ..paths import resolve_path
 from ..vectors import unit_vectors
 
 __all__ = ["NOTHING", "TEMPLATES", "Query", "Question", "Term", "combine", "parse"]
@@ -52,11 +53,21 @@ class Query:
     unlike: Sequence[Term | tuple[Term, float]] = ()
 
     @classmethod
-    def of(cls, words: str | None, image: Path | None = None, unlike: str | None = None) -> "Query":
-        """Return the query for a search box's words, an image to be like, and words to avoid."""
+    def of(
+        cls,
+        words: str | None,
+        image: str | os.PathLike | None = None,
+        unlike: str | None = None,
+        image_dir: Path | None = None,
+    ) -> "Query":
+        """Return the query for a search box's words, an image to be like, and words to avoid.
+
+        The image is a path; for relative ones see `resolve_path`, with `image_dir` as base.
+        """
         words, unlike = (words or "").strip(), (unlike or "").strip()
         like: list[Term] = [words] if words or not (image or unlike) else []
-        return cls(like + ([image] if image else []), [unlike] if unlike else [])
+        like += [resolve_path(image, image_dir)] if image else []
+        return cls(like, [unlike] if unlike else [])
 
 
 class _Text:
