@@ -16,7 +16,7 @@ BIN := .venv/bin
 # A variable's value in quotes, whatever is in it.
 quoted = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: help run test lab app server benchmark latency setup address clean
+.PHONY: help run test lab app server benchmark models latency setup address clean
 
 help:  ## print these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARA
 
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python -m tests.benchmarks.benchmark $(if $(value IMAGES),--images $(call quoted,IMAGES)) $(if $(value MODEL),--model $(call quoted,MODEL))
+
+models: setup  ## compare the models of the README's table with open_clip, with random weights; IMAGES=folder
+	$(BIN)/python -m tests.benchmarks.models $(if $(value IMAGES),--images $(call quoted,IMAGES))
 
 latency: setup  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency

@@ -60,6 +60,18 @@ def test_a_jpeg_without_its_end_marker_is_read(tmp_path, picture, mode, options,
         assert (shown(tmp_path, content, edge) == expected).all()
 
 
+def test_a_jpeg_without_its_end_marker_is_read_whatever_its_last_byte(tmp_path):
+    last = set()
+    for seed in range(60):
+        noise = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "x.jpg")
+        content = (tmp_path / "x.jpg").read_bytes()[:-2]
+        last.add(content[-1])
+        (tmp_path / "x.jpg").write_bytes(content)
+        load_image(tmp_path / "x.jpg")
+    assert {0, 255} & last  # which could be taken for reserved space, or half of the marker
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS)
 def test_a_jpeg_of_which_pixels_are_missing_is_refused(tmp_path, picture, mode, options):

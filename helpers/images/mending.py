@@ -30,6 +30,7 @@ _NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"acTL", b"fcTL", b"fdAT")
 _WANTED = (b"tRNS", b"eXIf", b"gAMA", b"cHRM", b"sRGB")
 _LARGEST_PROFILE = 2**24  # bytes
 _TAIL = 16  # bytes
+_DATA = 3  # zeros at the end may be data of the picture; more are space that was reserved
 _PIECE = 2**20  # bytes are read at once
 
 
@@ -173,7 +174,10 @@ def _mended_jpeg(content: bytes) -> Mended | None:
 
     That is proved by adding various data: if a pixel is missing, it comes out in various ways.
     """
-    content = content.rstrip(b"\0").removesuffix(_END[:1])
+    without = content.rstrip(b"\0")
+    if len(content) - len(without) > _DATA:
+        content = without
+    content = content.removesuffix(_END[:1])
     if not _has_all_scans(content):
         return None
     restarts = _RESTART.findall(content, content.rindex(_SCAN))

@@ -105,11 +105,27 @@ def save_open_clip(folder: Path, kind: str, seed: int = 0) -> Path:
 
     `kind` is one of `OPEN_CLIP`.
     """
+    return _save(folder, *OPEN_CLIP[kind], seed)
+
+
+def save_published(folder: Path, name: str, seed: int = 0) -> Path:
+    """Save a model that open_clip lists, such as "ViT-B-16-SigLIP2/webli", with random weights."""
     import open_clip  # an extra
+
+    architecture, tag = name.split("/")
+    listed = open_clip.get_pretrained_cfg(architecture, tag)
+    preprocess = {key: listed[key] for key in ("mean", "std", "interpolation", "resize_mode")}
+    return _save(folder, open_clip.get_model_config(architecture), preprocess, seed)
+
+
+def _save(folder: Path, config: dict, preprocess: dict, seed: int) -> Path:
+    import open_clip
     from safetensors.torch import save_file
 
-    config, preprocess = OPEN_CLIP[kind]
     folder.mkdir(parents=True)
+    if "hf_tokenizer_name" in config["text_cfg"]:  # the published one comes from the hub
+        config["text_cfg"]["hf_tokenizer_name"] = "the folder's own"
+        _save_tokenizer(folder)
     text = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(text))
     torch.manual_seed(seed)
@@ -120,8 +136,6 @@ def save_open_clip(folder: Path, kind: str, seed: int = 0) -> Path:
         weights.data += 0.05 * torch.randn_like(weights)
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
-    if "hf_tokenizer_name" in config["text_cfg"]:
-        _save_tokenizer(folder)
     return folder
 
 

@@ -1,0 +1,190 @@
+"""Compare the models of the README's table, ours beside open_clip: `make models`.
+
+The weights are random, and speed and memory do not depend on them. Every way runs in a process of
+its own, and they take turns; the median of the turns counts. The largest difference of any entry
+of a vector is measured in float32, on images without a colour profile, which open_clip ignores.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from helpers import ClipEncoder, draw_demo_images, sample_images
+from helpers.models.acceleration import has_fast_bfloat16
+
+from ..support import models
+from ..support.processes import ROOT
+from .benchmark import _peak_megabytes, _processor
+from .contenders import _Photos
+
+MODELS = {
+    "ViT-B/32": "ViT-B-32-quickgelu/openai",  # OpenAI's, as open_clip calls it
+    "open_clip:ViT-B-32-256/datacomp_s34b_b86k": "ViT-B-32-256/datacomp_s34b_b86k",
+    "hf-hub:timm/ViT-B-16-SigLIP2": "ViT-B-16-SigLIP2/webli",
+    "hf-hub:timm/ViT-SO400M-14-SigLIP-384": "ViT-SO400M-14-SigLIP-384/webli",
+}
+TEXTS = ["a white dog", "two blue fish on a yellow sofa", "star"]
+LEAST = 4.0  # seconds that a turn lasts at least
+
+
+def ours(paths: list[Path], folder: Path) -> Callable[[], object]:
+    """Return our way from files to vectors."""
+    encoder = ClipEncoder(f"local-dir:{folder}")
+    return lambda: encoder.encode_images(paths)
+
+
+def peer(precision: str, in_processes: bool) -> Callable[[list[Path], Path], Callable]:
+    """Return open_clip's way, in one of its precisions, with a DataLoader in processes or not."""
+
+    def prepared(paths: list[Path], folder: Path) -> Callable[[], object]:
+        module, preprocess = _opened(folder, precision)
+        workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
+        photos = _Photos(paths, preprocess)
+        loader = torch.utils.data.DataLoader(photos, 32, **(workers if in_processes else {}))
+        dtype = next(module.parameters()).dtype
+
+        @torch.inference_mode()
+        def work() -> None:
+            for pixels in loader:
+                module.encode_image(pixels.to(dtype), normalize=True)
+
+        return work
+
+    return prepared
+
+
+WAYS = {
+    "ours": ours,
+    "fp32": peer("fp32", in_processes=False),
+    "fp32, DataLoader": peer("fp32", in_processes=True),
+    "bf16": peer("bf16", in_processes=False),
+    "bf16, DataLoader": peer("bf16", in_processes=True),
+    "pure_bf16, DataLoader": peer("pure_bf16", in_processes=True),
+}
+
+
+def turn(way: str, paths: list[Path], folder: Path) -> dict[str, float]:
+    """Return images per second, from files to vectors, and the peak of this process's memory."""
+    work = WAYS[way](paths, folder)
+    work()  # to warm up
+    rounds, started = 0, time.perf_counter()
+    while time.perf_counter() - started < LEAST:
+        work()
+        rounds += 1
+    rate = rounds * len(paths) / (time.perf_counter() - started)
+    return {"images_per_second": rate, "peak_mb": _peak_megabytes()}
+
+
+@torch.inference_mode()
+def difference(paths: list[Path], folder: Path) -> dict[str, float]:
+    """Return the largest difference of any entry of our vectors and open_clip's, in float32."""
+    import open_clip
+
+    module, preprocess = _opened(folder, "fp32")
+    encoder = ClipEncoder(f"local-dir:{folder}", device="cpu", precision="float32")
+    plain = [path for path in paths if not Image.open(path).info.get("icc_profile")][:8]
+    pixels = torch.stack([preprocess(Image.open(path)) for path in plain])
+    texts = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
+    images = module.encode_image(pixels, normalize=True).numpy() - encoder.encode_images(plain)
+    words = module.encode_text(texts, normalize=True).numpy() - encoder.encode_texts(TEXTS)
+    return {"images": float(np.abs(images).max()), "texts": float(np.abs(words).max())}
+
+
+def _opened(folder: Path, precision: str) -> tuple:
+    import open_clip
+
+    name = f"local-dir:{folder}"
+    return open_clip.create_model_from_pretrained(name, precision=precision)
+
+
+def _in_a_process(job: str, paths: list[Path], folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", __spec__.name, "--job", job, "--folder", str(folder)]
+    names = json.dumps([str(path) for path in paths])
+    answer = subprocess.run(
+        command, input=names, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+    )
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def compare(paths: list[Path], folder: Path, rounds: int) -> dict:
+    """Let all ways take turns with one model; return medians, differences and the file's size."""
+    ways = [way for way in WAYS if way == "ours" or ("bf16" in way) == has_fast_bfloat16()]
+    turns: dict[str, list[dict]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way in ways:
+            turns[way].append(_in_a_process(way, paths, folder))
+            print(f"{folder.name}, {way}: {turns[way][-1]}", file=sys.stderr)
+    medians = {
+        way: {key: statistics.median(one[key] for one in measured) for key in measured[0]}
+        for way, measured in turns.items()
+    }
+    size = (folder / "open_clip_model.safetensors").stat().st_size / 1e6
+    return {"ways": medians, "megabytes": size, **_in_a_process("difference", paths, folder)}
+
+
+def table(results: dict[str, dict]) -> str:
+    """Return the results as Markdown."""
+    lines = [
+        "| model | weights, MB | images/s | peak memory, MB | open_clip's best way, images/s | "
+        "ours / open_clip | largest difference: images, texts |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, found in results.items():
+        mine, *others = found["ways"].values()
+        rates = {way: other["images_per_second"] for way, other in
+                 zip([*found["ways"]][1:], others, strict=True)}  # fmt: skip
+        best = max(rates, key=rates.get)
+        rate = mine["images_per_second"]
+        lines.append(
+            f"| `{name}` | {found['megabytes']:.0f} | {rate:.1f} | {mine['peak_mb']:.0f} | "
+            f"{rates[best]:.1f} ({best}) | {rate / rates[best]:.2f} | "
+            f"{found['images']:.0e}, {found['texts']:.0e} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print the table, write everything as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, help="a folder; by default drawings are made")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS], metavar="NAME")
+    parser.add_argument("--sample", type=int, default=64, help="how many images of the folder")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "models.json")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        paths = [Path(name) for name in json.load(sys.stdin)]
+        job = difference if options.job == "difference" else lambda *a: turn(options.job, *a)
+        print(json.dumps(job(paths, options.folder)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        images = options.images or Path(scratch, "drawings")
+        if not options.images:
+            draw_demo_images(images, n=-(-options.sample // 10) * 10)  # ten a class
+        paths = sample_images(images, options.sample)
+        results = {}
+        for number, name in enumerate(options.models):
+            folder = models.save_published(Path(scratch, f"{number}"), MODELS[name])
+            results[name] = compare(paths, folder, options.rounds)
+            (folder / "open_clip_model.safetensors").unlink()  # some take gigabytes
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"{_processor()}, {os.cpu_count()} cores; {len(paths)} images; random weights\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
