@@ -52,7 +52,7 @@ def peer(precision: str, in_processes: bool) -> Callable[[list[Path], Path], Cal
         workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
         photos = _Photos(paths, preprocess)
         loader = torch.utils.data.DataLoader(photos, 32, **(workers if in_processes else {}))
-        dtype = next(module.parameters()).dtype
+        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
 
         @torch.inference_mode()
         def work() -> None:
