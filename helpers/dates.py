@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["FIRST", "moment", "period", "seconds"]
+__all__ = ["FIRST", "LAST", "moment", "period", "seconds"]
 
 _EPOCH = datetime(1970, 1, 1)
 _ISO = re.compile(
@@ -27,8 +27,8 @@ def moment(seconds: int) -> datetime:
     return _EPOCH + timedelta(seconds=seconds)
 
 
-FIRST = seconds(datetime.min)
-"""The first second that there is a date for."""
+FIRST, LAST = seconds(datetime.min), seconds(datetime.max)
+"""The first and the last second that there is a date for."""
 
 
 def period(value: object) -> tuple[int, int]:
@@ -45,6 +45,11 @@ def period(value: object) -> tuple[int, int]:
     ValueError
         If it is none of these, or no day of the calendar, or has a time zone.
     """
+    if getattr(value, "tzinfo", None):
+        raise ValueError(
+            f"{value} has a time zone, and a photo has the time of its camera's clock: use "
+            ".replace(tzinfo=None)"
+        )
     match = _ISO.fullmatch(_written(value))
     if match is None:
         raise ValueError(
@@ -63,7 +68,7 @@ def period(value: object) -> tuple[int, int]:
 def _written(value: object) -> str:
     """Return a value as an ISO date; a text as it is."""
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return f"{value:04d}"
+        return str(int(value))
     if isinstance(value, date | np.datetime64):  # a datetime is a date
         return str(value)
     return value.strip() if isinstance(value, str) else ""

@@ -108,9 +108,9 @@ def ingest(
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
             run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
             run.finish_moves()
-            run.read_facts(outdated, progress)
             everywhere = known.values() if shard[1] == 1 else rows_of_these_sizes(changed, store)
             new, twins = run.keep_vectors(changed, everywhere)
+            run.read_facts(outdated + run.outdated, progress)
             gone = run.gone() if prune else []
             if prune is True:
                 _check_gone(gone, known, surveyed.images, folder)
@@ -212,6 +212,7 @@ class _Run:
     report: IngestReport
     bar: tqdm
     left: set[str] = field(default_factory=set)  # keys of rows that moved
+    outdated: list[ImageFile] = field(default_factory=list)  # with a row of an earlier format
 
     def finish_moves(self) -> None:
         """Remove the rows that a killed run left after it wrote those that replace them."""
@@ -278,6 +279,8 @@ class _Run:
             key = image_id(str(each.file.facts["filepath"]))
             touched = key in {row["id"] for row in each.rows}
             moved_from = "" if touched else self._take_gone(each.rows)
+            if source.get("format", 0) < FORMAT:
+                self.outdated.append(each.file)
             rows.append(with_facts(source, {**each.file.facts, "moved_from": moved_from}))
             changed = "updated" if key in self.known else "moved" if moved_from else "inserted"
             counts["unchanged" if touched else changed] += 1

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .collection.columns import named, seen, shown, sortable
-from .collection.filters import build_filter, names_in, plain, within
+from .collection.columns import FORMAT, named, seen, shown, sortable
+from .collection.filters import build_filter, forms, names_in, plain, within
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .parameters import check_flags
@@ -42,7 +42,7 @@ def search(
     templates: Sequence[str] | None = None,
     unique: bool = False,
     group_by: str = "",
-    sort_by: str = "",
+    sort_by: str | None = "",
 ) -> SearchResults:
     """Find the images that match a query best.
 
@@ -91,11 +91,13 @@ def search(
     question = parse(query)
     check_flags(unique=unique)
     _check_page(limit, offset)
+    sort_by = sort_by or ""
     if sort_by not in ("", *sortable()):
-        raise ValueError(f"sort_by is {' or '.join(sortable())}, or empty, not {sort_by!r}")
+        known = " or ".join(map(repr, sortable()))
+        raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
     given: dict[str, Any] = {"limit": limit, "offset": offset, "filter": filter, "unique": unique}
-    given |= {"where": plain(where) if where else None, "templates": templates}
+    given |= {"where": where or None, "templates": templates}
     given |= {"group_by": group_by, "sort_by": sort_by}
     remembered = store.check_model(encoder)
     threshold = match_threshold(question, encoder, store, templates)
@@ -105,7 +107,9 @@ def search(
     rows = []
     if remembered:
         first = 0 if sort_by else offset
-        number = max(limit + offset - first, _JUDGED, _SORTED if sort_by and threshold else 0)
+        number = max(limit + offset - first, _JUDGED)
+        if sort_by and threshold is not None:
+            number = _SORTED
         rows = store.search(
             vector,
             min(number, MAX_LIMIT - first),
@@ -132,7 +136,7 @@ def search(
         hits=tuple(
             _hit(row, margin, folder, copies.get(row["digest"], [])) for row, margin in page
         ),
-        options={name: value for name, value in given.items() if value != _DEFAULTS[name]},
+        options={n: value for n, value in plain(given).items() if value != _DEFAULTS[n]},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
         threshold=threshold,
@@ -167,7 +171,7 @@ def _why_nothing(
     where: Mapping[str, object], expression: str, vector: np.ndarray, store: ImageStore
 ) -> str:
     """Return why there is nothing, if that can be said; refuse fields that no image has."""
-    if not store.count():
+    if not (count := store.count()):
         return ""
     fields = store.fields()
     if unknown := names_in(expression) - fields:
@@ -178,11 +182,14 @@ def _why_nothing(
         if column and column.tells:
             told = build_filter({column.name: (None, None)})
             if not store.search(vector, 1, filter=told):
-                again = ": ingest once more to read it" if store.lacks_facts else ""
+                read = build_filter({"format": (FORMAT, None)})
+                again = ": ingest once more to read it" if store.count(read) < count else ""
                 return f"No image here tells {column.tells}{again}."
     labels, asked = store.labels(), where.get("label")
-    wanted = asked if isinstance(asked, list) else [asked] if isinstance(asked, str) else []
-    missing = [str(label) for label in wanted if label not in labels]
+    wanted = [
+        each for each in (asked if isinstance(asked, list) else [asked]) if isinstance(each, str)
+    ]
+    missing = [label for label in wanted if not {*forms(label)} & {*labels}]
     if not missing:
         return ""
     near = difflib.get_close_matches(missing[0], labels, cutoff=0.5) or labels[:5]

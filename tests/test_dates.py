@@ -36,11 +36,16 @@ def test_a_date_is_as_long_as_its_last_part(value, first, last):
     "value",
     ["", "June", "2019-6", "19-06-15", "15.06.2019", "2019-06-15 14:30Z", "2019-06-15T14:30+02:00",
      "2019-13", "2019-02-29", "2019-06-15 24:00", "2019-06.5", "２０１９", 20190615, 2019.0, -5,
-     True, None, time(3), pd.NaT, np.datetime64("NaT"), datetime(2019, 6, 15, tzinfo=UTC), []],
+     True, None, time(3), pd.NaT, np.datetime64("NaT"), 19, []],
 )  # fmt: skip
 def test_what_is_no_date_is_refused_and_says_how_to_write_one(value):
     with pytest.raises(ValueError, match=r"is not a date(: use a year .* zone| \()"):
         period(value)
+
+
+def test_a_time_zone_is_refused_and_says_how_to_leave_it_out():
+    with pytest.raises(ValueError, match=r"has a time zone, .*: use \.replace\(tzinfo=None\)"):
+        period(datetime(2019, 6, 15, tzinfo=UTC))
 
 
 @given(st.datetimes())

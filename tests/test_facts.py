@@ -277,3 +277,13 @@ def test_heic_photos_tell_theirs(tmp_path):
     found = read_image(tmp_path / "x.heic")[1]
     assert (found["taken"], found["camera"]) == (JUNE, "iPhone 12")
     assert found["longitude"] == pytest.approx(2.3522, abs=1e-4)
+
+
+@pytest.mark.parametrize("latitude", [b"\x30\x10\x05", (48.0, 99.0, 99.0), (48.0, -1.0, 0.0), ()])
+def test_a_place_that_is_written_as_nobody_does_is_none(latitude):
+    place = {**PARIS, 2: latitude}
+    assert math.isnan(facts._or_else(math.nan, lambda: facts._degrees(place[2], "N")))
+
+
+def test_a_sign_and_a_letter_mean_the_south_once():
+    assert facts._angle("-33.5S") == facts._angle("33.5S") == facts._angle("-33.5") == -33.5

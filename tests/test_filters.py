@@ -23,6 +23,8 @@ from .support.rows import MODEL, row
         ({"width": (0, 9)}, "width >= 1 and width <= 9"),
         ({"stars": (None, 9)}, "stars <= 9"),
         ({"camera": (None, "M")}, 'camera > "" and camera <= "M"'),
+        ({"camera": ("", "M")}, 'camera > "" and camera <= "M"'),
+        ({"label": ""}, 'label == ""'),
         ({"camera": (None, None), "latitude": (None, None)}, 'camera > "" and latitude >= -90'),
         ({"width": [(1, 2), 7]}, "((width >= 1 and width <= 2) or (width == 7))"),
         ({"taken": 1970}, "taken >= 0 and taken <= 31535999"),
@@ -54,10 +56,13 @@ def test_conditions_become_a_milvus_expression(where, expression):
      {"width": 0}, {"width": [5, 0]}, {"width": "640"}, {"width": ("1", None)}, {"label": 2019},
      {"size": (None, None)}, {"taken": ("2020", "2019")}, {"taken": "soon"}, {"taken": [2019, "x"]},
      {"taken": like("2019*")}, {"latitude": like("1*")}, {"place": "Paris"}, {"place": []},
+     {"taken": None}, {"taken": ["2019-06", None]}, {"width": [640, None]}, {"taken": [["2019"]]},
+     {"camera": ""}, {"camera": ["", "X"]}, {"label": {"a"}}, {"width": True}, {"width": 10**30},
+     {"width": (640, float("inf"))}, {1: 2}, {"taken": 19},
      {"place": [near(0, 0, 1), "Paris"]}, {"filepath": near(0, 0, 1)}, {"latitude": -999.0}],
 )  # fmt: skip
 def test_conditions_that_make_no_sense_are_refused(where):
-    words = r"field|empty|neither|range|takes|or more|not a date|is a number|near\(latitude"
+    words = r"field|empty|neither|range|a value of|or more|not a date|is a number|near\(latitude"
     with pytest.raises(ValueError, match=words):
         build_filter(where)
 

@@ -681,3 +681,25 @@ def test_a_photo_that_cannot_be_read_again_keeps_its_row(folder, encoder, store,
     assert {row["format"] for row in stored(store, "format").values()} == {0}
     ingest(folder, encoder, store, progress=False)
     assert {row["format"] for row in stored(store, "format").values()} == {columns.FORMAT}
+
+
+@pytest.mark.parametrize("change", ["touched", "moved", "copied"])
+def test_a_photo_known_by_its_content_gets_its_facts_in_the_same_run(
+    folder, encoder, store, monkeypatch, change
+):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(columns, "FORMAT", 0)
+        ingest(folder, encoder, store, progress=False)
+    for path in list_images(folder):
+        if change == "touched":
+            os.utime(path, (1, 1))
+        elif change == "moved":
+            path.rename(path.with_name(f"new-{path.name}"))
+        else:
+            shutil.copy(path, path.with_name(f"copy-{path.name}"))
+    monkeypatch.setattr(encoder, "encode_pixels", None)
+    ingest(folder, encoder, store, progress=False)
+    rows = stored(store, "format", "taken")
+    assert {row["format"] for row in rows.values()} == {columns.FORMAT}
+    assert len(rows) == (100 if change == "copied" else 50)
+    assert all(row["taken"] > 0 for row in rows.values())

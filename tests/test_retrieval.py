@@ -301,7 +301,7 @@ def test_where_no_photo_tells_it_is_said(
     assert f"No image here tells {told}" in search("a star", encoder, store, where=where).summary
     where_many_tell = {"taken": 1950} if "taken" in where else where
     assert search("a star", encoder, dated, where=where_many_tell).note == ""
-    monkeypatch.setattr(type(store), "lacks_facts", True)
+    monkeypatch.setattr(retrieval, "FORMAT", 10)
     note = search("a star", encoder, store, where=where).note
     assert note.endswith(": ingest once more to read it.")
 
@@ -348,8 +348,42 @@ def test_of_a_few_images_none_is_left_out_when_they_are_sorted(
     assert len(search("a star", encoder, store, sort_by="taken")) == 5
 
 
+def test_pages_of_sorted_matches_never_overlap(dated, encoder, monkeypatch):
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: -100.0)
+    monkeypatch.setattr(retrieval, "_SORTED", 30)
+    pages = [
+        search("a star", encoder, dated, limit=8, offset=o, sort_by="taken")
+        for o in range(0, 50, 8)
+    ]
+    names = [hit.filepath for page in pages for hit in page]
+    assert len(names) == len(set(names)) == 30
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"limit": np.int64(5)}, {"group_by": np.str_("label")},
+     {"where": {"place": near(0, 0, km=float("inf"))}}, {"where": {"camera": like(np.str_("C*"))}},
+     {"where": {"taken": pd.Timestamp("2019-01-02 12:00")}, "sort_by": None}],
+)  # fmt: skip
+def test_the_code_runs_whatever_the_options_are_made_of(options, dated, encoder):
+    results = search("a star", encoder, dated, **options)
+    names = {"search": search, "encoder": encoder, "store": dated, "near": near, "like": like}
+    assert eval(results.code, names).hits == results.hits
+
+
+def test_a_label_in_the_other_form_of_its_accents_is_not_said_to_be_missing(encoder, store, photos):
+    folder = photos[0].parent / "Cafe\u0301"
+    folder.mkdir()
+    shutil.move(photos[0], folder)
+    ingest(folder.parent, encoder, store, progress=False)
+    where = {"label": ["Caf\u00e9"], "width": (10**6, None)}
+    assert search("a star", encoder, store, where=where).note == ""
+
+
 def test_hits_are_sorted_by_dates_only(ingested, encoder):
-    with pytest.raises(ValueError, match="sort_by is taken, or empty, not 'width'"):
+    with pytest.raises(
+        ValueError, match="sort_by is 'taken', or '' for the best first, not 'width'"
+    ):
         search("a star", encoder, ingested, sort_by="width")
 
 

@@ -338,3 +338,17 @@ def test_of_places_more_are_asked_for_until_enough_are_near(store, tmp_path):
     assert found(3, offset=2) == [32, 33, 34]
     assert found(99) == list(range(30, 40))
     assert found(9, group_by="label") == [30, 31]
+
+
+def test_groups_are_made_here_where_milvus_cannot(store, tmp_path, monkeypatch):
+    without = [column for column in columns.COLUMNS if column.name != "camera"]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(columns, "COLUMNS", without)
+        store.open_for(MODEL, tmp_path)
+    vectors = np.eye(8)
+    cameras = ["A", "B", "A", "B", "C"]
+    store.upsert([row(f"{i}", vectors[i], camera=c, latitude=i % 2) for i, c in enumerate(cameras)])
+    query = np.array([0.9, 0.4, 0.15, 0.08, 0.02, 0, 0, 0])
+    for field, expected in {"camera": "014", "latitude": "01"}.items():
+        found = store.search(query / np.linalg.norm(query), 9, group_by=field)
+        assert "".join(hit["filepath"] for hit in found) == expected

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dates import FIRST, moment
+from ..dates import FIRST, LAST, moment
 from .connection import pymilvus
 
 _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
@@ -59,7 +59,9 @@ class Column:
         """Return a stored value as a hit has it: None where it is not known, a date as such."""
         if self.least is not None and stored < self.least:
             return None
-        return moment(stored) if self.date else stored
+        if not self.date:
+            return stored
+        return moment(stored) if stored <= LAST else None
 
 
 COLUMNS = [

@@ -16,7 +16,7 @@ import numpy as np
 from ..dates import period
 from .columns import Column, named
 
-__all__ = ["build_filter", "like", "names_in", "near", "plain", "within"]
+__all__ = ["build_filter", "forms", "like", "names_in", "near", "plain", "within"]
 
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _NAME = re.compile(r"(?<![\w$])[A-Za-z_]\w*\b(?!\s*\()")  # before a parenthesis: a function
@@ -27,6 +27,7 @@ _WILD = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _PLACE = "place"
 _LAST = "\U0010ffff"
 _EARTH = 6371.0088  # its mean radius in kilometres
+_HALFWAY = 20_016.0  # kilometres: no place is farther
 _ROUNDING = 1e-6  # kilometres
 
 
@@ -42,6 +43,7 @@ class like:
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, str) or not self.pattern:
             raise ValueError(f"like takes a text such as '*/wedding/*', got {self.pattern!r}")
+        object.__setattr__(self, "pattern", str(self.pattern))
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class near:
         ):
             value = getattr(self, name)
             if not _is_number(value) or not least <= value <= most:
-                raise ValueError(f"near: {name} is a number from {least} to {most}, got {value!r}")
-            object.__setattr__(self, name, float(value))
+                bounds = f"from {least} to {most}" if most < math.inf else "from 0"
+                raise ValueError(f"near: {name} is a number {bounds}, got {value!r}")
+            object.__setattr__(self, name, min(float(value), _HALFWAY))
 
     def holds(self, latitude: float, longitude: float) -> bool:
         """Return whether a place is that near."""
@@ -105,11 +108,12 @@ def build_filter(where: Mapping[str, object] | None) -> str:
         - A text is found in both forms that Unicode has for accents: é as one letter, or as a
           letter and an accent. `{"filepath": like("*/wedding/*")}` finds patterns.
         - `taken` takes dates as long as they are (see `dates.period`), and ends are included:
-          `{"taken": 2019}`, `{"taken": ("2019-06", "2019-08")}`.
+          `{"taken": 2019}`, `{"taken": ("2019-06", "2019-08")}`. A `datetime` is one second; its
+          `.date()` is the day.
         - `{"place": near(48.86, 2.35, km=5)}` is a box here; `within` tells the rest.
 
-        An image for which a number, date or place is not known matches no condition on it, and
-        `{"taken": (None, None)}` finds those for which it is.
+        An image that does not tell its date, camera or place matches no condition on it, and
+        `{"taken": (None, None)}` finds those that do.
 
     Raises
     ------
@@ -133,9 +137,24 @@ def within(where: Mapping[str, Any] | None) -> Callable[[Mapping], bool] | None:
     return lambda row: any(place.holds(row["latitude"], row["longitude"]) for place in places)
 
 
-def plain(where: Mapping[str, Any]) -> dict[str, Any]:
-    """Return conditions whose repr is code that needs no imports: with dates as texts."""
-    return {name: _plain(value) for name, value in where.items()}
+def plain(value: Any) -> Any:
+    """Return conditions or values so that their repr is code without imports: dates as texts."""
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(plain, value)] if isinstance(value, list) else (*map(plain, value),)
+    if isinstance(value, date | np.datetime64):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def forms(value: Any) -> list[Any]:
+    """Return a value and, if it is a text, its normal forms NFC and NFD."""
+    if not isinstance(value, str):
+        return [value]
+    return list(dict.fromkeys([value, *(unicodedata.normalize(f, value) for f in ("NFC", "NFD"))]))
 
 
 def names_in(expression: str) -> set[str]:
@@ -145,7 +164,7 @@ def names_in(expression: str) -> set[str]:
 
 
 def _condition(name: str, value: Any) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"{name!r} is not a field name: use letters, digits and _, no digit first")
     if isinstance(value, list):
         return _any(name, value)
@@ -157,28 +176,36 @@ def _condition(name: str, value: Any) -> str:
     if isinstance(value, near):
         return value.box
     if isinstance(value, like):
-        return _one_of(_like(name, column, form) for form in _forms(value.pattern))
+        return _one_of(_like(name, column, form) for form in forms(value.pattern))
     if isinstance(value, tuple):
         return _range(name, column, value)
     if column and column.date:
+        period(value)  # refuses None, which would be an open end
         return _range(name, column, (value, value))
-    if len(forms := _forms(value)) > 1:
-        return _any(name, forms)
+    if len(forms(value)) > 1:
+        return _any(name, forms(value))
     return f"{name} == {_equal(column, value)}"
 
 
 def _any(name: str, values: list) -> str:
     if not values:
         raise ValueError(f"the list of values for {name!r} is empty: name at least one")
+    if any(each is None or isinstance(each, list) for each in values):
+        raise ValueError(
+            f"the list for {name!r} means any of these, and holds {values!r}: write a range as a "
+            "tuple, such as (640, None)"
+        )
     column = named(name)
     if (column and column.date) or any(isinstance(each, tuple | like | near) for each in values):
         return _one_of(_condition(name, each) for each in values)
-    literals = dict.fromkeys(_equal(column, form) for each in values for form in _forms(each))
+    literals = dict.fromkeys(_equal(column, form) for each in values for form in forms(each))
     return f"{name} in [{', '.join(literals)}]"
 
 
 def _equal(column: Column | None, value: Any) -> str:
     literal = _literal(column, value)
+    if column and column.tells and value == "":
+        raise ValueError(f"{column.name!r} is empty where it is not known: no condition finds that")
     if column and column.least is not None and value < column.least:
         raise ValueError(f"{column.name!r} is {column.least} or more, got {value!r}")
     return literal
@@ -192,12 +219,15 @@ def _one_of(conditions: Iterable[str]) -> str:
 def _range(name: str, column: Column | None, sides: tuple) -> str:
     if len(sides) != 2:
         raise ValueError(f"a range for {name!r} must be (lowest, highest), got {sides!r}")
+    given = sides
     if column and column.date:
         sides = tuple(side if side is None else period(side)[i] for i, side in enumerate(sides))
+    if column and column.tells and sides[0] == "":
+        sides = (None, sides[1])
     low, high = sides
     literals = [side if side is None else _literal(column, side) for side in sides]
     if None not in sides and (isinstance(low, str) != isinstance(high, str) or low > high):
-        raise ValueError(f"a range for {name!r} must have its lowest value first, got {sides!r}")
+        raise ValueError(f"a range for {name!r} must have its lowest value first, got {given!r}")
     if column and column.least is not None and (low is None or low < column.least):
         literals[0] = repr(column.least)  # what is not known is below
     conditions = [
@@ -223,31 +253,22 @@ def _like(name: str, column: Column | None, pattern: str) -> str:
     return f"{name} like {_literal(column, '%'.join(parts))}"
 
 
-def _forms(value: Any) -> list[Any]:
-    """Return a value and, if it is a text, its normal forms NFC and NFD."""
-    if not isinstance(value, str):
-        return [value]
-    return list(dict.fromkeys([value, *(unicodedata.normalize(f, value) for f in ("NFC", "NFD"))]))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return type(value)(map(_plain, value))
-    if isinstance(value, date | np.datetime64):
-        return str(value)
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _literal(column: Column | None, value: Any) -> str:
     """Write a value, with only the escapes that both Milvus Lite and a server understand."""
-    value = _plain(value)
-    if column and column.is_text != isinstance(value, str):
-        kind = "texts" if column.is_text else "numbers"
-        raise ValueError(f"{column.name!r} takes {kind}, got {value!r}")
-    if isinstance(value, str):
+    value = plain(value)
+    if isinstance(value, str) and (column is None or column.is_text):
         return f'"{value.translate(_ESCAPES)}"'
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is neither a text nor a finite number")
+    is_number = _is_number(value) or (column is None and isinstance(value, bool))
+    if not is_number or (column and column.is_text):
+        kind = (
+            "a text or a number" if column is None else "a text" if column.is_text else "a number"
+        )
+        name = f"a value of {column.name!r}" if column else "a value"
+        raise ValueError(f"{name} is {kind}, got {value!r}; several values go into a list")
+    if not abs(value) < 2**63:
+        raise ValueError(
+            f"{value!r} is neither a text nor a finite number of 64 bits; for an open end use None"
+        )
     return repr(value).lower()  # true, not True
 
 

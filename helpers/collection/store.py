@@ -32,6 +32,7 @@ _LABELS = 1000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
+_REAL = pymilvus.DataType.DOUBLE
 _REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir", "format")
 
 
@@ -85,6 +86,7 @@ class ImageStore:
         self._loaded_by: pymilvus.MilvusClient | None = None
         self._behind = True  # does a search have to wait for what was written?
         self._known: dict[str, str] | None = None  # the collection's properties, if there is one
+        self._typed: set[str] = set()  # the fields of its schema
         self._known_at = -_FRESH
         self._unflushed = self._writes = 0  # rows, and how often this object wrote
         self._sample: tuple[object, np.ndarray] | None = None
@@ -123,18 +125,15 @@ class ImageStore:
         self._known_at = -_FRESH
         return self._remembered()
 
-    @property
-    def lacks_facts(self) -> bool:
-        """Whether an earlier version filled it, so that the next `ingest` reads more facts."""
-        remembered = self._remembered()
-        return bool(remembered) and int(remembered.get("format", 0)) < columns.FORMAT
-
-    def count(self) -> int:
-        """Return the number of images; 0 if the collection has not been made."""
+    def count(self, filter: str = "") -> int:
+        """Return the number of images that a filter lets through; 0 if there is no collection."""
         try:
             with self._explained("counted"), self._consistency() as level:
                 answer = self._loaded().query(
-                    self.collection_name, output_fields=["count(*)"], consistency_level=level
+                    self.collection_name,
+                    filter,
+                    output_fields=["count(*)"],
+                    consistency_level=level,
                 )
         except _NotFoundError:
             return 0
@@ -188,7 +187,7 @@ class ImageStore:
                 f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
                 "with recreate=True to start again"
             )
-        if self.lacks_facts:
+        if int(self._remembered().get("format", 0)) < columns.FORMAT:
             self._note(format=str(columns.FORMAT))
 
     def follow(self, image_dir: Path) -> bool:
@@ -398,8 +397,9 @@ class ImageStore:
         if not (group_by or distinct or within):
             return self._search(vector, limit, offset, filter, fields)
         wanted = asked = limit + offset
+        by_milvus = group_by if group_by and not within and self._can_group(group_by) else ""
         while True:
-            hits = self._search(vector, asked, 0, filter, fields, "" if within else group_by)
+            hits = self._search(vector, asked, 0, filter, fields, by_milvus)
             kept = [hit for hit in hits if within(hit)] if within else hits
             # A 2.3.5 server repeats some values if a filter leaves few.
             kept = _best_of_each(kept, group_by) if group_by else kept
@@ -464,11 +464,18 @@ class ImageStore:
         moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
         return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
 
+    def _can_group(self, field: str) -> bool:
+        """Return whether Milvus can: not by reals, nor by what is in the dynamic field."""
+        self._remembered()
+        column = columns.named(field)
+        return field in self._typed and column is not None and column.type != _REAL
+
     def _look(self) -> None:
         before, self._known = self._known, None
         with contextlib.suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
             self._known = dict(told["properties"])
+            self._typed = {field["name"] for field in told["fields"]}
         if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it again
             self._loaded_by = None
         self._known_at = time.monotonic()

@@ -5,7 +5,7 @@ From EXIF and, where that is silent, from XMP; never from the file's own time.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -122,9 +122,11 @@ def _angles(place: Mapping) -> tuple[float, float]:
 
 def _degrees(parts: Any, reference: str) -> float:
     """Return degrees of degrees, minutes and seconds, as many of them as there are."""
-    parts = parts if isinstance(parts, Sequence) else [parts]
+    parts = list(parts) if isinstance(parts, tuple | list) else [float(parts)]
+    if not parts or any(not 0 <= float(part) <= 60 for part in parts[1:3]):
+        return math.nan
     degrees = sum(float(part) / 60**place for place, part in enumerate(parts[:3]))
-    return -degrees if reference.strip("\0 ").upper()[:1] in ("S", "W") else degrees
+    return -abs(degrees) if reference.strip("\0 ").upper()[:1] in ("S", "W") else degrees
 
 
 def _angle(said: str) -> float:

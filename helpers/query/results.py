@@ -62,7 +62,8 @@ class SearchResults(Sequence):
     image_dir : Path or None
         The folder that each `filepath` counts from.
     margin : float or None
-        The largest margin from `offset` on, among the hits or ten images, whichever are more.
+        The largest margin among the hits or ten images, whichever are more: from `offset` on, or
+        of all if the hits are sorted.
     note : str
         Why a filter found nothing, if that is known.
     threshold : float or None
