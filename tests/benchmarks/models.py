@@ -31,11 +31,11 @@ from .contenders import _Photos
 MODELS = {
     "ViT-B/32": "ViT-B-32-quickgelu/openai",  # OpenAI's, as open_clip calls it
     "open_clip:ViT-B-32-256/datacomp_s34b_b86k": "ViT-B-32-256/datacomp_s34b_b86k",
+    "hf-hub:timm/ViT-B-32-SigLIP2-256": "ViT-B-32-SigLIP2-256/webli",
     "hf-hub:timm/ViT-B-16-SigLIP2": "ViT-B-16-SigLIP2/webli",
-    "hf-hub:timm/ViT-SO400M-14-SigLIP-384": "ViT-SO400M-14-SigLIP-384/webli",
 }
 TEXTS = ["a white dog", "two blue fish on a yellow sofa", "star"]
-LEAST = 4.0  # seconds that a turn lasts at least
+LEAST = 2.0  # seconds that a turn lasts at least
 
 
 def ours(paths: list[Path], folder: Path) -> Callable[[], object]:
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder; by default drawings are made")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS], metavar="NAME")
     parser.add_argument("--sample", type=int, default=64, help="how many images of the folder")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "models.json")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
