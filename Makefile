@@ -42,8 +42,8 @@ server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARA
 benchmark: setup  ## compare ways to encode images; IMAGES=folder, MODEL=name (default: drawings, random weights)
 	$(BIN)/python -m tests.benchmarks.benchmark $(if $(value IMAGES),--images $(call quoted,IMAGES)) $(if $(value MODEL),--model $(call quoted,MODEL))
 
-models: setup  ## compare the models of the README's table with open_clip, with random weights; IMAGES=folder
-	$(BIN)/python -m tests.benchmarks.models $(if $(value IMAGES),--images $(call quoted,IMAGES))
+models: setup  ## compare the models of the README's table with open_clip, with random weights; IMAGES=folder, ALONE=yes
+	$(BIN)/python -m tests.benchmarks.models $(if $(value IMAGES),--images $(call quoted,IMAGES)) $(if $(ALONE),--alone)
 
 latency: setup  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency

@@ -117,9 +117,10 @@ def _in_a_process(job: str, paths: list[Path], folder: Path) -> dict[str, float]
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def compare(paths: list[Path], folder: Path, rounds: int) -> dict:
+def compare(paths: list[Path], folder: Path, rounds: int, peers: bool = True) -> dict:
     """Let all ways take turns with one model; return medians, differences and the file's size."""
-    ways = [way for way in WAYS if way == "ours" or ("bf16" in way) == has_fast_bfloat16()]
+    theirs = [way for way in WAYS if way != "ours" and ("bf16" in way) == has_fast_bfloat16()]
+    ways = ["ours", *(theirs if peers else [])]
     turns: dict[str, list[dict]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way in ways:
@@ -141,14 +142,12 @@ def table(results: dict[str, dict]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, found in results.items():
-        mine, *others = found["ways"].values()
-        rates = {way: other["images_per_second"] for way, other in
-                 zip([*found["ways"]][1:], others, strict=True)}  # fmt: skip
-        best = max(rates, key=rates.get)
-        rate = mine["images_per_second"]
+        rates = {way: turns["images_per_second"] for way, turns in found["ways"].items()}
+        rate, best = rates.pop("ours"), max(rates, key=rates.get, default="")
+        beside = f"{rates[best]:.1f} ({best}) | {rate / rates[best]:.2f}" if best else " |"
         lines.append(
-            f"| `{name}` | {found['megabytes']:.0f} | {rate:.1f} | {mine['peak_mb']:.0f} | "
-            f"{rates[best]:.1f} ({best}) | {rate / rates[best]:.2f} | "
+            f"| `{name}` | {found['megabytes']:.0f} | {rate:.1f} | "
+            f"{found['ways']['ours']['peak_mb']:.0f} | {beside} | "
             f"{found['images']:.0e}, {found['texts']:.0e} |"
         )
     return "\n".join(lines)
@@ -161,6 +160,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS], metavar="NAME")
     parser.add_argument("--sample", type=int, default=64, help="how many images of the folder")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--alone", action="store_true", help="measure ours only")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "models.json")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -178,7 +178,7 @@ def main() -> None:
         results = {}
         for number, name in enumerate(options.models):
             folder = models.save_published(Path(scratch, f"{number}"), MODELS[name])
-            results[name] = compare(paths, folder, options.rounds)
+            results[name] = compare(paths, folder, options.rounds, not options.alone)
             (folder / "open_clip_model.safetensors").unlink()  # some take gigabytes
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
