@@ -242,7 +242,8 @@ class PanelPage:
         return self.tiles.locator("figcaption").all_inner_texts()
 
     def labels(self) -> list[str]:
-        return [caption.splitlines()[-1] for caption in self.captions()]
+        """Return the last line of each caption, without the date."""
+        return [caption.splitlines()[-1].split(" · ")[0] for caption in self.captions()]
 
     def scores(self) -> list[float]:
         return [float(caption.split()[0]) for caption in self.captions()]
