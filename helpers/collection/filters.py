@@ -81,7 +81,7 @@ class near:
     @property
     def box(self) -> str:
         """The expression of a box of degrees that holds all these places, and some more."""
-        angle = min(self.km / _EARTH, math.pi) + 2 * _ROUNDING / _EARTH
+        angle = (self.km + 2 * _ROUNDING) / _EARTH
         south, north = (self.latitude + side * math.degrees(angle) for side in (-1, 1))
         box = _condition("latitude", (south, north))
         if south <= -90 or north >= 90:  # a pole is in it

@@ -86,7 +86,7 @@ class ImageStore:
         self._loaded_by: pymilvus.MilvusClient | None = None
         self._behind = True  # does a search have to wait for what was written?
         self._known: dict[str, str] | None = None  # the collection's properties, if there is one
-        self._typed: set[str] = set()  # the fields of its schema
+        self._grouping: set[str] = set()  # fields that Milvus can group by: not dynamic, not real
         self._known_at = -_FRESH
         self._unflushed = self._writes = 0  # rows, and how often this object wrote
         self._sample: tuple[object, np.ndarray] | None = None
@@ -397,7 +397,8 @@ class ImageStore:
         if not (group_by or distinct or within):
             return self._search(vector, limit, offset, filter, fields)
         wanted = asked = limit + offset
-        by_milvus = group_by if group_by and not within and self._can_group(group_by) else ""
+        self._remembered()
+        by_milvus = group_by if group_by in self._grouping and not within else ""
         while True:
             hits = self._search(vector, asked, 0, filter, fields, by_milvus)
             kept = [hit for hit in hits if within(hit)] if within else hits
@@ -464,18 +465,12 @@ class ImageStore:
         moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
         return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
 
-    def _can_group(self, field: str) -> bool:
-        """Return whether Milvus can: not by reals, nor by what is in the dynamic field."""
-        self._remembered()
-        column = columns.named(field)
-        return field in self._typed and column is not None and column.type != _REAL
-
     def _look(self) -> None:
         before, self._known = self._known, None
         with contextlib.suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
             self._known = dict(told["properties"])
-            self._typed = {field["name"] for field in told["fields"]}
+            self._grouping = {f["name"] for f in told["fields"] if f["type"] != _REAL}
         if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it again
             self._loaded_by = None
         self._known_at = time.monotonic()
