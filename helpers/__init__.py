@@ -2,13 +2,13 @@
 
 Layout: each part imports only parts on floors below its own::
 
-    8  __main__                              run the notebooks, in order
-    7  views                                 the search panel, charts and maps
-    6  session                               make ready what the settings name
-    5  ingestion, retrieval                  folder to collection; question to results
-    4  query, recognition, report            questions, margins, results; known files; what was done
-    3  demo, models, collection              drawings and their tiny CLIP; encoders; Milvus
-    2  settings, images                      where each value comes from; image files
+    8  __main__                                     run the notebooks, in order
+    7  views                                        the search panel, charts and maps
+    6  session                                      make ready what the settings name
+    5  ingestion, retrieval                         folder to collection; question to results
+    4  query, recognition, report                   questions and answers; known files; reports
+    3  demo, models, collection                     drawings and their tiny CLIP; encoders; Milvus
+    2  settings, images                             where each value comes from; image files
     1  batches, dates, parameters, paths, vectors   what all the others build on
 
 Names are loaded on first use, so `import helpers` is quick and does not import torch.

@@ -101,8 +101,7 @@ def ingest(
         known = {found["id"]: found for found in rows}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
         listed = set(surveyed.images)
-        changed = [file for key, file in files.items() if not _is_unchanged(file, known.get(key))]
-        outdated = _of_earlier_formats(files, changed, known)
+        changed, outdated = _changed_and_outdated(files, known)
         report.unchanged = len(files) - len(changed)
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
@@ -360,17 +359,15 @@ class _Run:
         self.report.inserted += len(rows) - updated
 
 
-def _of_earlier_formats(
-    files: Mapping[str, ImageFile], changed: Sequence[ImageFile], known: Mapping[str, dict]
-) -> list[ImageFile]:
-    """Return the unchanged files whose rows lack what this version reads from them."""
-    others = {id(file) for file in changed}
-    return [
-        file
-        for key, file in files.items()
-        if id(file) not in others and known[key]["format"] < FORMAT
-    ]
-
-
-def _is_unchanged(file: ImageFile, known: dict | None) -> bool:
-    return known is not None and all(file.facts[name] == known[name] for name in compared())
+def _changed_and_outdated(
+    files: Mapping[str, ImageFile], known: Mapping[str, dict]
+) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Return the files that are new or changed, and others whose rows lack newer facts."""
+    changed, outdated = [], []
+    for key, file in files.items():
+        row = known.get(key)
+        if row is None or any(file.facts[name] != row[name] for name in compared()):
+            changed.append(file)
+        elif row["format"] < FORMAT:
+            outdated.append(file)
+    return changed, outdated

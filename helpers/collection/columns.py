@@ -1,8 +1,8 @@
 """What a row is: one line per field, and only here.
 
-To add a field, add a line here and a fact of that name in `images.pictures` or `images.files`. A
-collection made before keeps it in Milvus's dynamic field; a row written before has the field's
-`empty` value.
+To add a field, add a line here and a fact of that name in `images.facts` or `images.files`, and
+raise `FORMAT`. A collection made before keeps it in Milvus's dynamic field; a row written before
+has the field's `empty` value until its photo is ingested once more.
 """
 
 import hashlib

@@ -166,13 +166,16 @@ def _decoded(
     """Return the picture of an opened file and its facts, when there is memory to decode it."""
     with image, IN_FLIGHT.taken(_pixels(image, edge)):
         # A TIFF closes its file when it is decoded, and a PNG is decoded when its facts are read.
-        facts = facts_of(image) if image.format == "TIFF" else {}
+        is_tiff = image.format == "TIFF"
+        facts = facts_of(image) if is_tiff else {}
         if image.format in _SCALED:
             facts |= _size(image)
         if edge:
             image.draft("RGB", (edge, edge))
         picture = _seen(image, edge, file)
-        facts = _size(image) | (facts_of(image) | facts)
+        facts = _size(image) | facts
+        if not is_tiff:
+            facts |= facts_of(image)
         if image.format in _ANIMATIONS and getattr(image, "is_animated", False):
             picture = _first_that_shows(picture, image, edge)
         return picture, facts
