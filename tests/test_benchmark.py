@@ -5,8 +5,10 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from .benchmarks import benchmark
+from .benchmarks import models as compared_models
 from .benchmarks.contenders import CONTENDERS
 from .support import models
 from .support.processes import ROOT
@@ -76,3 +78,19 @@ def test_each_contender_gives_the_vectors_of_the_images_in_their_order(
     own, crossed = (vectors() * expected).sum(axis=1), (vectors() * expected[::-1]).sum(axis=1)
     assert own.min() > 0.98  # transformers scales images in another way
     assert np.all(own > crossed)
+
+
+def test_models_are_compared_with_open_clips_own_vectors(photos, tmp_path):
+    pytest.importorskip("open_clip", reason="an extra: pip install -e .[models]")
+    small = [tmp_path / f"{number}.png" for number in range(3)]
+    for path, to in zip(photos, small, strict=False):
+        Image.open(path).convert("RGB").resize((60, 50)).save(to)
+    folder = models.save_open_clip(tmp_path / "model", "not causal, squashed")
+    found = compared_models.difference(small, folder)
+    assert 0 < max(found.values()) < 1e-4
+    ways = {"ours": 30.0, "bf16": 10.0, "bf16, DataLoader": 20.0}
+    ways = {way: {"images_per_second": rate, "peak_mb": 1234} for way, rate in ways.items()}
+    row = compared_models.table({"a model": {"ways": ways, "megabytes": 7, **found}})
+    assert "| `a model` | 7 | 30.0 | 1234 | 20.0 (bf16, DataLoader) | 1.50 |" in row
+    alone = {"ways": {"ours": ways["ours"]}, "megabytes": 7, **found}
+    assert "| 30.0 | 1234 |  | | " in compared_models.table({"a model": alone})

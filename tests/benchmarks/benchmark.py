@@ -43,7 +43,7 @@ def turn(name: str, job: dict) -> dict:
     rate = done / (time.perf_counter() - started)
     if vectors:
         np.save(job["vectors"], vectors()[: len(paths)])
-    return {"images_per_second": rate, "peak_mb": _peak_megabytes()}
+    return {"images_per_second": rate, "peak_mb": peak_megabytes()}
 
 
 def compare(paths: list[Path], model: Path, names: list[str], rounds: int, scratch: Path) -> dict:
@@ -143,7 +143,7 @@ def facts(results: dict) -> list[str]:
     return lines
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
     try:
         import resource
     except ImportError:  # Windows
@@ -152,7 +152,7 @@ def _peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -193,7 +193,7 @@ def main() -> None:
         ours = repr(ClipEncoder(model))
         results = compare(paths, model, names, options.rounds, scratch)
     about = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -99,7 +99,7 @@ def open_clip_float32(paths: list[Path], model: Path) -> Work:
 
 def open_clip_bfloat16(paths: list[Path], model: Path) -> Work:
     peer, preprocess = _open_clip(model)
-    photos = _Photos(paths, preprocess)
+    photos = Photos(paths, preprocess)
     loader = torch.utils.data.DataLoader(
         photos, batch_size=32, num_workers=os.cpu_count(), persistent_workers=True
     )
@@ -121,7 +121,7 @@ def transformers_bfloat16(paths: list[Path], model: Path) -> Work:
     return _transformers(paths, model, torch.bfloat16)
 
 
-class _Photos(torch.utils.data.Dataset):
+class Photos(torch.utils.data.Dataset):
     def __init__(self, paths: list[Path], preprocess: Callable) -> None:
         self.paths, self.preprocess = paths, preprocess
 

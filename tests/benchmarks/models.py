@@ -25,8 +25,8 @@ from helpers.models.acceleration import has_fast_bfloat16
 
 from ..support import models
 from ..support.processes import ROOT
-from .benchmark import _peak_megabytes, _processor
-from .contenders import _Photos
+from .benchmark import peak_megabytes, processor
+from .contenders import Photos
 
 MODELS = {
     "ViT-B/32": "ViT-B-32-quickgelu/openai",  # OpenAI's, as open_clip calls it
@@ -50,7 +50,7 @@ def peer(precision: str, in_processes: bool) -> Callable[[list[Path], Path], Cal
     def prepared(paths: list[Path], folder: Path) -> Callable[[], object]:
         module, preprocess = _opened(folder, precision)
         workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
-        photos = _Photos(paths, preprocess)
+        photos = Photos(paths, preprocess)
         loader = torch.utils.data.DataLoader(photos, 32, **(workers if in_processes else {}))
         dtype = torch.float32 if precision == "fp32" else torch.bfloat16
 
@@ -83,7 +83,7 @@ def turn(way: str, paths: list[Path], folder: Path) -> dict[str, float]:
         work()
         rounds += 1
     rate = rounds * len(paths) / (time.perf_counter() - started)
-    return {"images_per_second": rate, "peak_mb": _peak_megabytes()}
+    return {"images_per_second": rate, "peak_mb": peak_megabytes()}
 
 
 @torch.inference_mode()
@@ -182,7 +182,7 @@ def main() -> None:
             (folder / "open_clip_model.safetensors").unlink()  # some take gigabytes
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"{_processor()}, {os.cpu_count()} cores; {len(paths)} images; random weights\n")
+    print(f"{processor()}, {os.cpu_count()} cores; {len(paths)} images; random weights\n")
     print(table(results))
 
 
