@@ -4,7 +4,7 @@ Layout: each part imports only parts on floors below its own::
 
     8  __main__                                     run the notebooks, in order
     7  views                                        the search panel, charts and maps
-    6  session                                      make ready what the settings name
+    6  session, evaluation                          make ready what is named; how good it is
     5  ingestion, retrieval                         folder to collection; question to results
     4  query, recognition, report                   questions and answers; known files; reports
     3  demo, models, collection                     drawings and their tiny CLIP; encoders; Milvus
@@ -36,7 +36,18 @@ _HOME_OF = {
     "Hit": "query.results",
     "SearchResults": "query.results",
     "search": "retrieval",
+    "Judgements": "evaluation.judgements",
+    "judgements_of": "evaluation.judgements",
+    "evaluate": "evaluation.measuring",
+    "evaluate_captions": "evaluation.measuring",
+    "zero_shot": "evaluation.measuring",
+    "compare": "evaluation.comparing",
+    "calibrate": "evaluation.calibration",
+    "confusion_heatmap": "views.charts",
+    "margin_histograms": "views.charts",
+    "roc_chart": "views.charts",
     "similarity_heatmap": "views.charts",
+    "best_and_worst": "views.answers",
     "embedding_map": "views.maps",
     "project": "views.maps",
     "SearchPanel": "views.panel",

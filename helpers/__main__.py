@@ -15,6 +15,7 @@ from pathlib import Path
 from .paths import project_root
 
 _MARK = "="
+_NOTHING_TO_DO = "NothingJudgedError"
 
 
 def main() -> int:
@@ -69,7 +70,7 @@ def _main() -> int:
     for notebook in notebooks:
         own = {name: value for name, value in parameters.items() if name in known[notebook]}
         output = options.output / notebook.name
-        if not _run(notebook, output, own, options.timeout):
+        if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
             return 1
         _write_page(output)
     for notebook in notebooks:
@@ -122,8 +123,11 @@ def _known_parameters(notebook: Path) -> set[str]:
     return set(papermill.inspect_notebook(_literal(notebook)))
 
 
-def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
-    """Return whether a notebook ran to its end; if it did not, print which cell failed."""
+def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: bool) -> bool:
+    """Return whether a notebook ran to its end; if it did not, print which cell failed.
+
+    One that was not asked for by name may find nothing to do.
+    """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -138,6 +142,9 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int) -> bool:
             extra_arguments=["--log-level=ERROR"],  # else kernels warn about their sockets
         )
     except papermill.PapermillExecutionError as error:
+        if error.ename == _NOTHING_TO_DO and not by_name:
+            print(f"\n{notebook.stem} was left out: {error.evalue}\n")
+            return True
         _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
     except (CellTimeoutError, DeadKernelError) as error:
         _print_failure(output, f"cell [{_last_count(output)}]: {error}")

@@ -22,11 +22,13 @@ from .query.queries import Query, Term, parse
 from .query.results import Hit, SearchResults
 from .recognition import by_digest
 
-__all__ = ["search"]
+__all__ = ["JUDGED", "search"]
+
+JUDGED = 10
+"""Hits at least whose margins give the verdict, so that a small limit does not change it."""
 
 _Found = tuple[dict, Any]  # a row, and its margin or None
 _ALIKE = 0.95
-_JUDGED = 10  # hits at least, so that a small limit does not change the verdict
 _SORTED = 1000  # hits at most, if those that match are sorted
 
 
@@ -107,7 +109,7 @@ def search(
     rows = []
     if remembered:
         first = 0 if sort_by else offset
-        number = max(limit + offset - first, _JUDGED)
+        number = max(limit + offset - first, JUDGED)
         if sort_by and threshold is not None:
             number = _SORTED
         rows = store.search(

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
+from helpers.evaluation.calibration import pick_threshold
 from helpers.query.margins import calibration_file
 
 from .support.processes import ROOT
@@ -73,9 +74,9 @@ def test_the_two_lists_share_no_text_and_absent_means_absent(script, table):
         assert set(text.split()) <= words
 
 
-def test_the_threshold_is_the_one_that_the_first_list_gives(script, judged):
+def test_the_threshold_is_the_one_that_the_first_list_gives(judged):
     rows = judged[judged["part"] == "set"]
-    picked = script.pick_threshold(rows["present"], rows["margin"])
+    picked = pick_threshold(rows["present"], rows["margin"])
     assert picked == pytest.approx(CALIBRATION["threshold"], abs=0.1)
 
 
@@ -108,23 +109,3 @@ def test_the_results_say_so_when_nothing_matches(demo):
 
 def test_no_two_drawings_are_near_duplicates(demo):
     assert len(search("a star", *demo, limit=1000, unique=True)) == 1000
-
-
-def test_the_threshold_is_where_both_kinds_part(script):
-    present = pd.Series([0, 0, 1, 0, 1, 1])
-    margins = pd.Series([1.0, 2.0, 2.5, 3.0, 4.0, 5.0])
-    assert script.pick_threshold(present, margins) in (2.25, 3.5)
-
-
-def test_the_histograms_say_how_well_margins_tell_apart(script):
-    kinds = ["present"] * 4 + ["absent class"] * 4 + ["unseen word"] * 2
-    margins = [4.0, 4.5, 5.0, 2.0, 1.0, 2.5, 3.5, 1.5, 0.5, 0.6]
-    judged = pd.DataFrame({"kind": kinds, "margin": margins})
-    figure = script.margin_histograms(judged, threshold=3.0)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == [
-        "present or absent class: area 0.875, misjudged 25.0% and 25.0%",
-        "present or unseen word: area 1.000, misjudged 25.0% and 0.0%",
-    ]
-    drawn = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]
-    assert drawn == [8, 6]

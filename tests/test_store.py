@@ -126,9 +126,34 @@ def test_a_filter_that_milvus_refuses_is_a_value_error(filled):
 
 def test_the_collection_remembers_its_model_and_folder(filled, tmp_path):
     remembered = {"model_name": "eight", "model_dim": "8", "model_digest": "a" * 64}
-    remembered |= {"image_dir": str(tmp_path), "format": str(columns.FORMAT)}
+    remembered |= {"image_dir": str(tmp_path), "format": str(columns.FORMAT), "model": "eight"}
     assert filled.properties == remembered
     assert filled.image_dir == tmp_path
+
+
+def test_the_collection_remembers_where_matches_begin(filled, tmp_path):
+    assert filled.calibration == {}
+    filled.keep_calibration({"threshold": 3.5, "templates": ["{}"], "source": "Käfer 😀"})
+    filled.keep_calibration({"threshold": 3.0, "templates": ["a {}"]})
+    with ImageStore(filled._connection.uri, filled.collection_name) as again:
+        assert again.calibration == {"threshold": 3.0, "templates": ["a {}"]}
+        assert again.properties["model_name"] == "eight"  # the others are kept
+    filled.drop()
+    assert filled.calibration == {}
+
+
+def test_the_collections_of_other_models_of_the_same_folder_are_found(filled, tmp_path):
+    uri = filled._connection.uri
+    names = {"same_model": MODEL, "other_model": TWIN, "other_folder": TWIN}
+    for name, model in names.items():
+        with ImageStore(uri, f"{filled.collection_name}_{name}") as other:
+            other.open_for(model, tmp_path / "elsewhere" if "folder" in name else tmp_path)
+    filled.client.create_collection(f"{filled.collection_name}_not_ours", dimension=8)
+    found = filled.others()
+    assert [other.collection_name for other in found] == [f"{filled.collection_name}_other_model"]
+    for other in found:
+        assert other.properties["model"] == TWIN.model_name
+        other.close()
 
 
 def test_another_model_is_refused_even_of_the_same_name_and_dimension(filled, tmp_path):

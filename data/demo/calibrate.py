@@ -14,21 +14,20 @@ import random
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 from train_tiny_clip import queries, strange_words
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
 from helpers.demo import drawings
 from helpers.demo.drawings import COLOURS, OBJECTS, phrase, plural, with_article
+from helpers.evaluation.calibration import pick_threshold
 from helpers.paths import resolve_path
 from helpers.query.margins import calibration_file
 from helpers.settings import PROFILES
+from helpers.views.charts import margin_histograms
 
-__all__ = ["margin_histograms", "pick_threshold", "write_queries"]
+__all__ = ["write_queries"]
 
 QUERIES = Path(drawings.__file__).with_name("queries.csv")
 NAME = PROFILES["demo"]["collection_name"]
@@ -70,53 +69,6 @@ def write_queries(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             (text, kind, "judge" if place < each else "set") for place, text in enumerate(chosen)
         ]
     return pd.DataFrame(rows, columns=["text", "kind", "part"])
-
-
-def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
-    """Return the margin that separates best, where the sum of both error rates is least.
-
-    That is the largest J of Youden (1950, "Index for rating diagnostic tests"). The threshold is
-    half-way to the next lower margin, so that it favours neither side.
-    """
-    wrong, right, thresholds = roc_curve(present, margins)
-    best = thresholds[(right - wrong).argmax()]
-    return float((best + margins[margins < best].max()) / 2)
-
-
-def margin_histograms(judged: pd.DataFrame, threshold: float) -> Figure:
-    """Draw the largest margins of texts that are shown, against each kind of those that are not.
-
-    Parameters
-    ----------
-    judged : DataFrame
-        `kind`, "present" or a kind of absence, and `margin`.
-    threshold : float
-        The margin from which on there is a match.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A title tells the area under the ROC curve, and the shares on the wrong side.
-    """
-    absent = sorted(set(judged["kind"]) - {"present"})
-    figure, grid = plt.subplots(
-        len(absent), figsize=(8, 2.5 * len(absent)), sharex=True, squeeze=False
-    )
-    present = judged["margin"][judged["kind"] == "present"]
-    for axes, kind in zip(grid[:, 0], absent, strict=True):
-        others = judged["margin"][judged["kind"] == kind]
-        area = roc_auc_score([1] * len(present) + [0] * len(others), [*present, *others])
-        bins = np.linspace(judged["margin"].min(), judged["margin"].max(), 40)
-        axes.hist(others, bins, alpha=0.7, label=kind, color="grey")
-        axes.hist(present, bins, alpha=0.7, label="present", color="seagreen")
-        axes.axvline(threshold, color="crimson", label="matches begin")
-        wrong = f"{(present < threshold).mean():.1%} and {(others >= threshold).mean():.1%}"
-        axes.set_title(f"present or {kind}: area {area:.3f}, misjudged {wrong}")
-        axes.legend()
-    axes.set_xlabel("largest margin")
-    figure.tight_layout()
-    plt.close(figure)
-    return figure
 
 
 def _drawn(thing: str, colour: str, chance: random.Random) -> str:

@@ -4,13 +4,14 @@ Not about where vectors come from (`encoder`) or how questions are asked (`retri
 """
 
 import contextlib
+import json
 import os
 import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,13 +34,14 @@ _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL = pymilvus.DataType.DOUBLE
-_REMEMBERED = ("model_name", "model_dim", "model_digest", "image_dir", "format")
+_REMEMBERED = ("model_name", "model_dim", "model_digest", "model", "image_dir", "format")
 
 
 class Model(Protocol):
-    """What a collection remembers of the encoder that filled it."""
+    """What a collection remembers of the encoder that filled it; `model_name` opens it again."""
 
     name: str
+    model_name: str
     dim: int
     digest: str
 
@@ -120,10 +122,54 @@ class ImageStore:
     def properties(self) -> dict[str, str]:
         """What the collection remembers: model_name, model_dim, model_digest, image_dir, format.
 
-        Empty before the first ingestion. ValueError if the collection was made by others.
+        `model` opens the model again. Empty before the first ingestion. ValueError if the
+        collection was made by others.
         """
         self._known_at = -_FRESH
         return self._remembered()
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Where matches begin here, as `helpers.calibrate` measured it; empty if nobody did."""
+        self._remembered()
+        try:
+            return json.loads((self._known or {}).get("calibration") or "{}")
+        except ValueError:  # not ours
+            return {}
+
+    def keep_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Keep with the collection where matches begin in it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be kept: not every user of a server may change a collection.
+        """
+        with self._explained("changed"):
+            self.client.alter_collection_properties(
+                self.collection_name, {"calibration": json.dumps(dict(calibration))}
+            )
+        self._known_at = -_FRESH
+
+    def others(self) -> list["ImageStore"]:
+        """Return the collections of this database that other models filled from the same folder.
+
+        They are open, and share nothing with this object.
+        """
+        mine = self.properties
+        found = []
+        with self._explained("listed"):
+            names = set(self.client.list_collections()) - {self.collection_name}
+        for name in sorted(names):
+            other = ImageStore(self._connection.uri, name)
+            with contextlib.suppress(ValueError):  # others made it, or a later version
+                theirs = other.properties
+                same = mine.get("image_dir") == theirs.get("image_dir")
+                if theirs and same and theirs["model_digest"] != mine["model_digest"]:
+                    found.append(other)
+                    continue
+            other.close()
+        return found
 
     def count(self, filter: str = "") -> int:
         """Return the number of images that a filter lets through; 0 if there is no collection."""
@@ -276,6 +322,7 @@ class ImageStore:
         _ = self.properties  # raises if others made it
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
+        self._forget()
         self._wrote()
 
     def rows(
@@ -498,6 +545,7 @@ class ImageStore:
             "model_name": model.name,
             "model_dim": str(model.dim),
             "model_digest": model.digest,
+            "model": model.model_name,
             "image_dir": str(image_dir),
             "format": str(columns.FORMAT),
             "made": uuid.uuid4().hex,  # tells apart two of the same name; Lite's ids do not

@@ -29,10 +29,23 @@ from ..models.encoder import ClipEncoder
 from ..vectors import unit_vectors
 from .queries import NOTHING, Question, combine
 
-__all__ = ["calibration_file", "margins", "match_threshold"]
+__all__ = [
+    "FEWEST",
+    "PLAIN",
+    "above_chance",
+    "calibration_file",
+    "margins",
+    "match_threshold",
+    "random_queries",
+]
+
+FEWEST = 20
+"""Images; fewer say too little about chance."""
+
+PLAIN = ("{}",)
+"""The phrasing of a text as it is."""
 
 _SAMPLE = 1000  # images represent all: their mean is then accurate to 3 % of their spread
-_FEWEST = 20  # images; fewer say too little about chance
 _WORDS = 100
 _PHRASINGS = 4  # more would take seconds
 
@@ -67,19 +80,38 @@ def margins(
     if not unknown:
         return unknown
     images = store.sample(_SAMPLE)
-    if len(images) < _FEWEST:
+    if len(images) < FEWEST:
         return unknown
-    queries = _random_queries(question, images, encoder, templates)
+    queries = random_queries(question, images, encoder, templates)
     if not len(queries):
         return unknown
-    scores = hit_vectors @ query_vector
     by_image, by_query = images @ query_vector, queries @ hit_vectors.T
-    spreads = by_image.std(), by_query.std(axis=0)
-    if min(spreads[0], spreads[1].min(initial=1)) < 1e-6:
-        return unknown
-    among_images = (scores - by_image.mean()) / spreads[0]
-    among_queries = (scores - by_query.mean(axis=0)) / spreads[1]
-    return ((among_images + among_queries) / 2).tolist()
+    among_images = by_image.mean(), by_image.std()
+    among_queries = by_query.mean(axis=0), by_query.std(axis=0)
+    above = above_chance(hit_vectors @ query_vector, among_images, among_queries)
+    return unknown if above is None else above.tolist()
+
+
+def above_chance(
+    scores: np.ndarray,
+    among_images: tuple[float, float],
+    among_queries: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray | None:
+    """Return the margins of images; None if all are alike.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n,)
+        The cosines of a query and the images.
+    among_images : (float, float)
+        Mean and standard deviation of the cosines of the query and random images.
+    among_queries : (ndarray, ndarray), each of shape (n,)
+        Mean and standard deviation of the cosines of random queries and each of the images.
+    """
+    (mean, spread), (means, spreads) = among_images, among_queries
+    if min(spread, spreads.min(initial=1)) < 1e-6:
+        return None
+    return ((scores - mean) / spread + (scores - means) / spreads) / 2
 
 
 def match_threshold(
@@ -91,14 +123,20 @@ def match_threshold(
     """Return the margin at which a best hit begins to count as a match; None if not measured.
 
     It is measured for one model and one collection (with fewer kinds of images, margins are
-    smaller), for single texts without templates. It is read from `calibration_file`.
+    smaller), for single texts in the same phrasings. `helpers.calibrate` keeps it with the
+    collection. For the demo's, it comes with the model, in `calibration_file`.
 
     Raises
     ------
     ValueError
         If that file is not a calibration.
     """
-    if templates or not question.is_one_text:
+    if not question.is_one_text:
+        return None
+    kept = store.calibration
+    if kept.get("templates") == list(templates or PLAIN):
+        return float(kept["threshold"])
+    if templates:
         return None
     path = calibration_file(encoder)
     if not path.exists():
@@ -117,14 +155,14 @@ def calibration_file(encoder: ClipEncoder) -> Path:
     return encoder.path.with_suffix(".calibration.json")
 
 
-def _random_queries(
+def random_queries(
     question: Question,
     images: np.ndarray,
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
 ) -> np.ndarray:
     """Return random queries, shape (at most _WORDS, dim), without any that cancel out."""
-    phrasings = templates or ("{}",)
+    phrasings = templates or PLAIN
     phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
     words = random.Random(0).sample(encoder.common_words(), _WORDS)  # the same ones every time
     vectors = []

@@ -1,0 +1,1 @@
+"""How good the search is: what is right, metrics with intervals, and where matches begin."""

@@ -1,0 +1,297 @@
+"""Where matches begin: the margin that tells what is shown from what is not, for any collection.
+
+Queries that images show are compared with queries that no image shows. The threshold is chosen on
+one half of them and judged on the other, which had no part in it.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_curve
+
+from ..collection.store import ImageStore
+from ..models.encoder import ClipEncoder
+from ..query.margins import FEWEST, PLAIN, above_chance, random_queries
+from ..query.queries import parse
+from ..retrieval import JUDGED
+from .intervals import UNKNOWN, Interval, area_interval, interval
+from .judgements import CAPTIONS, Judgements, from_labels
+from .judgements import JUDGED as BY_HAND
+from .measuring import score_blocks
+from .tables import titled, typed
+
+__all__ = ["Calibration", "calibrate", "pick_threshold"]
+
+_ENOUGH = 10  # queries of each kind in each half
+_MOST = 1000  # queries; more would not make it surer
+_DRAWS = 500
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Where matches begin, and how sure that is; a notebook shows it as a table.
+
+    Attributes
+    ----------
+    threshold : float or None
+        The margin from which on the best hit counts as a match. None if it was refused.
+    refusal : str
+        Why there is no threshold.
+    spread : Interval
+        The threshold's own 95 % interval.
+    area : Interval
+        The area under the ROC curve: how often something shown has a larger margin than something
+        not shown. 0.5 is chance.
+    missed, false_alarms : Interval
+        Of what is shown, and of what is not: the share on the wrong side of the threshold.
+    margins : DataFrame
+        `query`; `kind`: "present" or "absent"; `part`: "set" or "judge"; `margin`, the largest
+        one, as `search` finds it. All but `spread` is measured on the part "judge".
+    source, templates, images
+        What it was measured with.
+    note : str
+    """
+
+    margins: pd.DataFrame = field(repr=False)
+    source: str
+    templates: Sequence[str]
+    images: int
+    threshold: float | None = None
+    refusal: str = ""
+    spread: Interval = UNKNOWN
+    area: Interval = UNKNOWN
+    missed: Interval = UNKNOWN
+    false_alarms: Interval = UNKNOWN
+    note: str = ""
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The half of `margins` on which the threshold was judged."""
+        return self.margins[self.margins["part"] == "judge"]
+
+    def table(self) -> pd.DataFrame:
+        """Return the figures and their intervals, and how many queries each is from."""
+        rows = {
+            "matches begin at a margin of": self.spread,
+            "area under the ROC curve": self.area,
+            "shown, but called no match": self.missed,
+            "not shown, but called a match": self.false_alarms,
+        }
+        known = {name: found for name, found in rows.items() if found.n}
+        cells = [(found.mean, found.range, found.n) for found in known.values()]
+        return pd.DataFrame(cells, list(known), ["value", "95 % interval", "queries"])
+
+    def __repr__(self) -> str:
+        return typed(self._heading(), self.table())
+
+    def _repr_html_(self) -> str:
+        return titled(self._heading(), self.table())
+
+    def _heading(self) -> str:
+        words = f"Calibration with {self.source}, {self.images:,} images"
+        return ". ".join(filter(None, [words, self.refusal, self.note]))
+
+
+def calibrate(
+    encoder: ClipEncoder,
+    store: ImageStore,
+    judgements: Judgements | None = None,
+    templates: Sequence[str] | None = None,
+    keep: bool = True,
+    seed: int = 0,
+) -> Calibration:
+    """Measure where matches begin in a collection, and keep it there for `search` to use.
+
+    What is not shown comes from leaving out what is: with class folders, each class is asked for
+    once among all images, and once among those of the other classes. With captions, the photo of
+    the caption is left out; others may suit it as well, so the threshold is rather strict. With
+    judged queries, only images count that were judged to be wrong, so judge the first ten of each
+    query; a query that no image shows counts as it is.
+
+    Parameters
+    ----------
+    encoder : ClipEncoder
+        The model that filled the store.
+    store : ImageStore
+    judgements : Judgements, optional
+        By default the class folders.
+    templates : sequence of str, optional
+        The threshold then holds for searches with the same templates.
+    keep : bool
+        Whether the collection remembers it, instead of what it remembered before.
+    seed : int
+        Of the halves.
+
+    Returns
+    -------
+    Calibration
+        Without a threshold, and with the reason, if there are fewer than 20 queries of each kind,
+        or if their margins do not differ. Then nothing is kept.
+
+    Raises
+    ------
+    ValueError
+        If another model filled the store.
+    NothingJudgedError
+        If no judgements are given, and there are fewer than two labels.
+    """
+    store.check_model(encoder)
+    judgements = _once_each(judgements or from_labels(store))
+    table = pd.DataFrame(
+        _largest_margins(judgements, encoder, templates or PLAIN, seed),
+        columns=["query", "kind", "group", "margin"],
+    )
+    chance = np.random.default_rng(seed)
+    groups = chance.permutation(sorted(set(table["group"])))
+    table["part"] = np.where(table["group"].isin(groups[::2]), "judge", "set")
+    margins = table[["query", "kind", "part", "margin"]]
+    made = _choose(
+        Calibration(
+            margins,
+            judgements.source,
+            list(templates or PLAIN),
+            len(judgements.pool),
+            note=judgements.note,
+        )
+    )
+    return _kept(made, store) if keep and made.threshold is not None else made
+
+
+def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
+    """Return the margin that separates best, where the sum of both error rates is least.
+
+    That is the largest J of Youden (1950, "Index for rating diagnostic tests"). The threshold is
+    half-way to the next lower margin, so that it favours neither side.
+    """
+    wrong, right, thresholds = roc_curve(present, margins)
+    best = thresholds[(right - wrong).argmax()]
+    return float((best + margins[margins < best].max()) / 2)
+
+
+def _choose(made: Calibration) -> Calibration:
+    """Add the threshold and how good it is, or why there is none."""
+    counts = made.margins.groupby(["part", "kind"]).size().unstack(fill_value=0)
+    kinds = counts.reindex(index=["set", "judge"], columns=["present", "absent"], fill_value=0)
+    if kinds.min(axis=None) < _ENOUGH:
+        have = kinds.sum()
+        return replace(
+            made,
+            refusal=f"There are too few queries for a threshold: {have['present']} that images "
+            f"show and {have['absent']} that none shows, and {2 * _ENOUGH} of each are needed. "
+            "Write down more queries, in a file for the parameter `judged`",
+        )
+    of_kind = made.judged.set_index("kind")["margin"]
+    present, absent = of_kind["present"].to_numpy(), of_kind["absent"].to_numpy()
+    made = replace(made, area=area_interval(present, absent))
+    chosen = made.margins[made.margins["part"] == "set"]
+    found, margins = chosen["kind"] == "present", chosen["margin"]
+    threshold = pick_threshold(found, margins)
+    if made.area.low <= 0.5 or not np.isfinite(threshold):
+        return replace(
+            made,
+            refusal="Margins do not tell here what is shown from what is not: the interval of the "
+            "area under the ROC curve holds 0.5, which is chance",
+        )
+    return replace(
+        made,
+        threshold=threshold,
+        spread=_spread(threshold, found.to_numpy(), margins.to_numpy()),
+        missed=interval(present < threshold),
+        false_alarms=interval(absent >= threshold),
+    )
+
+
+def _spread(threshold: float, found: np.ndarray, margins: np.ndarray) -> Interval:
+    """Return the threshold with the percentile bootstrap's interval."""
+    chance = np.random.default_rng(0)
+    sides = np.flatnonzero(found), np.flatnonzero(~found)
+    drawn = []
+    for _ in range(_DRAWS):
+        places = np.concatenate([chance.choice(side, len(side)) for side in sides])
+        drawn.append(pick_threshold(pd.Series(found[places]), pd.Series(margins[places])))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(threshold, float(low), float(high), len(margins))
+
+
+def _kept(made: Calibration, store: ImageStore) -> Calibration:
+    assert made.threshold is not None
+    try:
+        store.keep_calibration(
+            {
+                "threshold": round(made.threshold, 3),
+                "templates": list(made.templates),
+                "images": made.images,
+                "source": made.source,
+                "area": round(made.area.mean, 3),
+            }
+        )
+    except OSError as error:
+        return replace(made, note=f"{made.note} It could not be kept: {error}".strip())
+    return made
+
+
+def _once_each(judgements: Judgements) -> Judgements:
+    """Ask a caption that several photos have once, for all of them."""
+    if judgements.source != CAPTIONS:
+        return judgements
+    first: dict[str, int] = {}
+    places: dict[str, list[np.ndarray]] = {}
+    for number, (text, relevant) in enumerate(
+        zip(judgements.queries, judgements.relevant, strict=True)
+    ):
+        first.setdefault(text, number)
+        places.setdefault(text, []).append(relevant)
+    return replace(
+        judgements,
+        queries=list(first),
+        relevant=[np.unique(np.concatenate(each)) for each in places.values()],
+        groups=[judgements.groups[number] for number in first.values()],
+    )
+
+
+def _largest_margins(
+    judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str], seed: int
+) -> Iterator[tuple[str, str, Hashable, float]]:
+    """Yield for each query its largest margin, as it is and as if no image showed it."""
+    pool = judgements.pool
+    chosen = range(len(judgements))
+    if len(judgements) > _MOST:
+        chosen = np.random.default_rng(seed).choice(len(judgements), _MOST, replace=False).tolist()
+    queries = encoder.encode_texts([judgements.queries[each] for each in chosen], templates)
+    words = random_queries(parse("any text"), pool.vectors, encoder, templates)
+    among = np.concatenate([block for block in score_blocks(words, pool)])
+    by_query = among.mean(axis=0), among.std(axis=0)
+    rows = (row for block in score_blocks(queries, pool) for row in block)
+    for number, scores in zip(chosen, rows, strict=True):
+        query, group = judgements.queries[number], judgements.groups[number]
+        relevant = judgements.relevant[number]
+        others = np.setdiff1d(np.arange(len(pool)), relevant, assume_unique=True)
+        if len(relevant):
+            margin = _largest_margin(scores, scores, by_query, np.arange(len(pool)))
+            if margin is not None:
+                yield query, "present", group, margin
+        among_these = others
+        if judgements.source == BY_HAND and (len(relevant) or len(judgements.wrong[number])):
+            among_these = judgements.wrong[number]
+        margin = _largest_margin(scores, scores[others], by_query, among_these)
+        if margin is not None:
+            yield query, "absent", group, margin
+
+
+def _largest_margin(
+    scores: np.ndarray,
+    random: np.ndarray,
+    by_query: tuple[np.ndarray, np.ndarray],
+    among: np.ndarray,
+) -> float | None:
+    """Return the largest margin of the ten images nearest to a query, as `search` does."""
+    if len(random) < FEWEST or not len(among):
+        return None
+    nearest = among
+    if len(among) > JUDGED:
+        nearest = among[np.argpartition(-scores[among], JUDGED)[:JUDGED]]
+    hits = by_query[0][nearest], by_query[1][nearest]
+    above = above_chance(scores[nearest], (random.mean(), random.std()), hits)
+    return None if above is None else float(above.max())

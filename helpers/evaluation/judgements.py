@@ -1,0 +1,383 @@
+"""What is right: which images of a collection each query should find.
+
+There are three ways to know: folders of classes, captions, and queries that somebody judged. All
+become `Judgements`, which hold the vectors of the images as well: they are read from Milvus once,
+and never encoded again.
+"""
+
+import csv
+import io
+import json
+import os
+import unicodedata
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..batches import batches
+from ..collection.store import ImageStore
+from ..paths import resolve_path
+from .tables import titled, typed
+
+__all__ = [
+    "Judgements",
+    "NothingJudgedError",
+    "Pool",
+    "from_captions",
+    "from_csv",
+    "from_labels",
+    "judgements_of",
+    "read_pool",
+]
+
+CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
+_AT_ONCE = 1000
+_SHOWN = 5  # queries
+_NAMED = 3  # examples in an error
+_WORDS = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
+
+
+class NothingJudgedError(ValueError):
+    """Nothing says what is right for the images of this collection."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The images among which queries find theirs.
+
+    `vectors` is float32 of shape (n, dim), each row of unit length. `folder` is where `filepaths`
+    count from.
+    """
+
+    filepaths: list[str]
+    labels: list[str]
+    vectors: np.ndarray
+    folder: Path
+
+    def __len__(self) -> int:
+        return len(self.filepaths)
+
+    def paths(self, places: Iterable[int]) -> list[Path]:
+        """Return where the images at these places are."""
+        return [self.folder / self.filepaths[place] for place in places]
+
+
+@dataclass(frozen=True, repr=False)
+class Judgements:
+    """Queries, and for each the places in the pool of what is relevant; shown as a table.
+
+    Attributes
+    ----------
+    source : {"class folders", "captions", "judged queries"}
+    queries : sequence of n str
+    relevant : sequence of n ndarrays of int
+    groups : sequence of n
+        Queries that belong together, such as the captions of one photo, have the same.
+    pool : Pool
+    wrong : sequence of n ndarrays of int
+        What was judged to be wrong. With class folders and captions it is empty: there, all that
+        is not relevant is wrong.
+    note : str
+        What was left out.
+    """
+
+    source: str
+    queries: Sequence[str]
+    relevant: Sequence[np.ndarray]
+    groups: Sequence[Hashable]
+    pool: Pool = field(repr=False)
+    wrong: Sequence[np.ndarray] = ()
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def table(self) -> pd.DataFrame:
+        """Return each query, how many images are relevant, and one of them."""
+        examples = [self.pool.filepaths[each[0]] if len(each) else "" for each in self.relevant]
+        counts = [len(each) for each in self.relevant]
+        columns = {"query": list(self.queries), "relevant images": counts, "such as": examples}
+        return pd.DataFrame(columns)
+
+    def __repr__(self) -> str:
+        return typed(self._heading(), self.table().head(_SHOWN))
+
+    def _repr_html_(self) -> str:
+        return titled(self._heading(), self.table().head(_SHOWN))
+
+    def _heading(self) -> str:
+        words = f"What is right, by {self.source}: {len(self):,} queries, {len(self.pool):,} images"
+        words += f"; the first {_SHOWN} queries" if len(self) > _SHOWN else ""
+        return f"{words}. {self.note}" if self.note else words
+
+    def within(self, pool: Pool) -> "Judgements":
+        """Return the same judgements of the same images in another pool, as of another model.
+
+        Raises
+        ------
+        ValueError
+            If the images are not the same.
+        """
+        if sorted(pool.filepaths) != sorted(self.pool.filepaths):
+            raise ValueError(
+                f"the other collection holds other images ({len(pool):,}, here "
+                f"{len(self.pool):,}): ingest the same folder into both"
+            )
+        places = {filepath: place for place, filepath in enumerate(pool.filepaths)}
+        moved = np.array([places[filepath] for filepath in self.pool.filepaths], int)
+        return replace(
+            self,
+            pool=pool,
+            relevant=[moved[each] for each in self.relevant],
+            wrong=[moved[each] for each in self.wrong],
+        )
+
+
+def read_pool(store: ImageStore) -> Pool:
+    """Read the vectors of all images from Milvus, in batches."""
+    filepaths: list[str] = []
+    labels: list[str] = []
+    vectors = []
+    rows = store.rows(["filepath", "label", "vector"])
+    for batch in batches(rows, _AT_ONCE):
+        filepaths += [row["filepath"] for row in batch]
+        labels += [row["label"] for row in batch]
+        vectors.append(np.array([row["vector"] for row in batch], np.float32))
+    whole = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    return Pool(filepaths, labels, whole, store.image_dir or Path())
+
+
+def judgements_of(
+    store: ImageStore,
+    captions: str | os.PathLike | None = None,
+    judged: str | os.PathLike | None = None,
+) -> Judgements:
+    """Return what is right by the file of judged queries, else of captions, else by the labels.
+
+    Raises
+    ------
+    NothingJudgedError
+        If there is neither such a file, nor are there at least two labels.
+    ValueError, OSError
+        See `from_csv` and `from_captions`.
+    """
+    if judged:
+        return from_csv(store, judged)
+    return from_captions(store, captions) if captions else from_labels(store)
+
+
+def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Judgements:
+    """Take each label as a query, for which all images of that label are relevant.
+
+    Parameters
+    ----------
+    store : ImageStore
+    names : dict, optional
+        Better words for some labels: {"n02102040": "English springer"}. Otherwise a label is
+        asked as it is, with spaces for underscores.
+
+    Raises
+    ------
+    NothingJudgedError
+        If there are fewer than two labels.
+    """
+    pool = read_pool(store)
+    names = names or {}
+    of_each: dict[str, list[int]] = {}
+    for place, label in enumerate(pool.labels):
+        if text := names.get(label, label).replace("_", " ").strip():
+            of_each.setdefault(text, []).append(place)
+    if len(of_each) < 2:
+        raise NothingJudgedError(
+            f"nothing says what is right for the images of {store.collection_name!r}: they are "
+            "not in folders named after what they show. Write down some queries and which images "
+            "they should find, in a file with the columns query, filepath, relevant, and name it "
+            "as the parameter `judged`; or name a file of captions as `captions`"
+        )
+    texts = sorted(of_each)
+    without = pool.labels.count("")
+    return Judgements(
+        LABELS,
+        texts,
+        [np.array(of_each[text]) for text in texts],
+        texts,
+        pool,
+        note=f"{without:,} images without a label count as wrong" if without else "",
+    )
+
+
+def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
+    """Read captions; each is a query, for which its own photo alone is relevant.
+
+    That is the protocol of Flickr30k and COCO.
+
+    Parameters
+    ----------
+    store : ImageStore
+    path : path
+        A file with an object a line: {"file": "dog.jpg", "captions": ["a white dog", ...]}. Files
+        count from the image folder, or from the folder of the captions.
+
+    Raises
+    ------
+    ValueError
+        If a line cannot be read, which is named; or if none of the files is in the collection.
+    OSError
+        If there is no such file.
+    """
+    path = resolve_path(path)
+    pool = read_pool(store)
+    find = _Finder(pool, path.parent)
+    queries, relevant, missing = [], [], []
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            file, captions = entry["file"], entry["captions"]
+            if not isinstance(file, str) or not isinstance(captions, list):
+                raise TypeError("file is a text, captions a list")
+            texts = [text.strip() for text in captions if text.strip()]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: expected an object like "
+                f'{{"file": "dog.jpg", "captions": ["a white dog"]}} ({error!r})'
+            ) from None
+        place = find(file)
+        if place is None:
+            missing.append(file)
+            continue
+        queries += texts
+        relevant += [np.array([place])] * len(texts)
+    note = _missing(path, missing, len(queries), pool)
+    groups = [int(places[0]) for places in relevant]
+    return Judgements(CAPTIONS, queries, relevant, groups, pool, note=note)
+
+
+def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
+    """Read queries that somebody judged: a table with the columns query, filepath, relevant.
+
+    Parameters
+    ----------
+    store : ImageStore
+    path : path
+        A CSV file, with commas or semicolons. `relevant` is 1 or 0 (or yes or no; above 0 is
+        relevant). A row without a filepath, "a zebra,,0", says that no image shows this.
+
+    Raises
+    ------
+    ValueError
+        If a line cannot be read, or contradicts another; or if no query is left.
+    OSError
+        If there is no such file.
+    """
+    path = resolve_path(path)
+    pool = read_pool(store)
+    find = _Finder(pool, path.parent)
+    judged: dict[str, dict[int, bool]] = {}
+    missing = []
+    lost = set()  # queries, some of whose relevant images are not here
+    for number, (query, filepath, value) in _judged_rows(path):
+        of_query = judged.setdefault(query, {})
+        if not filepath:
+            if value:
+                raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
+            continue
+        place = find(filepath)
+        if place is None:
+            missing.append(filepath)
+            lost |= {query} if value else set()
+        elif of_query.setdefault(place, value) != value:
+            raise ValueError(
+                f"{path}, line {number}: {filepath} is relevant for {query!r} in one line, and "
+                "not relevant in another"
+            )
+    for query in lost:
+        if not any(judged[query].values()):  # it would pass for one that nothing here shows
+            del judged[query]
+    note = _missing(path, missing, len(judged), pool)
+
+    def places(of_query: dict[int, bool], wanted: bool) -> np.ndarray:
+        return np.array([place for place, value in of_query.items() if value == wanted], int)
+
+    return Judgements(
+        JUDGED,
+        list(judged),
+        [places(each, True) for each in judged.values()],
+        list(judged),
+        pool,
+        [places(each, False) for each in judged.values()],
+        note=note,
+    )
+
+
+class _Finder:
+    """Finds an image in a pool by what a file calls it."""
+
+    def __init__(self, pool: Pool, beside: Path) -> None:
+        self._folders = pool.folder, beside
+        self._places = {_plain(name): place for place, name in enumerate(pool.filepaths)}
+
+    def __call__(self, name: str) -> int | None:
+        images, beside = self._folders
+        below = [name, name.replace("\\", "/")]
+        for path in (Path(name), beside / name):  # from / or from the list's own folder
+            if path.is_absolute() and path.is_relative_to(images):
+                below.append(path.relative_to(images).as_posix())
+        found = (self._places.get(_plain(each)) for each in below)
+        return next((place for place in found if place is not None), None)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name.removeprefix("./"))
+
+
+def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
+    lines = _lines(path)
+    head = lines[0] if lines else ""
+    reader = csv.DictReader(lines, delimiter=";" if ";" in head and "," not in head else ",")
+    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    if not {"query", "filepath", "relevant"} <= set(columns):
+        raise ValueError(
+            f"{path}: the first line must name the columns query, filepath, relevant; it names "
+            f"{', '.join(columns) or 'none'}"
+        )
+    reader.fieldnames = columns
+    for row in reader:
+        texts = [(row[name] or "").strip() for name in ("query", "filepath", "relevant")]
+        if not any(texts):
+            continue
+        query, filepath, value = texts
+        try:
+            relevant = _WORDS.get(value.lower())
+            relevant = float(value) if relevant is None else relevant
+            if not query or relevant != relevant:
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: expected a query, a filepath, and 1 or 0, got "
+                f"{', '.join(map(repr, texts))}"
+            ) from None
+        yield reader.line_num, (query, filepath, relevant > 0)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return list(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8 ({error}): save it as UTF-8") from None
+
+
+def _missing(path: Path, missing: list[str], left: int, pool: Pool) -> str:
+    """Return a note on files that are not in the collection; refuse if nothing is left."""
+    some = ", ".join(missing[:_NAMED])
+    if not left:
+        known = ", ".join(pool.filepaths[:_NAMED])
+        why = f"none of its files is in the collection ({some}; there are {known})"
+        raise ValueError(f"{path} has no query: {why if missing else 'it is empty'}")
+    return f"{len(missing):,} files of {path.name} are not in the collection: {some}" * bool(
+        missing
+    )

@@ -1,0 +1,181 @@
+"""Where matches begin: measured on one half, judged on the other, kept with the collection."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import ImageStore, calibrate, draw_demo_images, ingest, search
+from helpers.evaluation.calibration import pick_threshold
+from helpers.evaluation.judgements import NothingJudgedError, from_captions, from_csv, from_labels
+
+from .support.rows import row
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Drawings of 24 classes."""
+    folder = tmp_path_factory.mktemp("classes") / "images"
+    draw_demo_images(folder, n=240, seed=7)
+    return folder
+
+
+@pytest.fixture
+def store(images, tiny, store) -> ImageStore:
+    ingest(images, tiny, store, progress=False)
+    return store
+
+
+def test_a_collection_that_nobody_measured_gets_its_verdict(store, tiny):
+    assert search("a zebra on a train", tiny, store).matches is None
+    made = calibrate(tiny, store)
+    assert made.refusal == ""
+    assert (made.source, made.images, made.templates) == ("class folders", 240, ["{}"])
+    assert search("a zebra on a train", tiny, store).matches is False
+    label = store.labels()[0]
+    assert search(label, tiny, store).matches is True
+    assert search(label, tiny, store).threshold == pytest.approx(made.threshold, abs=1e-3)
+
+
+def test_the_verdict_is_there_for_whoever_opens_the_collection_next(store, tiny):
+    made = calibrate(tiny, store)
+    with ImageStore(store._connection.uri, store.collection_name) as again:
+        assert again.calibration["threshold"] == round(made.threshold, 3)
+        assert search("a zebra on a train", tiny, again).matches is False
+
+
+def test_it_holds_for_the_phrasings_it_was_measured_with(store, tiny):
+    phrased = ["a photo of {}", "a picture of {}"]
+    calibrate(tiny, store, templates=phrased)
+    assert search("a zebra", tiny, store).matches is None
+    assert search("a zebra", tiny, store, templates=phrased).matches is False
+
+
+def test_the_margins_are_those_of_search(store, tiny):
+    made = calibrate(tiny, store, keep=False)
+    present = made.margins[made.margins["kind"] == "present"]
+    assert len(present) == 24
+    for query, margin in zip(present["query"], present["margin"], strict=True):
+        assert search(query, tiny, store).margin == pytest.approx(margin, abs=0.01)
+
+
+def test_what_is_not_shown_is_as_if_the_class_had_never_been_there(store, tiny, images, tmp_path):
+    made = calibrate(tiny, store, keep=False)
+    absent = made.margins[made.margins["kind"] == "absent"].set_index("query")["margin"]
+    label = store.labels()[3]
+    with ImageStore(tmp_path / "without.db") as without:
+        ingest(images, tiny, without, progress=False)
+        ids = [
+            hit["id"] for hit in without.search(np.eye(tiny.dim)[0], 20, 0, f'label == "{label}"')
+        ]
+        without.delete(ids)
+        assert without.count() == 230
+        assert search(label, tiny, without).margin == pytest.approx(absent[label], abs=0.01)
+
+
+def test_the_judging_half_has_no_part_in_the_choice(store, tiny):
+    made = calibrate(tiny, store, keep=False)
+    chosen = made.margins[made.margins["part"] == "set"]
+    assert not set(chosen["query"]) & set(made.judged["query"])
+    assert made.threshold == pick_threshold(chosen["kind"] == "present", chosen["margin"])
+    wrong = made.judged[made.judged["kind"] == "absent"]["margin"] >= made.threshold
+    assert made.false_alarms.mean == wrong.mean()
+    assert (made.area.n, made.missed.n, made.false_alarms.n) == (24, 12, 12)
+    assert made.spread.low <= made.threshold <= made.spread.high
+    table = made.table()
+    assert list(table["queries"]) == [24, 24, 12, 12]
+    assert "Calibration with class folders, 240 images" in made._repr_html_()
+
+
+def test_too_few_queries_are_refused_and_nothing_is_kept(drawings, tiny, tmp_path):
+    with ImageStore(tmp_path / "few.db") as few:
+        ingest(drawings, tiny, few, progress=False)
+        made = calibrate(tiny, few)
+        assert made.threshold is None
+        assert "5 that images show and 5 that none shows, and 20 of each" in repr(made)
+        assert few.calibration == {}
+        assert len(made.judged) > 0
+        assert made.table().empty
+        assert search("a zebra", tiny, few).matches is None
+
+
+def test_five_classes_are_enough_with_the_captions_of_their_images(drawings, tiny, tmp_path):
+    table = pd.read_csv(drawings / "captions.csv")
+    lines = [{"file": each.filepath, "captions": [each.caption]} for each in table.itertuples()]
+    path = tmp_path / "captions.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with ImageStore(tmp_path / "few.db") as few:
+        ingest(drawings, tiny, few, progress=False)
+        made = calibrate(tiny, few, from_captions(few, path))
+        assert made.area.low > 0.7
+        assert search("a zebra on a train", tiny, few).matches is False
+
+
+def test_margins_that_tell_nothing_are_refused(images, encoder, tmp_path):
+    with ImageStore(tmp_path / "random.db") as random:
+        ingest(images, encoder, random, progress=False)
+        random.keep_calibration({"threshold": 3.0, "templates": ["{}"]})
+        made = calibrate(encoder, random)
+        assert made.threshold is None
+        assert "holds 0.5, which is chance" in made.refusal
+        assert made.area.holds(0.5)
+        assert random.calibration["threshold"] == 3.0  # what was there stays
+
+
+def test_judged_queries_compare_with_what_was_judged_to_be_wrong(store, tiny, tmp_path):
+    judgements = from_labels(store)
+    names, rows = judgements.pool.filepaths, ["query,filepath,relevant"]
+    for query, places in zip(judgements.queries, judgements.relevant, strict=True):
+        rows += [f"{query},{names[place]},1" for place in places]
+        hits = search(query, tiny, store, limit=20)
+        rows += [f"{query},{hit.filepath},0" for hit in hits if hit.label != query]
+    rows.append("a zebra on a train,,0")
+    path = tmp_path / "judged.csv"
+    path.write_text("\n".join(rows))
+    judged = calibrate(tiny, store, from_csv(store, path), keep=False).margins
+    folders = calibrate(tiny, store, keep=False).margins
+    for kind in ("present", "absent"):
+        ours = judged[judged["kind"] == kind].set_index("query")["margin"]
+        theirs = folders[folders["kind"] == kind].set_index("query")["margin"]
+        assert ours[theirs.index].to_numpy() == pytest.approx(theirs.to_numpy(), abs=0.01)
+    zebra = judged[judged["query"] == "a zebra on a train"]
+    assert list(zebra["kind"]) == ["absent"]
+    assert zebra["margin"].item() == pytest.approx(
+        search("a zebra on a train", tiny, store).margin, abs=0.01
+    )
+
+
+def test_a_caption_of_several_photos_is_asked_once(store, tiny, tmp_path):
+    names = from_labels(store).pool.filepaths
+    lines = [{"file": name, "captions": ["the same words"]} for name in names[:5]]
+    path = tmp_path / "captions.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    made = calibrate(tiny, store, from_captions(store, path))
+    assert list(made.margins["query"]) == ["the same words"] * 2
+
+
+def test_what_cannot_be_kept_is_said(store, tiny, monkeypatch):
+    def refuse(self, calibration):
+        raise PermissionError("this user may not")
+
+    monkeypatch.setattr(ImageStore, "keep_calibration", refuse)
+    made = calibrate(tiny, store)
+    assert made.threshold is not None
+    assert "It could not be kept: this user may not" in made._repr_html_()
+
+
+def test_another_model_and_no_labels_are_errors(store, encoder, tiny, tmp_path):
+    with pytest.raises(ValueError, match="was filled by the model 'tiny'"):
+        calibrate(encoder, store)
+    with ImageStore(tmp_path / "flat.db") as flat:
+        flat.open_for(tiny, tmp_path)
+        flat.upsert([row("1.jpg", np.eye(tiny.dim)[0])])
+        with pytest.raises(NothingJudgedError):
+            calibrate(tiny, flat)
+
+
+def test_the_threshold_is_where_both_kinds_part():
+    present = pd.Series([0, 0, 1, 0, 1, 1])
+    margins = pd.Series([1.0, 2.0, 2.5, 3.0, 4.0, 5.0])
+    assert pick_threshold(present, margins) in (2.25, 3.5)

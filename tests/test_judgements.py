@@ -1,0 +1,217 @@
+"""What is right: by class folders, captions, and tables of judged queries, whoever wrote them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import ImageStore
+from helpers.evaluation.judgements import (
+    NothingJudgedError,
+    from_captions,
+    from_csv,
+    from_labels,
+    judgements_of,
+    read_pool,
+)
+
+from .support.rows import MODEL, row
+
+IMAGES = {
+    "red_star/1.jpg": "red_star",
+    "red_star/2.jpg": "red_star",
+    "blue fish/1.jpg": "blue fish",
+    "Café/é.jpg": "Café",
+    "5.jpg": "",
+}
+NAMES = list(IMAGES)
+
+
+@pytest.fixture
+def store(store, tmp_path) -> ImageStore:
+    """Five images, each vector another axis."""
+    store.open_for(MODEL, tmp_path / "images")
+    vectors = np.eye(8, dtype=np.float32)
+    store.upsert([row(n, vectors[i], label=label) for i, (n, label) in enumerate(IMAGES.items())])
+    return store
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_(text: str, name: str = "list", **options) -> Path:
+        path = tmp_path / name
+        path.write_text(text, **{"encoding": "utf-8"} | options)
+        return path
+
+    return write_
+
+
+def found(judgements) -> dict[str, set[str]]:
+    names = judgements.pool.filepaths
+    return {
+        query: {names[place] for place in places}
+        for query, places in zip(judgements.queries, judgements.relevant, strict=True)
+    }
+
+
+def test_the_pool_is_what_the_collection_holds(store, tmp_path):
+    pool = read_pool(store)
+    assert dict(zip(pool.filepaths, pool.labels, strict=True)) == IMAGES
+    assert pool.vectors.dtype == np.float32
+    for name, vector in zip(pool.filepaths, pool.vectors, strict=True):
+        assert vector.argmax() == NAMES.index(name)
+    assert pool.paths([0]) == [tmp_path / "images" / pool.filepaths[0]]
+
+
+def test_labels_are_asked_as_words(store):
+    judgements = from_labels(store)
+    assert found(judgements) == {
+        "Café": {NAMES[3]},
+        "blue fish": {NAMES[2]},
+        "red star": {NAMES[0], NAMES[1]},
+    }
+    assert "1 images without a label" in judgements.note
+    assert "red fox" in from_labels(store, {"red_star": "red fox"}).queries
+    assert "class folders: 3 queries, 5 images" in judgements._repr_html_()
+    assert "blue fish/1.jpg" in repr(judgements)
+
+
+def test_labels_with_the_same_words_are_one_class(store):
+    merged = from_labels(store, {"Café": "red star"})
+    assert len(found(merged)["red star"]) == 3
+
+
+def test_without_anything_that_is_right_the_error_says_what_to_write(tmp_path):
+    with ImageStore(tmp_path / "flat.db") as store:
+        store.open_for(MODEL, tmp_path)
+        store.upsert([row("1.jpg"), row("2.jpg")])
+        with pytest.raises(NothingJudgedError, match="query, filepath, relevant"):
+            judgements_of(store)
+
+
+def test_a_caption_finds_its_own_photo(store, write):
+    lines = [
+        {"file": NAMES[0], "captions": ["a star", " red "]},
+        {"file": NAMES[2], "captions": []},
+    ]
+    lines += [{"file": NAMES[3], "captions": ["a star"], "license": "any"}]
+    path = write("\ufeff" + "\n\n".join(map(json.dumps, lines)))
+    judgements = judgements_of(store, captions=path)
+    assert list(judgements.queries) == ["a star", "red", "a star"]
+    names = [judgements.pool.filepaths[int(place[0])] for place in judgements.relevant]
+    assert names == [NAMES[0], NAMES[0], NAMES[3]]
+    assert len(set(judgements.groups)) == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["{}", "images/{}", "./{}", "{absolute}", "{backslashes}", "{nfd}"],
+    ids=["as it is", "below the list", "from here", "absolute", "as Windows", "as a Mac"],
+)
+def test_files_are_found_however_they_are_written(store, write, tmp_path, written):
+    import unicodedata
+
+    name = written.format(
+        NAMES[3],
+        absolute=tmp_path / "images" / NAMES[3],
+        backslashes=NAMES[3].replace("/", "\\"),
+        nfd=unicodedata.normalize("NFD", NAMES[3]),
+    )
+    path = write(json.dumps({"file": name, "captions": ["a café"]}))
+    assert found(from_captions(store, path)) == {"a café": {NAMES[3]}}
+
+
+def test_files_that_are_not_here_are_counted_and_named(store, write):
+    lines = [{"file": name, "captions": ["a star"]} for name in (NAMES[0], "gone.jpg")]
+    judgements = from_captions(store, write("\n".join(map(json.dumps, lines))))
+    assert judgements.note == "1 files of list are not in the collection: gone.jpg"
+    with pytest.raises(ValueError, match=r"none of its files is in the collection \(gone.jpg"):
+        from_captions(store, write(json.dumps(lines[1])))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"file": "a.jpg"}',
+        '{"file": 3, "captions": []}',
+        '{"file": "a.jpg", "captions": "a dog"}',
+        '{"file": "a.jpg", "captions": [3]}',
+    ],
+)
+def test_a_line_of_captions_that_cannot_be_read_is_named(store, write, line):
+    good = json.dumps({"file": NAMES[0], "captions": ["a star"]})
+    with pytest.raises(ValueError, match="line 2: expected an object like"):
+        from_captions(store, write(f"{good}\n{line}\n"))
+
+
+def test_an_empty_file_is_said_to_be_empty(store, write):
+    with pytest.raises(ValueError, match="it is empty"):
+        from_captions(store, write(""))
+    with pytest.raises(ValueError, match="it is empty"):
+        from_csv(store, write("query,filepath,relevant\n"))
+
+
+@pytest.mark.parametrize("comma", [",", ";"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_judged_queries_are_read_as_any_editor_writes_them(store, write, comma, end):
+    rows = ["Query,Filepath,Relevant,note", 'a star,red_star/1.jpg,1,"so, ""yes"""']
+    rows += [
+        "a star,red_star/2.jpg,Yes,",
+        "a star,5.jpg,0,",
+        "a zebra,,0,",
+        ",,,",
+        "a star,5.jpg,no,",
+    ]
+    text = end.join(rows).replace(",", comma) if comma == ";" else end.join(rows)
+    path = write("\ufeff" + text, newline="")
+    judgements = judgements_of(store, judged=path)
+    assert found(judgements) == {"a star": {NAMES[0], NAMES[1]}, "a zebra": set()}
+    assert [judgements.pool.filepaths[place] for place in judgements.wrong[0]] == ["5.jpg"]
+    assert len(judgements.wrong[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a star,red_star/1.jpg,perhaps", "line 3: expected a query, a filepath, and 1 or 0"),
+        ("a star,red_star/1.jpg,nan", "line 3: expected"),
+        (",red_star/1.jpg,1", "line 3: expected"),
+        ("a star,red_star/1.jpg", "line 3: expected"),
+        ("a star,,1", "line 3: which image is relevant for 'a star'"),
+        ("a star,5.jpg,1", "line 3: 5.jpg is relevant for 'a star' in one line, and not"),
+    ],
+)
+def test_a_judgement_that_cannot_be_read_is_named(store, write, line, message):
+    with pytest.raises(ValueError, match=message):
+        from_csv(store, write(f"query,filepath,relevant\na star,5.jpg,0\n{line}\n"))
+
+
+def test_a_table_without_the_columns_says_which_it_has(store, write):
+    with pytest.raises(ValueError, match=r"must name the columns query, filepath, relevant.*text"):
+        from_csv(store, write("text,file\na,b\n"))
+    with pytest.raises(ValueError, match="not in UTF-8"):
+        from_csv(store, write("query,filepath,relevant\ncafé,5.jpg,1", encoding="latin-1"))
+    with pytest.raises(FileNotFoundError):
+        from_csv(store, "gone.csv")
+
+
+def test_a_query_whose_images_are_not_here_is_not_one_that_nothing_shows(store, write):
+    text = "query,filepath,relevant\na dog,gone.jpg,1\na star,5.jpg,1\na cat,other.jpg,0\n"
+    judgements = from_csv(store, write(text))
+    assert set(judgements.queries) == {"a star", "a cat"}
+    assert "2 files of list are not in the collection" in judgements.note
+
+
+def test_judgements_move_to_the_collection_of_another_model(store, tmp_path):
+    judgements = from_labels(store)
+    with ImageStore(tmp_path / "other.db") as other:
+        other.open_for(MODEL, tmp_path / "images")
+        other.upsert([row(name) for name in reversed(NAMES[1:])])
+        with pytest.raises(ValueError, match=r"holds other images \(4, here 5\)"):
+            judgements.within(read_pool(other))
+        other.upsert([row(NAMES[0])])
+        assert found(judgements.within(read_pool(other))) == found(judgements)
