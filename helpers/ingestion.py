@@ -125,8 +125,20 @@ def ingest(
             store.flush()
         raise
     store.flush()
+    report.note = _outgrown(store)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _outgrown(store: ImageStore) -> str:
+    """Return what to do if there are now twice or half as many images as were calibrated."""
+    before = store.calibration.get("images")
+    if not before or before / 2 < (now := store.count()) < 2 * before:
+        return ""
+    return (
+        f"Where matches begin was measured with {before:,} images, and there are {now:,} now: run "
+        "05_evaluation again"
+    )
 
 
 def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[int, int]) -> None:

@@ -1,5 +1,6 @@
 """What an ingestion did, as a table and as text."""
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ class IngestReport:
     and the `moved` (known by their content at a place where they no longer are) were not.
     `skipped` lists (filepath, reason) of files that could not be read. `removed` counts the rows
     of files that are gone. `left_out` lists what was not considered, though it may be yours.
+    `note` says what to do if the collection outgrew its calibration (see `helpers.calibrate`).
     `seconds` is the wall time. If the run was `interrupted`, what is counted is stored, and the
     next run does the rest.
     """
@@ -36,6 +38,7 @@ class IngestReport:
     left_out: list[LeftOut] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    note: str = ""
 
     def add(self, counts: Mapping[str, int]) -> None:
         """Add to the counts of these names."""
@@ -46,6 +49,7 @@ class IngestReport:
         """Return the counts as a table of one row."""
         left_out = sum(each.number for each in self.left_out)
         counts = vars(self) | {"skipped": len(self.skipped), "left_out": left_out}
+        del counts["note"]
         return pd.DataFrame([counts | {"seconds": round(self.seconds, 1)}])
 
     def _tables(self) -> list[pd.DataFrame]:
@@ -57,10 +61,13 @@ class IngestReport:
         ]
         return [table for table in tables if len(table)]
 
+    def _words(self) -> list[str]:
+        return [words for words in (_INTERRUPTED * self.interrupted, self.note) if words]
+
     def _repr_html_(self) -> str:
-        html = [t.to_html(index=False, max_rows=_LISTED, justify="left") for t in self._tables()]
-        return "".join([*html, *([f"<p><b>{_INTERRUPTED}</b>"] if self.interrupted else [])])
+        tables = [t.to_html(index=False, max_rows=_LISTED, justify="left") for t in self._tables()]
+        return "".join([*tables, *(f"<p><b>{html.escape(words)}</b>" for words in self._words())])
 
     def __repr__(self) -> str:
         texts = [t.to_string(index=False, max_rows=_LISTED) for t in self._tables()]
-        return "\n".join([*texts, *([_INTERRUPTED] if self.interrupted else [])])
+        return "\n".join([*texts, *self._words()])

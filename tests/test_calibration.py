@@ -88,6 +88,19 @@ def test_the_judging_half_has_no_part_in_the_choice(store, tiny):
     assert "Calibration with class folders, 240 images" in made._repr_html_()
 
 
+def test_an_ingestion_says_that_a_collection_outgrew_its_calibration(images, tiny, tmp_path):
+    with ImageStore(tmp_path / "grows.db") as grows:
+        assert ingest(images, tiny, grows, limit=100, progress=False).note == ""
+        grows.keep_calibration({"threshold": 3.0, "templates": ["{}"], "images": 100})
+        report = ingest(images, tiny, grows, limit=150, progress=False)
+        assert report.note == ""
+        report = ingest(images, tiny, grows, progress=False)
+        assert "measured with 100 images, and there are 240 now" in repr(report)
+        assert "run 05_evaluation again" in report._repr_html_()
+        ingest(images, tiny, grows, recreate=True, progress=False)
+        assert grows.calibration == {}
+
+
 def test_too_few_queries_are_refused_and_nothing_is_kept(drawings, tiny, tmp_path):
     with ImageStore(tmp_path / "few.db") as few:
         ingest(drawings, tiny, few, progress=False)

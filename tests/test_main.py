@@ -102,6 +102,17 @@ def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
     assert "geheim-token" not in executed + said
 
 
+def test_a_notebook_that_finds_nothing_to_judge_is_left_out(run, capfd, tmp_path):
+    """As 05 does with photos of which nobody said what is right; the run goes on."""
+    source = "class NothingJudgedError(ValueError): ...\nraise NothingJudgedError('write it down')"
+    assert run(source) == 0
+    printed = capfd.readouterr()
+    assert "1_one was left out: write it down" in printed.out
+    assert "write it down" in (tmp_path / "1_one.html").read_text(encoding="utf-8")
+    assert run(source, "1_one") == 1
+    assert "failed in cell" in capfd.readouterr().err
+
+
 def test_a_cell_that_takes_too_long_is_named(run, capfd):
     assert run("import time\ntime.sleep(600)", "--timeout", "1") == 1
     assert re.search(r"1_one.ipynb failed in cell \[\d\]: A cell timed out", capfd.readouterr().err)

@@ -159,6 +159,24 @@ def test_the_second_ingestion_of_02_encodes_nothing(demo_run):
     assert counts == found_inserted_updated_unchanged
 
 
+def test_05_is_a_report_with_an_interval_for_every_figure(demo_run):
+    page = (demo_run.runs / "05_evaluation.html").read_text(encoding="utf-8")
+    for words in ("texts to images, class folders: 100 queries, a pool of 1,000", "R-precision"):
+        assert words in page
+    intervals = re.findall(r"<td>(-?\d\.\d{3} to \d\.\d{3})</td>", page)
+    assert len(intervals) >= 9 + 1 + 6 + 5 + 4  # evaluation, zero-shot, comparison, calibration
+    tables = [o.data for o in outputs(demo_run.runs / "05_evaluation.ipynb") if "data" in o]
+    pictures = "".join(data.get("text/html", "") for data in tables).split("<figure")[1:]
+    assert len(pictures) >= 20
+    assert all(re.search("<figcaption[^>]*>[^<]", picture) for picture in pictures)
+
+
+def test_05_says_where_matches_begin_and_search_uses_it(demo_run):
+    threshold = re.search(r"matches begin at a margin of +(\d\.\d)", demo_run.printed)[1]
+    executed = (demo_run.runs / "05_evaluation.ipynb").read_text(encoding="utf-8")
+    assert re.search(rf"a zebra on a train: .*Nothing here .*begin at {threshold}", executed)
+
+
 def test_a_token_in_the_environment_reaches_no_file(demo_run):
     for path in [*demo_run.runs.iterdir(), *demo_run.data.rglob("*.json")]:
         assert "geheim-token" not in path.read_text(encoding="utf-8")

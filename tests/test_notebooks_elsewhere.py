@@ -52,6 +52,9 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
     parameters = {"profile": "demo", "model_name": str(checkpoint), "image_dir": "my photos"}
     parameters |= {"prune": "false", "recreate": "no", "batch_size": "3", "sample_size": "5.0"}
     parameters |= {"unlike": 5, "templates": "{}, a photo of {}", "queries": "NO, 2019"}
+    parameters |= {"judged": "my judgements.csv", "most_images": "10", "keep": "yes"}
+    judged = "query,filepath,relevant\n<b>$one$,small/0.jpg,1\n<b>$one$,2.jpg,0\n2019,2.jpg,1\n"
+    Path("my judgements.csv").write_text(judged + "nothing,,0\n")
     for path in (NOTEBOOKS[2], *NOTEBOOKS[:2], *NOTEBOOKS[3:]):
         known = papermill.inspect_notebook(str(path))
         own = parameters | {"query_text": 'it\'s "odd" <b>'}
@@ -59,6 +62,10 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
         papermill.execute_notebook(str(path), path.name, own, progress_bar=False)
         check_clean(Path(path.name))
         (own_photos / "2.jpg").unlink(missing_ok=True)  # its row stays: "false" is not yes
+    report = Path("05_evaluation.ipynb").read_text(encoding="utf-8")
+    assert "judged queries: 3 queries, 7 images" in report
+    assert "1 queries have nothing to find" in report
+    assert "There are too few queries for a threshold" in report
     assert "0 broken.jpg" in Path("02_ingestion.ipynb").read_text(encoding="utf-8")
     with ImageStore(tmp_path / "data" / "demo" / "milvus.db", "demo_collection") as store:
         assert store.count() == 7
