@@ -16,7 +16,7 @@ BIN := .venv/bin
 # A variable's value in quotes, whatever is in it.
 quoted = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: help run test lab app server benchmark models latency setup address clean
+.PHONY: help run test lab app server benchmark models latency evaluation setup address clean
 
 help:  ## print these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ models: setup  ## compare the models of the README's table with open_clip, with 
 
 latency: setup  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency
+
+evaluation: setup  ## evaluate 50,000 random vectors: seconds and memory
+	$(BIN)/python -m tests.benchmarks.evaluation
 
 setup: .venv/installed  ## only install, into .venv; PYTHON=python3.12, CONSTRAINTS= for the newest libraries
 

@@ -94,3 +94,13 @@ def test_models_are_compared_with_open_clips_own_vectors(photos, tmp_path):
     assert "| `a model` | 7 | 30.0 | 1234 | 20.0 (bf16, DataLoader) | 1.50 |" in row
     alone = {"ways": {"ours": ways["ours"]}, "megabytes": 7, **found}
     assert "| 30.0 | 1234 |  | | " in compared_models.table({"a model": alone})
+
+
+def test_a_large_collection_is_evaluated_step_by_step():
+    command = [sys.executable, "-m", "tests.benchmarks.evaluation", "--images", "300"]
+    answer = subprocess.run([*command, "--classes", "30"], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr
+    rows = [line for line in answer.stdout.splitlines() if line.startswith("| ")][1:]
+    assert len(rows[1:]) == 8
+    assert "| 30 labels to images |" in answer.stdout
+    assert "| 300 captions to images |" in answer.stdout
