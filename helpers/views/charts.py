@@ -87,9 +87,9 @@ def confusion_heatmap(zero_shot: ZeroShot, judgements: Judgements, most: int = 8
     -------
     matplotlib.figure.Figure
     """
-    wrong = zero_shot.confusions().head(most)
-    there = np.unique(zero_shot.own)
-    chosen = list(dict.fromkeys([*wrong[["class", "taken for"]].to_numpy().flat, *there]))[:most]
+    wrong = zero_shot.confusions()[["class", "taken for"]].head(most).to_numpy()
+    places = dict.fromkeys([*wrong.flat, *np.unique(zero_shot.own)])
+    chosen = [place for place in places if len(judgements.relevant[place])][:most]
     names = [zero_shot.classes[place] for place in chosen]
     examples = [int(judgements.relevant[place][0]) for place in chosen]
     return similarity_heatmap(
