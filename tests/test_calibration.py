@@ -178,6 +178,16 @@ def test_what_cannot_be_kept_is_said(store, tiny, monkeypatch):
     assert "It could not be kept: this user may not" in made._repr_html_()
 
 
+def test_a_handful_of_images_has_no_margins_and_is_refused(images, tiny, tmp_path):
+    with ImageStore(tmp_path / "three.db") as three:
+        ingest(images, tiny, three, limit=11, progress=False)
+        made = calibrate(tiny, three)
+        assert made.threshold is None
+        assert "0 that images show and 0 that none shows" in made.refusal
+    with pytest.raises(TypeError, match="keep is True or False"):
+        calibrate(tiny, three, keep="false")
+
+
 def test_another_model_and_no_labels_are_errors(store, encoder, tiny, tmp_path):
     with pytest.raises(ValueError, match="was filled by the model 'tiny'"):
         calibrate(encoder, store)

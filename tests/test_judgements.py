@@ -155,7 +155,7 @@ def test_an_empty_file_is_said_to_be_empty(store, write):
         from_csv(store, write("query,filepath,relevant\n"))
 
 
-@pytest.mark.parametrize("comma", [",", ";"])
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_judged_queries_are_read_as_any_editor_writes_them(store, write, comma, end):
     rows = ["Query,Filepath,Relevant,note", 'a star,red_star/1.jpg,1,"so, ""yes"""']
@@ -166,7 +166,7 @@ def test_judged_queries_are_read_as_any_editor_writes_them(store, write, comma, 
         ",,,",
         "a star,5.jpg,no,",
     ]
-    text = end.join(rows).replace(",", comma) if comma == ";" else end.join(rows)
+    text = end.join(rows).replace(",", comma)
     path = write("\ufeff" + text, newline="")
     judgements = judgements_of(store, judged=path)
     assert found(judgements) == {"a star": {NAMES[0], NAMES[1]}, "a zebra": set()}

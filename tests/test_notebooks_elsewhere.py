@@ -55,6 +55,8 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
     parameters |= {"judged": "my judgements.csv", "most_images": "10", "keep": "yes"}
     judged = "query,filepath,relevant\n<b>$one$,small/0.jpg,1\n<b>$one$,2.jpg,0\n2019,2.jpg,1\n"
     Path("my judgements.csv").write_text(judged + "nothing,,0\n")
+    Path("captions.jsonl").write_text('{"file": "small/0.jpg", "captions": ["one"]}')
+    parameters |= {"captions": "captions.jsonl"}  # what was judged comes first
     for path in (NOTEBOOKS[2], *NOTEBOOKS[:2], *NOTEBOOKS[3:]):
         known = papermill.inspect_notebook(str(path))
         own = parameters | {"query_text": 'it\'s "odd" <b>'}

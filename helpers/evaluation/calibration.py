@@ -13,6 +13,7 @@ from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
+from ..parameters import check_flags
 from ..query.margins import FEWEST, PLAIN, above_chance, random_queries
 from ..query.queries import parse
 from ..retrieval import JUDGED
@@ -137,6 +138,7 @@ def calibrate(
     NothingJudgedError
         If no judgements are given, and there are fewer than two labels.
     """
+    check_flags(keep=keep)
     store.check_model(encoder)
     judgements = _once_each(judgements or from_labels(store))
     table = pd.DataFrame(

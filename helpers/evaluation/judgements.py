@@ -264,7 +264,7 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     ----------
     store : ImageStore
     path : path
-        A CSV file, with commas or semicolons. `relevant` is 1 or 0 (or yes or no; above 0 is
+        A CSV file, with commas, semicolons or tabs. `relevant` is 1 or 0 (or yes or no; above 0 is
         relevant). A row without a filepath, "a zebra,,0", says that no image shows this.
 
     Raises
@@ -338,7 +338,8 @@ def _plain(name: str) -> str:
 def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
     lines = _lines(path)
     head = lines[0] if lines else ""
-    reader = csv.DictReader(lines, delimiter=";" if ";" in head and "," not in head else ",")
+    delimiter = next((each for each in ",;\t" if each in head), ",")
+    reader = csv.DictReader(lines, delimiter=delimiter)
     columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
     if not {"query", "filepath", "relevant"} <= set(columns):
         raise ValueError(
