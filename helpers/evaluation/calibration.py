@@ -174,6 +174,8 @@ def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
 
 def _choose(made: Calibration) -> Calibration:
     """Add the threshold and how good it is, or why there is none."""
+    if made.images < FEWEST:
+        return replace(made, refusal=f"Fewer than {FEWEST} images say too little about chance")
     counts = made.margins.groupby(["part", "kind"]).size().unstack(fill_value=0)
     kinds = counts.reindex(index=["set", "judge"], columns=["present", "absent"], fill_value=0)
     if kinds.min(axis=None) < _ENOUGH:
@@ -182,7 +184,8 @@ def _choose(made: Calibration) -> Calibration:
             made,
             refusal=f"There are too few queries for a threshold: {have['present']} that images "
             f"show and {have['absent']} that none shows, and {2 * _ENOUGH} of each are needed. "
-            "Write down more queries, in a file for the parameter `judged`",
+            "Write down more queries, and judge what is wrong as well, in a file for the parameter "
+            "`judged`",
         )
     of_kind = made.judged.set_index("kind")["margin"]
     present, absent = of_kind["present"].to_numpy(), of_kind["absent"].to_numpy()

@@ -242,7 +242,10 @@ def measured(
         If no query has anything to find.
     """
     if not any(map(len, judgements.relevant)):
-        raise NothingJudgedError(f"no query of these {judgements.source} has anything to find")
+        raise NothingJudgedError(
+            f"no query of these {judgements.source} has anything to find: say of some images that "
+            "they are relevant"
+        )
     scores = (row for block in blocks for row in block)
     pairs = zip(scores, judgements.relevant, strict=True)
     measured = [measure(rank(row, places), AT) for row, places in pairs]
