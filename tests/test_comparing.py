@@ -1,6 +1,7 @@
 """Comparisons: phrasings, models, precisions, an index, and what others published."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,14 +92,15 @@ def test_another_model_that_is_gone_is_left_out(store, judgements, checkpoint, d
         other.drop()
 
 
-def test_another_precision_encodes_again(store, judgements, tiny, tmp_path):
+def test_another_precision_encodes_again(judgements, tiny, tmp_path, monkeypatch):
+    fast = "helpers.evaluation.comparing.has_fast_bfloat16"
+    monkeypatch.setattr(fast, lambda: False)
+    assert other_precision(tiny, judgements) == {}
+    monkeypatch.setattr(fast, lambda: True)
     (name,) = found = other_precision(tiny, judgements)
     assert name == "bfloat16, not float32"
     assert found[name].of("average precision").mean > 0.9
     assert np.abs(found[name].vectors - evaluate(judgements, tiny).vectors).max() > 1e-5
-    store.follow(store.image_dir)
-    from dataclasses import replace
-
     gone = replace(judgements, pool=replace(judgements.pool, folder=tmp_path))
     assert other_precision(tiny, gone) == {}
 

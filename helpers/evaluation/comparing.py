@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..collection.store import ImageStore
 from ..collection.trial import search_by_index
+from ..models.acceleration import has_fast_bfloat16
 from ..models.encoder import ClipEncoder
 from .intervals import Interval, difference
 from .judgements import LABELS, Judgements, read_pool
@@ -68,8 +69,10 @@ def other_models(store: ImageStore, judgements: Judgements) -> dict[str, Evaluat
 def other_precision(encoder: ClipEncoder, judgements: Judgements) -> dict[str, Evaluation]:
     """Encode images and queries again: in float32, or where the model runs in it, in bfloat16.
 
-    Nothing, if some of the images are not there any more.
+    Nothing, if some of the images are not there any more, or bfloat16 would be slow here.
     """
+    if encoder.precision == "float32" and encoder.device == "cpu" and not has_fast_bfloat16():
+        return {}
     pool = judgements.pool
     paths = pool.paths(range(len(pool)))
     if not all(path.is_file() for path in paths):
