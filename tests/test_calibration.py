@@ -84,7 +84,7 @@ def test_the_judging_half_has_no_part_in_the_choice(store, tiny):
     assert (made.area.n, made.missed.n, made.false_alarms.n) == (24, 12, 12)
     assert made.spread.low <= made.threshold <= made.spread.high
     table = made.table()
-    assert list(table["queries"]) == [24, 24, 12, 12]
+    assert list(table["margins"]) == [24, 24, 12, 12]
     assert "Calibration with class folders, 240 images" in made._repr_html_()
 
 
@@ -106,7 +106,7 @@ def test_too_few_queries_are_refused_and_nothing_is_kept(drawings, tiny, tmp_pat
         ingest(drawings, tiny, few, progress=False)
         made = calibrate(tiny, few)
         assert made.threshold is None
-        assert "5 that images show and 5 that none shows, and 20 of each" in repr(made)
+        assert "the halves have 2 and 3 that images show, and 2 and 3 that none shows" in repr(made)
         assert few.calibration == {}
         assert len(made.judged) > 0
         assert made.table().empty
@@ -131,7 +131,7 @@ def test_margins_that_tell_nothing_are_refused(images, encoder, tmp_path):
         random.keep_calibration({"threshold": 3.0, "templates": ["{}"]})
         made = calibrate(encoder, random)
         assert made.threshold is None
-        assert "holds 0.5, which is chance" in made.refusal
+        assert "does not lie above 0.5, which is chance" in made.refusal
         assert made.area.holds(0.5)
         assert random.calibration["threshold"] == 3.0  # what was there stays
 
@@ -166,6 +166,42 @@ def test_a_caption_of_several_photos_is_asked_once(store, tiny, tmp_path):
     path.write_text("\n".join(map(json.dumps, lines)))
     made = calibrate(tiny, store, from_captions(store, path))
     assert list(made.margins["query"]) == ["the same words"] * 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_halves_have_as_many_of_each_kind(store, tiny, tmp_path, seed):
+    names, rows = from_labels(store).pool.filepaths, ["query,filepath,relevant"]
+    rows += [f"star {number},{names[number]},1" for number in range(20)]
+    rows += [f"zebra {number},," + "0" for number in range(20)]
+    path = tmp_path / "judged.csv"
+    path.write_text("\n".join(rows))
+    made = calibrate(tiny, store, from_csv(store, path), keep=False, seed=seed)
+    counts = made.margins.groupby(["part", "kind"]).size()
+    assert counts.to_list() == [10] * 4
+    assert "too few" not in made.refusal
+
+
+def test_photos_that_share_a_caption_are_in_one_half(store, tiny, tmp_path):
+    names, lines = from_labels(store).pool.filepaths, []
+    for pair in range(60):
+        shared = f"pair {pair}"
+        lines.append({"file": names[2 * pair], "captions": [shared]})
+        lines.append({"file": names[2 * pair + 1], "captions": [shared, f"alone {pair}"]})
+    path = tmp_path / "captions.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    margins = calibrate(tiny, store, from_captions(store, path), keep=False).margins
+    parts = margins.groupby(margins["query"].str.split().str[1])["part"].nunique()
+    assert len(parts) == 60
+    assert (parts == 1).all()
+
+
+def test_four_photos_with_many_captions_are_too_few(store, tiny, tmp_path):
+    names = from_labels(store).pool.filepaths
+    lines = [{"file": n, "captions": [f"{n} {i}" for i in range(15)]} for n in names[:4]]
+    path = tmp_path / "captions.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    made = calibrate(tiny, store, from_captions(store, path))
+    assert "the halves have 2 and 2 that images show" in made.refusal
 
 
 def test_what_cannot_be_kept_is_said(store, tiny, monkeypatch):

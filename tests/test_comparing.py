@@ -59,6 +59,17 @@ def test_a_comparison_is_made_query_by_query_with_the_first(judgements, tiny):
     assert compare({"spoilt": spoilt} | ways).table()["so it is"].to_list()[1:] == ["better"] * 4
 
 
+def test_one_query_is_too_few_for_a_comparison(store, tiny, tmp_path):
+    path = tmp_path / "captions"
+    name = from_labels(store).pool.filepaths[0]
+    path.write_text(f'{{"file": "{name}", "captions": ["a blue bird", "a bird"]}}')
+    captions = from_captions(store, path)
+    evaluation = evaluate(captions, tiny)
+    evaluation.values["R-precision"] = 0.4
+    verdicts = compare({"one": evaluation, "two": evaluation, "three": evaluation})
+    assert verdicts.table()["so it is"].to_list() == ["", *["too few queries"] * 2]
+
+
 def test_what_cannot_be_compared_is_refused(judgements, tiny, ingested, encoder):
     evaluation = evaluate(judgements, tiny)
     fewer = evaluate(from_labels(ingested, {"red star": "another"}), encoder)

@@ -64,7 +64,68 @@ def test_what_is_not_known_is_left_out_and_nothing_has_no_interval():
     assert UNKNOWN.range == ""
     one = interval([0.4])
     assert (one.mean, one.range) == (0.4, "")
-    assert str(interval([0.5, 0.5])) == "0.500 (0.500 to 0.500)"
+    assert str(interval([0.5] * 12)) == "0.500 (0.500 to 0.500)"
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 9])
+def test_few_values_have_wide_intervals(n):
+    chance = np.random.default_rng(0)
+    held = [interval(chance.random(n)).holds(0.5) for _ in range(600)]
+    alarms = [not difference(chance.random(n), chance.random(n)).holds(0) for _ in range(600)]
+    assert np.mean(held) > 0.9
+    assert np.mean(alarms) < 0.09
+
+
+def test_where_no_interval_is_known_nothing_is_ruled_out():
+    for found in (interval([0.4]), interval([0.9, 0.9]), difference([0.4], [0.4]), UNKNOWN):
+        assert not found.known
+        assert found.range == ""
+        assert found.holds(0)
+    assert interval([1, 1]).known  # a rate
+
+
+@pytest.mark.parametrize("hits", [3, 4, 5])
+def test_groups_that_are_all_alike_count_as_their_values(hits):
+    """The same sums up to the last bit, or exactly: the interval is the same."""
+    groups = np.repeat(np.arange(10), 49)
+    found = interval(np.tile([1] * hits + [0] * (49 - hits), 10), groups)
+    assert 0.04 < found.high - found.low < 0.07
+    values = np.tile([1] * 90 + [0] * 10, 10)
+    alike = interval(values, np.repeat(np.arange(10), 100))
+    values[95] = 1
+    nearly = interval(values, np.repeat(np.arange(10), 100))
+    assert alike[1:3] == pytest.approx(nearly[1:3], abs=0.01)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5, 10, 30])
+def test_the_images_of_few_classes_say_little_about_others(classes):
+    chance = np.random.default_rng(0)
+    groups = np.repeat(np.arange(classes), 20)
+    held = []
+    for _ in range(300):
+        rates = chance.beta(4, 1, classes)  # 0.8 on average
+        hits = (chance.random((classes, 20)) < rates[:, None]) * 1.0
+        held.append(interval(hits.ravel(), groups).holds(0.8))
+    assert np.mean(held) > 0.9
+
+
+def test_a_tie_leaves_a_rate_a_rate():
+    assert interval([1] * 99 + [0.5]).low == pytest.approx(interval([1] * 99 + [1]).low, abs=0.02)
+    assert interval([1] * 99 + [0.5]).low < 0.96
+
+
+def test_the_area_knows_what_belongs_together():
+    """Five captions of each of 20 photos, quite alike: the interval holds the truth."""
+    chance = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 5).tolist()
+    held = []
+    for _ in range(200):
+        shown, not_shown = (
+            np.repeat(chance.normal(mean, 0.84, 20), 5) + chance.normal(0, 0.55, 100)
+            for mean in (1, 0)
+        )
+        held.append(area_interval(shown, not_shown, (groups, groups)).holds(0.76))
+    assert np.mean(held) > 0.88
 
 
 def test_the_interval_of_very_many_values_is_that_of_the_bootstrap():

@@ -107,6 +107,7 @@ def test_copies_tie_although_their_last_bits_differ():
 def test_queries_with_nothing_to_find_do_not_count_and_are_said():
     evaluation = evaluate(judged({"0": [0], "1": [], "2": [2]}, np.eye(8)), Words())
     assert evaluation.of("average precision")[::3] == (1, 2)
+    assert evaluation.of("precision at 10")[::3] == (pytest.approx(0.1), 2)
     assert "2 queries, a pool of 8. 1 queries have nothing to find" in evaluation._repr_html_()
     with pytest.raises(NothingJudgedError, match="no query"):
         evaluate(judged({"0": [], "1": []}, np.eye(8)), Words())
@@ -121,6 +122,11 @@ def test_the_captions_of_a_photo_are_one_group():
     assert list(turned.values["success at 1"]) == [1, 1]
     with pytest.raises(ValueError, match="are not captions"):
         evaluate_captions(judged(relevant, np.eye(8)), Words())
+
+
+def test_one_query_is_too_few_to_say_anything():
+    table = evaluate(judged({"0+1": [0]}, np.eye(8)), Words()).table()
+    assert table.loc["average precision", "compared with chance"] == "too few queries"
 
 
 def test_zero_shot_takes_each_image_for_the_nearest_text(monkeypatch):

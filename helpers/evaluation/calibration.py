@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
@@ -49,7 +51,8 @@ class Calibration:
         Of what is shown, and of what is not: the share on the wrong side of the threshold.
     margins : DataFrame
         `query`; `kind`: "present" or "absent"; `part`: "set" or "judge"; `margin`, the largest
-        one, as `search` finds it. All but `spread` is measured on the part "judge".
+        one, as `search` finds it; `group`, the same for what is not independent. All but `spread`
+        is measured on the part "judge".
     source, templates, images
         What it was measured with.
     note : str
@@ -82,7 +85,7 @@ class Calibration:
         }
         known = {name: found for name, found in rows.items() if found.n}
         cells = [(found.mean, found.range, found.n) for found in known.values()]
-        return pd.DataFrame(cells, list(known), ["value", "95 % interval", "queries"])
+        return pd.DataFrame(cells, list(known), ["value", "95 % interval", "margins"])
 
     def __repr__(self) -> str:
         return typed(self._heading(), self.table())
@@ -145,13 +148,11 @@ def calibrate(
         _largest_margins(judgements, encoder, templates or PLAIN, seed),
         columns=["query", "kind", "group", "margin"],
     )
-    chance = np.random.default_rng(seed)
-    groups = chance.permutation(sorted(set(table["group"])))
-    table["part"] = np.where(table["group"].isin(groups[::2]), "judge", "set")
-    margins = table[["query", "kind", "part", "margin"]]
+    table["group"] = pd.factorize(table["group"])[0]
+    table["part"] = np.where(table["group"].isin(_judging_half(table, seed)), "judge", "set")
     made = _choose(
         Calibration(
-            margins,
+            table[["query", "kind", "part", "margin", "group"]],
             judgements.source,
             list(templates or PLAIN),
             len(judgements.pool),
@@ -176,48 +177,62 @@ def _choose(made: Calibration) -> Calibration:
     """Add the threshold and how good it is, or why there is none."""
     if made.images < FEWEST:
         return replace(made, refusal=f"Fewer than {FEWEST} images say too little about chance")
-    counts = made.margins.groupby(["part", "kind"]).size().unstack(fill_value=0)
+    if made.margins.empty:
+        return replace(made, refusal="There are no margins here: all images are alike")
+    counts = made.margins.groupby(["part", "kind"])["group"].nunique().unstack(fill_value=0)
     kinds = counts.reindex(index=["set", "judge"], columns=["present", "absent"], fill_value=0)
     if kinds.min(axis=None) < _ENOUGH:
-        have = kinds.sum()
+        shown, not_shown = (" and ".join(map(str, kinds[kind])) for kind in kinds)
         return replace(
             made,
-            refusal=f"There are too few queries for a threshold: {have['present']} that images "
-            f"show and {have['absent']} that none shows, and {2 * _ENOUGH} of each are needed. "
-            "Write down more queries, and judge what is wrong as well, in a file for the parameter "
-            "`judged`",
+            refusal="There are too few queries for a threshold: the halves have "
+            f"{shown} that images show, and {not_shown} that none shows. {_ENOUGH} of each are "
+            "needed in both. Write down more queries, and judge what is wrong as well, in a file "
+            "for the parameter `judged`",
         )
-    of_kind = made.judged.set_index("kind")["margin"]
-    present, absent = of_kind["present"].to_numpy(), of_kind["absent"].to_numpy()
-    made = replace(made, area=area_interval(present, absent))
+    present, absent = (made.judged[made.judged["kind"] == kind] for kind in kinds)
+    groups = present["group"].tolist(), absent["group"].tolist()
+    shown, not_shown = present["margin"].to_numpy(), absent["margin"].to_numpy()
+    made = replace(made, area=area_interval(shown, not_shown, groups))
     chosen = made.margins[made.margins["part"] == "set"]
-    found, margins = chosen["kind"] == "present", chosen["margin"]
-    threshold = pick_threshold(found, margins)
+    threshold = pick_threshold(chosen["kind"] == "present", chosen["margin"])
     if made.area.low <= 0.5 or not np.isfinite(threshold):
         return replace(
             made,
             refusal="Margins do not tell here what is shown from what is not: the interval of the "
-            "area under the ROC curve holds 0.5, which is chance",
+            "area under the ROC curve does not lie above 0.5, which is chance",
         )
     return replace(
         made,
         threshold=threshold,
-        spread=_spread(threshold, found.to_numpy(), margins.to_numpy()),
-        missed=interval(present < threshold),
-        false_alarms=interval(absent >= threshold),
+        spread=_spread(threshold, chosen),
+        missed=interval(shown < threshold, groups[0]),
+        false_alarms=interval(not_shown >= threshold, groups[1]),
     )
 
 
-def _spread(threshold: float, found: np.ndarray, margins: np.ndarray) -> Interval:
-    """Return the threshold with the percentile bootstrap's interval."""
+def _judging_half(table: pd.DataFrame, seed: int) -> list[int]:
+    """Return every second group at random, of each mixture of kinds that a group can be."""
+    mixtures = table.groupby("group")["kind"].agg(lambda kinds: " ".join(sorted(set(kinds))))
+    mixed = mixtures.sample(frac=1, random_state=seed).sort_values(kind="stable")
+    return mixed.index[::2].tolist()
+
+
+def _spread(threshold: float, chosen: pd.DataFrame) -> Interval:
+    """Return the threshold with the percentile bootstrap's interval; groups are drawn."""
     chance = np.random.default_rng(0)
-    sides = np.flatnonzero(found), np.flatnonzero(~found)
+    rows = chosen.reset_index(drop=True).groupby("group").indices
+    groups, present = list(rows), (chosen["kind"] == "present").to_numpy()
+    margins = chosen["margin"].to_numpy()
     drawn = []
     for _ in range(_DRAWS):
-        places = np.concatenate([chance.choice(side, len(side)) for side in sides])
-        drawn.append(pick_threshold(pd.Series(found[places]), pd.Series(margins[places])))
+        places = np.concatenate(
+            [rows[groups[g]] for g in chance.integers(len(groups), size=len(groups))]
+        )
+        if 0 < present[places].sum() < len(places):
+            drawn.append(pick_threshold(pd.Series(present[places]), pd.Series(margins[places])))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(threshold, float(low), float(high), len(margins))
+    return Interval(threshold, float(low), float(high), len(chosen))
 
 
 def _kept(made: Calibration, store: ImageStore) -> Calibration:
@@ -241,18 +256,19 @@ def _once_each(judgements: Judgements) -> Judgements:
     """Ask a caption that several photos have once, for all of them."""
     if judgements.source != CAPTIONS:
         return judgements
-    first: dict[str, int] = {}
-    places: dict[str, list[np.ndarray]] = {}
-    for number, (text, relevant) in enumerate(
-        zip(judgements.queries, judgements.relevant, strict=True)
-    ):
-        first.setdefault(text, number)
-        places.setdefault(text, []).append(relevant)
+    texts, queries = pd.factorize(np.array(judgements.queries, object))
+    photos, _ = pd.factorize(np.array(judgements.groups))
+    size = len(queries) + photos.max() + 1
+    links = coo_array((np.ones(len(texts)), (texts, len(queries) + photos)), (size, size))
+    _, together = connected_components(links, directed=False)  # photos that share a caption
+    places: list[list[np.ndarray]] = [[] for _ in queries]
+    for text, relevant in zip(texts, judgements.relevant, strict=True):
+        places[text].append(relevant)
     return replace(
         judgements,
-        queries=list(first),
-        relevant=[np.unique(np.concatenate(each)) for each in places.values()],
-        groups=[judgements.groups[number] for number in first.values()],
+        queries=queries.tolist(),
+        relevant=[np.unique(np.concatenate(each)) for each in places],
+        groups=together[: len(queries)].tolist(),
     )
 
 

@@ -132,6 +132,8 @@ class Comparison:
         if way not in self.differences:
             return ""
         more = self.differences[way]
+        if not more.known:
+            return "too few queries"
         return "no difference seen" if more.holds(0) else "better" if more.mean > 0 else "worse"
 
     def table(self) -> pd.DataFrame:

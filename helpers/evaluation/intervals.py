@@ -15,6 +15,8 @@ __all__ = ["UNKNOWN", "Interval", "area_interval", "difference", "interval"]
 
 _LEVEL = 0.95
 _DRAWS = 2000
+_FEW = 10  # groups; below, the bootstrap's interval is too narrow
+_MOSTLY = 0.9  # of the values, if a few ties are to leave a rate a rate
 _MANY = 10_000  # groups; with so many, the bootstrap's interval is the normal one
 _BATCH = 2_000_000  # values drawn at once
 
@@ -33,11 +35,16 @@ class Interval(NamedTuple):
     @property
     def range(self) -> str:
         """The interval in words; empty if nothing is known."""
-        return "" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
+        return "" if not self.known else f"{self.low:.3f} to {self.high:.3f}"
 
     def holds(self, value: float) -> bool:
-        """Return whether a value is within, so that this figure may be no more than that."""
-        return self.low - 1e-9 <= value <= self.high + 1e-9
+        """Return whether a value may be the true one; any may, where no interval is known."""
+        return not (value < self.low - 1e-9 or value > self.high + 1e-9)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval: a few values that are all the same have none."""
+        return not np.isnan(self.low)
 
 
 UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
@@ -47,10 +54,11 @@ UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
 def interval(values: npt.ArrayLike, groups: Sequence[Hashable] | None = None) -> Interval:
     """Return the mean of the values of queries, with its 95 % interval.
 
-    A rate (all values are 0 or 1) gets Wilson's interval, which is right where the bootstrap is
-    not: at a hit rate of 0.97, the bootstrap's holds the truth 80 times in 100. Other means get
-    the percentile bootstrap, widened as for Student's t (Hesterberg 2015, "What Teachers Should
-    Know About the Bootstrap", https://arxiv.org/abs/1411.5279, section 5.3).
+    A rate (nearly all values are 0 or 1, the others are between) gets Wilson's interval, which is
+    right where the bootstrap is not: at a hit rate of 0.97, the bootstrap's holds the truth 80
+    times in 100. Other means get the percentile bootstrap, widened as for Student's t (Hesterberg
+    2015, "What Teachers Should Know About the Bootstrap", https://arxiv.org/abs/1411.5279, section
+    5.3), or with fewer than ten groups Student's own; if these are all the same, none is known.
 
     Parameters
     ----------
@@ -66,9 +74,13 @@ def interval(values: npt.ArrayLike, groups: Sequence[Hashable] | None = None) ->
     if not counts.sum():
         return UNKNOWN
     mean = float(sums.sum() / counts.sum())
-    if _is_rate(values[known]):
-        return Interval(mean, *_wilson(mean, _effective(sums, counts)), int(known.sum()))
-    return Interval(mean, *_bootstrap(sums, counts), int(known.sum()))
+    n = int(known.sum())
+    if _is_rate(values[known], _MOSTLY):
+        return Interval(mean, *_wilson(mean, _effective(sums, counts)), n)
+    low, high = _of_mean(sums, counts)
+    if values[known].min() >= 0 and values[known].max() <= 1:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+    return Interval(mean, float(low), float(high), n)
 
 
 def difference(
@@ -95,7 +107,7 @@ def difference(
         error = np.sqrt((gained + lost) / (n + 2) - centre**2) / np.sqrt(n + 2)
         half = float(stats.norm.ppf((1 + _LEVEL) / 2) * error)
         return Interval(mean, min(centre - half, mean), max(centre + half, mean), n)
-    return Interval(mean, *_bootstrap(sums, counts), n)
+    return Interval(mean, *_of_mean(sums, counts), n)
 
 
 def _by_group(
@@ -111,20 +123,36 @@ def _by_group(
     return sums[counts > 0], counts[counts > 0]
 
 
-def _is_rate(values: np.ndarray) -> bool:
-    return bool(np.isin(values, (0, 1)).all())
+def _is_rate(values: np.ndarray, share: float = 1.0) -> bool:
+    within = ((values >= 0) & (values <= 1)).all()
+    return bool(within and np.isin(values, (0, 1)).mean() >= share)
 
 
 def _effective(sums: np.ndarray, counts: np.ndarray) -> float:
-    """Return how many independent values would tell as much: n divided by the design effect.
+    """Return how many independent values would tell as much as these groups do.
 
-    It is at least the number of groups, and that if all values are the same, as such values say
-    nothing about how alike the values of a group are (Kish 1965, Survey Sampling).
+    It is n divided by the design effect (Kish 1965, Survey Sampling), less what few groups leave
+    unsure about that (Korn and Graubard 1998, "Confidence intervals for proportions with small
+    expected number of positive counts estimated from survey data"). If all values are 0, or all
+    are 1, they say nothing about how alike a group's are; then each group counts as one.
     """
     n, groups = counts.sum(), len(counts)
     mean = sums.sum() / n
-    error = ((sums - mean * counts) ** 2).sum() / n**2 * groups / max(groups - 1, 1)
-    return float(np.clip(mean * (1 - mean) / error, groups, n)) if error > 0 else groups
+    if groups == n:
+        return n
+    if mean in (0.0, 1.0) or groups == 1:
+        return groups
+    error = _squared_error(sums, counts)
+    apart = n if error * n < mean * (1 - mean) else mean * (1 - mean) / error
+    tail = (1 + _LEVEL) / 2
+    return float(apart * (stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, groups - 1)) ** 2)
+
+
+def _squared_error(sums: np.ndarray, counts: np.ndarray) -> float:
+    """Return the variance of the mean, if groups are drawn."""
+    groups, n = len(counts), counts.sum()
+    mean = sums.sum() / n
+    return float(((sums - mean * counts) ** 2).sum() / n**2 * groups / (groups - 1))
 
 
 def _wilson(rate: float, n: float) -> tuple[float, float]:
@@ -135,14 +163,16 @@ def _wilson(rate: float, n: float) -> tuple[float, float]:
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
-def _bootstrap(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+def _of_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Return the interval of a mean of groups; see `interval`."""
     groups = len(counts)
     if groups < 2:
         return np.nan, np.nan
     student = stats.t.ppf((1 + _LEVEL) / 2, groups - 1)
-    if groups > _MANY:
-        mean = sums.sum() / counts.sum()
-        error = np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum()
+    if groups < _FEW or groups > _MANY:
+        mean, error = sums.sum() / counts.sum(), np.sqrt(_squared_error(sums, counts))
+        if error < 1e-12 and groups < _FEW:
+            return np.nan, np.nan
         return float(mean - student * error), float(mean + student * error)
     outside = 2 * stats.norm.cdf(-student * np.sqrt(groups / (groups - 1)))
     drawn = stats.bootstrap(
@@ -159,21 +189,36 @@ def _bootstrap(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
-def area_interval(present: np.ndarray, absent: np.ndarray) -> Interval:
-    """Return the area under the ROC curve with its bootstrap interval; both kinds are drawn.
+def area_interval(
+    present: np.ndarray,
+    absent: np.ndarray,
+    groups: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
+) -> Interval:
+    """Return the area under the ROC curve with its bootstrap interval.
 
     It is how often a value of the first kind is above one of the second. If that is always, the
-    bootstrap knows no interval; then Wilson's is taken, for as many values as the rarer kind has.
+    bootstrap knows no interval; then Wilson's is taken, for as many groups as the rarer kind has.
+
+    Parameters
+    ----------
+    present, absent : ndarray
+    groups : two sequences, optional
+        Of the first kind, and of the second. Groups are drawn, and both kinds of one together.
+        By default each value is a group of its own.
     """
+    if groups is None:
+        groups = range(len(present)), range(len(present), len(present) + len(absent))
     above = (present[:, None] > absent) + 0.5 * (present[:, None] == absent)
     area, n = float(above.mean()), len(present) + len(absent)
     if area in (0.0, 1.0):
-        return Interval(area, *_wilson(area, min(above.shape)), n)
-    chance = np.random.default_rng(0)
-    rows, columns = (
-        chance.multinomial(size, np.full(size, 1 / size), _DRAWS) / size for size in above.shape
-    )
-    drawn = np.einsum("dp,pa,da->d", rows, above, columns, optimize=True)
+        return Interval(area, *_wilson(area, min(len(set(each)) for each in groups)), n)
+    numbers = {group: number for number, group in enumerate({*groups[0], *groups[1]})}
+    size = len(numbers)
+    drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _DRAWS)
+    rows, columns = (drawn[:, [numbers[group] for group in each]] for each in groups)
+    sums = np.einsum("dp,pa,da->d", rows, above, columns, optimize=True)
+    pairs = (rows.sum(axis=1) * columns.sum(axis=1)).astype(float)
+    pairs[pairs == 0] = np.nan  # a draw without one of the kinds
     outside = (1 - _LEVEL) / 2
-    low, high = np.quantile(drawn, [outside, 1 - outside])
+    low, high = np.nanquantile(sums / pairs, [outside, 1 - outside])
     return Interval(area, float(low), float(high), n)

@@ -252,6 +252,7 @@ def measured(
     pool = len(judgements.pool)
     numbers = [len(places) for places in judgements.relevant]
     values = pd.DataFrame(measured)
+    values[[not number for number in numbers]] = np.nan  # the precision would be 0
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
     chance = pd.DataFrame([_by_chance(pool, number) for number in numbers if number])
@@ -305,6 +306,8 @@ def _by_chance(pool: int, relevant: int) -> dict[str, float]:
 
 
 def _beside(found: Interval, chance: float) -> str:
-    if found.holds(chance) or found.n == 0:
+    if not found.known:
+        return "too few queries"
+    if found.holds(chance):
         return "no better than chance"
     return "better" if found.mean > chance else "worse"

@@ -8,10 +8,11 @@ __all__ = ["titled", "typed"]
 
 
 def titled(title: str, table: pd.DataFrame) -> str:
-    """Return a table below its title as HTML."""
-    return f"<p><b>{html.escape(title)}</b></p>{table.to_html(float_format='{:.3f}'.format)}"
+    """Return a table below its title as HTML; the title alone if it is empty."""
+    heading = f"<p><b>{html.escape(title)}</b></p>"
+    return heading if table.empty else heading + table.to_html(float_format="{:.3f}".format)
 
 
 def typed(title: str, table: pd.DataFrame) -> str:
     """Return a table below its title as text."""
-    return f"{title}\n{table.to_string(float_format='{:.3f}'.format)}"
+    return title if table.empty else f"{title}\n{table.to_string(float_format='{:.3f}'.format)}"
