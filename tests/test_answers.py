@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.evaluation.judgements import from_labels
+from helpers.evaluation.judgements import from_csv, from_labels
 from helpers.evaluation.measuring import evaluate
 from helpers.views.answers import best_and_worst, failing_together
 
@@ -39,6 +39,16 @@ def test_without_shared_mistakes_it_says_so(judgements, encoder):
     evaluation = evaluate(judgements, encoder)
     evaluation.values["R-precision"] = 1.0
     assert "No two queries" in failing_together(evaluation, judgements).data
+
+
+def test_a_picture_that_nobody_judged_says_so(judgements, ingested, encoder, tmp_path):
+    names = judgements.pool.filepaths
+    path = tmp_path / "judged.csv"
+    path.write_text(f"query,filepath,relevant\nit,{names[0]},1\nit,{names[1]},0\n")
+    judged = from_csv(ingested, path)
+    page = best_and_worst(evaluate(judged, encoder), judged).data
+    assert page.count("? not judged") + page.count("✓ right") + page.count("✗ wrong") == 5
+    assert page.count("? not judged") >= 3
 
 
 def test_labels_and_names_are_escaped(judgements, encoder):

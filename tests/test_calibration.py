@@ -108,6 +108,10 @@ def test_too_few_queries_are_refused_and_nothing_is_kept(drawings, tiny, tmp_pat
         assert made.threshold is None
         assert "the halves have 2 and 3 that images show, and 2 and 3 that none shows" in repr(made)
         assert few.calibration == {}
+        assert "still holds" not in repr(made)
+        few.keep_calibration({"threshold": 3.21, "templates": ["{}"], "images": 50})
+        assert "The threshold of 3.2 still holds, which was measured" in repr(calibrate(tiny, few))
+        few.keep_calibration({})
         assert len(made.judged) > 0
         assert made.table().empty
         assert search("a zebra", tiny, few).matches is None

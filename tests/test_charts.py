@@ -31,6 +31,13 @@ def test_the_heat_map_shows_every_cosine_and_text(drawings):
     assert not matplotlib.pyplot.get_fignums()
 
 
+def test_a_dollar_in_a_label_is_no_formula(drawings):
+    paths = list_images(drawings)[:2]
+    figure = similarity_heatmap(np.eye(2), ["$\\frac$", "a"], paths, ["$\\frac$", "$5 off$"])
+    figure.canvas.draw()
+    assert [each.get_text() for each in figure.axes[0].get_xticklabels()] == ["$\\frac$", "$5 off$"]
+
+
 def test_the_confusions_are_shown_with_a_picture_of_each_class(ingested, encoder):
     judgements = from_labels(ingested)
     recognised = zero_shot(judgements, encoder)

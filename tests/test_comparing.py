@@ -93,10 +93,18 @@ def test_other_models_of_the_same_images_are_found(store, judgements, checkpoint
         other.drop()
 
 
+def refuse(*_):
+    raise ValueError("filled by another model")
+
+
 def test_another_model_that_is_gone_is_left_out(store, judgements, checkpoint, drawings, tmp_path):
     moved = shutil.copy(checkpoint, tmp_path / "moved.pt")
     with ImageStore(store._connection.uri, "by_moved") as other:
         ingest(drawings, ClipEncoder(moved), other, progress=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ImageStore, "check_model", refuse)
+            with pytest.warns(UserWarning, match="is left out: filled by another model"):
+                assert other_models(store, judgements) == {}
         (tmp_path / "moved.pt").unlink()
         with pytest.warns(UserWarning, match="moved.pt .* is left out: there is no checkpoint"):
             assert other_models(store, judgements) == {}
@@ -113,7 +121,8 @@ def test_another_precision_encodes_again(judgements, tiny, tmp_path, monkeypatch
     assert found[name].of("average precision").mean > 0.9
     assert np.abs(found[name].vectors - evaluate(judgements, tiny).vectors).max() > 1e-5
     gone = replace(judgements, pool=replace(judgements.pool, folder=tmp_path))
-    assert other_precision(tiny, gone) == {}
+    with pytest.warns(UserWarning, match="bfloat16 is left out: .*No such file"):
+        assert other_precision(tiny, gone) == {}
 
 
 def test_an_index_that_finds_all_is_as_good_and_one_that_does_not_is_not(

@@ -71,7 +71,7 @@ def test_labels_are_asked_as_words(store):
         "blue fish": {NAMES[2]},
         "red star": {NAMES[0], NAMES[1]},
     }
-    assert "1 images without a label" in judgements.note
+    assert "1 image without a label" in judgements.note
     assert "red fox" in from_labels(store, {"red_star": "red fox"}).queries
     assert "class folders: 3 queries, 5 images" in judgements._repr_html_()
     assert "blue fish/1.jpg" in repr(judgements)
@@ -106,12 +106,23 @@ def test_a_caption_finds_its_own_photo(store, write):
 
 @pytest.mark.parametrize(
     "written",
-    ["{}", "images/{}", "./{}", "{absolute}", "{backslashes}", "{nfd}"],
-    ids=["as it is", "below the list", "from here", "absolute", "as Windows", "as a Mac"],
+    ["{}", "images/{}", "./{}", "{absolute}", "{backslashes}", "{nfd}", "up/../{}", "link/{}"],
+    ids=[
+        "as it is",
+        "below the list",
+        "from here",
+        "absolute",
+        "as Windows",
+        "as a Mac",
+        "up and down",
+        "by a link",
+    ],
 )
 def test_files_are_found_however_they_are_written(store, write, tmp_path, written):
     import unicodedata
 
+    (tmp_path / "images").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "images")
     name = written.format(
         NAMES[3],
         absolute=tmp_path / "images" / NAMES[3],
@@ -125,7 +136,7 @@ def test_files_are_found_however_they_are_written(store, write, tmp_path, writte
 def test_files_that_are_not_here_are_counted_and_named(store, write):
     lines = [{"file": name, "captions": ["a star"]} for name in (NAMES[0], "gone.jpg")]
     judgements = from_captions(store, write("\n".join(map(json.dumps, lines))))
-    assert judgements.note == "1 files of list are not in the collection: gone.jpg"
+    assert judgements.note == "list names files that are not in the collection, 1 time: gone.jpg"
     with pytest.raises(ValueError, match=r"none of its files is in the collection \(gone.jpg"):
         from_captions(store, write(json.dumps(lines[1])))
 
@@ -140,6 +151,8 @@ def test_files_that_are_not_here_are_counted_and_named(store, write):
         '{"file": 3, "captions": []}',
         '{"file": "a.jpg", "captions": "a dog"}',
         '{"file": "a.jpg", "captions": [3]}',
+        '{"file": "a.jpg", "captions": ["\\ud800"]}',
+        "[" * 100_000,
     ],
 )
 def test_a_line_of_captions_that_cannot_be_read_is_named(store, write, line):
@@ -182,6 +195,10 @@ def test_judged_queries_are_read_as_any_editor_writes_them(store, write, comma, 
         (",red_star/1.jpg,1", "line 3: expected"),
         ("a star,red_star/1.jpg", "line 3: expected"),
         ("a star,,1", "line 3: which image is relevant for 'a star'"),
+        ("\u200b,5.jpg,1", "line 3: expected"),
+        ('"a star,5.jpg,0', "line 3: unexpected end of data"),
+        ("a star,,0\na star,red_star/1.jpg,1", "line 4: no image shows 'a star' by one line"),
+        ("a dog,gone.jpg,1\na dog,,0", "line 4: no image shows 'a dog' by one line"),
         ("a star,5.jpg,1", "line 3: 5.jpg is relevant for 'a star' in one line, and not"),
     ],
 )
@@ -202,8 +219,43 @@ def test_a_table_without_the_columns_says_which_it_has(store, write):
 def test_a_query_whose_images_are_not_here_is_not_one_that_nothing_shows(store, write):
     text = "query,filepath,relevant\na dog,gone.jpg,1\na star,5.jpg,1\na cat,other.jpg,0\n"
     judgements = from_csv(store, write(text))
-    assert set(judgements.queries) == {"a star", "a cat"}
-    assert "2 files of list are not in the collection" in judgements.note
+    assert judgements.queries == ["a star"]
+    assert "list names files that are not in the collection, 2 times" in judgements.note
+
+
+def test_that_nothing_shows_a_query_is_more_than_that_some_images_do_not(store, write):
+    text = "query,filepath,relevant\na zebra,5.jpg,0\na zebra,,0\na cat,5.jpg,0\n"
+    judgements = from_csv(store, write(text))
+    assert list(map(len, judgements.wrong)) == [0, 1]
+    assert found(judgements) == {"a zebra": set(), "a cat": set()}
+
+
+def test_excel_names_its_delimiter_in_a_line_of_its_own(store, write):
+    text = "sep=;\nquery;filepath;relevant\nred, or a star;5.jpg;1\n"
+    assert found(from_csv(store, write(text))) == {"red, or a star": {"5.jpg"}}
+    with pytest.raises(ValueError, match="line 4: expected"):
+        from_csv(store, write(text + "a star;5.jpg;perhaps\n"))
+
+
+def test_a_comma_in_a_heading_does_not_split_columns(store, write):
+    text = "query;filepath;relevant;who, when\na star;5.jpg;1;me\n"
+    assert found(from_csv(store, write(text))) == {"a star": {"5.jpg"}}
+
+
+def test_what_nobody_sees_is_no_query(store, write):
+    judgements = from_labels(store, {"Café": "_\u200b", "red_star": "red\u200b star"})
+    assert judgements.queries == ["blue fish", "red star"]
+    assert "2 images without a label" in judgements.note
+    line = json.dumps({"file": NAMES[0], "captions": ["a\u200b star", "\ufeff"]})
+    assert from_captions(store, write(line)).queries == ["a star"]
+
+
+def test_what_nobody_judged_is_neither_right_nor_wrong(store, write):
+    judgements = from_csv(store, write(f"query,filepath,relevant\nit,{NAMES[0]},1\nit,5.jpg,0\n"))
+    places = map(judgements.pool.filepaths.index, [NAMES[0], "5.jpg", NAMES[1]])
+    assert [judgements.verdict(0, place) for place in places] == ["right", "wrong", "not judged"]
+    by_label = from_labels(store)
+    assert by_label.verdict(0, by_label.pool.filepaths.index("5.jpg")) == "wrong"
 
 
 def test_judgements_move_to_the_collection_of_another_model(store, tmp_path):

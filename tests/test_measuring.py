@@ -10,7 +10,6 @@ from helpers import ImageStore, ingest, search
 from helpers.evaluation import measuring
 from helpers.evaluation.judgements import (
     Judgements,
-    NothingJudgedError,
     Pool,
     from_captions,
     from_labels,
@@ -108,8 +107,8 @@ def test_queries_with_nothing_to_find_do_not_count_and_are_said():
     evaluation = evaluate(judged({"0": [0], "1": [], "2": [2]}, np.eye(8)), Words())
     assert evaluation.of("average precision")[::3] == (1, 2)
     assert evaluation.of("precision at 10")[::3] == (pytest.approx(0.1), 2)
-    assert "2 queries, a pool of 8. 1 queries have nothing to find" in evaluation._repr_html_()
-    with pytest.raises(NothingJudgedError, match="no query"):
+    assert "2 queries, a pool of 8. 1 query has nothing to find" in evaluation._repr_html_()
+    with pytest.raises(ValueError, match="no query"):
         evaluate(judged({"0": [], "1": []}, np.eye(8)), Words())
 
 
@@ -141,6 +140,9 @@ def test_zero_shot_takes_each_image_for_the_nearest_text(monkeypatch):
     np.testing.assert_allclose(found.shares([0, 1, 2]), [[2 / 3, 1 / 3, 0], [0, 0, 1], [0, 0, 0]])
     assert "zero-shot accuracy 0.500" in repr(found)
     assert "6 images, 4 texts" in repr(found)
+    assert "chance is 0.250" in repr(found)
+    several = judged({"0": [0], "1": [0], "2": [1], "3": [2]}, np.eye(8), "captions")
+    assert zero_shot(several, Words()).chance == pytest.approx(4 / (3 * 4))
 
 
 def test_zero_shot_with_ties_is_right_by_chance():

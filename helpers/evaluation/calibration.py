@@ -159,6 +159,9 @@ def calibrate(
             note=judgements.note,
         )
     )
+    if made.threshold is None and store.calibration:
+        older = f"{store.calibration['threshold']:.1f} still holds, which was measured before"
+        return replace(made, note=f"{made.note} The threshold of {older}".strip())
     return _kept(made, store) if keep and made.threshold is not None else made
 
 

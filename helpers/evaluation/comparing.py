@@ -16,9 +16,9 @@ from ..models.acceleration import has_fast_bfloat16
 from ..models.encoder import ClipEncoder
 from .intervals import Interval, difference
 from .judgements import LABELS, Judgements, read_pool
-from .measuring import AT, Evaluation, ZeroShot, evaluate, measured
+from .measuring import AT, DIGITS, Evaluation, ZeroShot, evaluate, measured
 from .references import EIGHTY, PUBLISHED, SEVEN
-from .tables import titled, typed
+from .tables import counted, titled, typed
 
 __all__ = [
     "Comparison",
@@ -60,8 +60,10 @@ def other_models(store: ImageStore, judgements: Judgements) -> dict[str, Evaluat
             model_name = other.properties.get("model") or other.properties["model_name"]
             try:
                 same = judgements.within(read_pool(other))
-                found[name] = evaluate(same, ClipEncoder(model_name))
-            except (ValueError, OSError) as error:
+                encoder = ClipEncoder(model_name)
+                other.check_model(encoder)
+                found[name] = evaluate(same, encoder)
+            except (ValueError, OSError, ImportError) as error:
                 warnings.warn(f"{name} is left out: {error}", stacklevel=2)
     return found
 
@@ -69,17 +71,20 @@ def other_models(store: ImageStore, judgements: Judgements) -> dict[str, Evaluat
 def other_precision(encoder: ClipEncoder, judgements: Judgements) -> dict[str, Evaluation]:
     """Encode images and queries again: in float32, or where the model runs in it, in bfloat16.
 
-    Nothing, if some of the images are not there any more, or bfloat16 would be slow here.
+    Nothing, if bfloat16 would be slow here; or, with a warning, if some of the images are not there
+    any more or cannot be read.
     """
     if encoder.precision == "float32" and encoder.device == "cpu" and not has_fast_bfloat16():
         return {}
     pool = judgements.pool
-    paths = pool.paths(range(len(pool)))
-    if not all(path.is_file() for path in paths):
-        return {}
     precision = "bfloat16" if encoder.precision == "float32" else "float32"
     other = ClipEncoder(encoder.model_name, encoder.device, precision)
-    again = replace(pool, vectors=other.encode_images(paths, progress=True))
+    try:
+        vectors = other.encode_images(pool.paths(range(len(pool))), progress=True)
+    except (ValueError, OSError) as error:
+        warnings.warn(f"{precision} is left out: {error}", stacklevel=2)
+        return {}
+    again = replace(pool, vectors=vectors)
     return {f"{precision}, not {encoder.precision}": evaluate(judgements.within(again), other)}
 
 
@@ -96,7 +101,7 @@ def index_on_trial(evaluation: Evaluation, judgements: Judgements) -> dict[str, 
         for vector, places in zip(evaluation.vectors, found, strict=True):
             row = np.full((1, len(pool)), _NOT_FOUND, np.float32)
             there = places[places >= 0]
-            row[0, there] = pool.vectors[there] @ vector
+            row[0, there] = (pool.vectors[there] @ vector).round(DIGITS)
             yield row
 
     return {
@@ -153,7 +158,7 @@ class Comparison:
         return titled(self._heading(), self.table())
 
     def _heading(self) -> str:
-        return f"{self.queries:,} queries, a pool of {self.pool:,} images"
+        return f"{counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,} images"
 
 
 def compare(evaluations: Mapping[str, Evaluation], metric: str = "R-precision") -> Comparison:

@@ -20,7 +20,8 @@ import pandas as pd
 from ..batches import batches
 from ..collection.store import ImageStore
 from ..paths import resolve_path
-from .tables import titled, typed
+from ..query.queries import visible
+from .tables import counted, titled, typed
 
 __all__ = [
     "Judgements",
@@ -37,6 +38,7 @@ CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
 _AT_ONCE = 1000
 _SHOWN = 5  # queries
 _NAMED = 3  # examples in an error
+_COLUMNS = ("query", "filepath", "relevant")
 _WORDS = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
 
 
@@ -109,9 +111,17 @@ class Judgements:
         return titled(self._heading(), self.table().head(_SHOWN))
 
     def _heading(self) -> str:
-        words = f"What is right, by {self.source}: {len(self):,} queries, {len(self.pool):,} images"
+        queries = counted(len(self), "query", "queries")
+        words = f"What is right, by {self.source}: {queries}, {len(self.pool):,} images"
         words += f"; the first {_SHOWN} queries" if len(self) > _SHOWN else ""
         return f"{words}. {self.note}" if self.note else words
+
+    def verdict(self, query: int, place: int) -> str:
+        """Return what an image is for a query: "right", "wrong", or "not judged"."""
+        if place in self.relevant[query]:
+            return "right"
+        by_hand = self.source == JUDGED
+        return "not judged" if by_hand and place not in self.wrong[query] else "wrong"
 
     def within(self, pool: Pool) -> "Judgements":
         """Return the same judgements of the same images in another pool, as of another model.
@@ -188,7 +198,7 @@ def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Ju
     names = names or {}
     of_each: dict[str, list[int]] = {}
     for place, label in enumerate(pool.labels):
-        if text := names.get(label, label).replace("_", " ").strip():
+        if text := _asked(names.get(label, label).replace("_", " ")):
             of_each.setdefault(text, []).append(place)
     if len(of_each) < 2:
         raise NothingJudgedError(
@@ -198,14 +208,15 @@ def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Ju
             "as the parameter `judged`; or name a file of captions as `captions`"
         )
     texts = sorted(of_each)
-    without = pool.labels.count("")
+    without = len(pool) - sum(map(len, of_each.values()))
     return Judgements(
         LABELS,
         texts,
         [np.array(of_each[text]) for text in texts],
         texts,
         pool,
-        note=f"{without:,} images without a label count as wrong" if without else "",
+        note=f"{counted(without, 'image', 'images')} without a label count as wrong"
+        * bool(without),
     )
 
 
@@ -240,11 +251,11 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
             file, captions = entry["file"], entry["captions"]
             if not isinstance(file, str) or not isinstance(captions, list):
                 raise TypeError("file is a text, captions a list")
-            texts = [text.strip() for text in captions if text.strip()]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            texts = list(filter(None, map(_asked, captions)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number}: expected an object like "
-                f'{{"file": "dog.jpg", "captions": ["a white dog"]}} ({error!r})'
+                f'{{"file": "dog.jpg", "captions": ["a white dog"]}} ({error!r:.200})'
             ) from None
         place = find(file)
         if place is None:
@@ -279,15 +290,15 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     find = _Finder(pool, path.parent)
     judged: dict[str, dict[int, bool]] = {}
     missing = []
-    lost = set()  # queries, some of whose relevant images are not here
+    lost, not_shown = set(), set()  # queries whose relevant images are not here, or nowhere
     for number, (query, filepath, value) in _judged_rows(path):
         of_query = judged.setdefault(query, {})
-        if not filepath:
-            if value:
-                raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
-            continue
+        if not filepath and value:
+            raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
         place = find(filepath)
-        if place is None:
+        if not filepath:
+            not_shown.add(query)
+        elif place is None:
             missing.append(filepath)
             lost |= {query} if value else set()
         elif of_query.setdefault(place, value) != value:
@@ -295,9 +306,16 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
                 f"{path}, line {number}: {filepath} is relevant for {query!r} in one line, and "
                 "not relevant in another"
             )
-    for query in lost:
-        if not any(judged[query].values()):  # it would pass for one that nothing here shows
-            del judged[query]
+        if query in not_shown and (query in lost or any(of_query.values())):
+            raise ValueError(
+                f"{path}, line {number}: no image shows {query!r} by one line, and an image does "
+                "by another"
+            )
+    for query, of_query in list(judged.items()):
+        if query in not_shown:
+            of_query.clear()  # all images are wrong
+        elif not of_query or (query in lost and not any(of_query.values())):
+            del judged[query]  # it would pass for one that nothing here shows
     note = _missing(path, missing, len(judged), pool)
 
     def places(of_query: dict[int, bool], wanted: bool) -> np.ndarray:
@@ -322,47 +340,73 @@ class _Finder:
         self._places = {_plain(name): place for place, name in enumerate(pool.filepaths)}
 
     def __call__(self, name: str) -> int | None:
-        images, beside = self._folders
-        below = [name, name.replace("\\", "/")]
-        for path in (Path(name), beside / name):  # from / or from the list's own folder
-            if path.is_absolute() and path.is_relative_to(images):
-                below.append(path.relative_to(images).as_posix())
-        found = (self._places.get(_plain(each)) for each in below)
+        found = (self._places.get(_plain(each)) for each in self._spellings(name))
         return next((place for place in found if place is not None), None)
+
+    def _spellings(self, name: str) -> Iterator[str]:
+        """Yield what the pool could call it, as long as it is asked for more."""
+        yield name
+        yield name.replace("\\", "/")
+        images, beside = self._folders
+        if "\0" in name:
+            return
+        for path in (images / name, beside / name):
+            for written in (os.path.abspath, os.path.realpath):  # with links, and without
+                if Path(written(path)).is_relative_to(written(images)):
+                    yield Path(written(path)).relative_to(written(images)).as_posix()
 
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.removeprefix("./"))
 
 
+def _asked(text: str) -> str:
+    """Return a text as a query is asked, or "" if there is nothing to see in it."""
+    text.encode()  # half a character cannot be asked for
+    return visible(text).strip()
+
+
 def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
     lines = _lines(path)
-    head = lines[0] if lines else ""
-    delimiter = next((each for each in ",;\t" if each in head), ",")
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    if not {"query", "filepath", "relevant"} <= set(columns):
+    first = 1
+    if lines and lines[0].strip().lower().startswith("sep="):  # as Excel writes it
+        lines, first = lines[1:], 2
+    heads = [_columns(lines, delimiter) for delimiter in ",;\t"]
+    delimiter, columns = next(
+        (pair for pair in zip(",;\t", heads, strict=True) if set(_COLUMNS) <= set(pair[1])),
+        ("", max(heads, key=len)),
+    )
+    if not delimiter:
         raise ValueError(
-            f"{path}: the first line must name the columns query, filepath, relevant; it names "
+            f"{path}: the first line must name the columns {', '.join(_COLUMNS)}; it names "
             f"{', '.join(columns) or 'none'}"
         )
-    reader.fieldnames = columns
-    for row in reader:
-        texts = [(row[name] or "").strip() for name in ("query", "filepath", "relevant")]
-        if not any(texts):
-            continue
-        query, filepath, value = texts
-        try:
+    reader = csv.DictReader(lines[1:], columns, delimiter=delimiter, strict=True)
+    number = first
+    try:
+        for row in reader:
+            number = first + reader.line_num
+            texts = [(row[name] or "").strip() for name in _COLUMNS]
+            if not any(texts):
+                continue
+            query, filepath, value = texts
             relevant = _WORDS.get(value.lower())
             relevant = float(value) if relevant is None else relevant
-            if not query or relevant != relevant:
+            if not _asked(query) or relevant != relevant:
                 raise ValueError
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: expected a query, a filepath, and 1 or 0, got "
-                f"{', '.join(map(repr, texts))}"
-            ) from None
-        yield reader.line_num, (query, filepath, relevant > 0)
+            yield number, (_asked(query), filepath, relevant > 0)
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {number + 1}: {error}") from None
+    except ValueError:
+        raise ValueError(
+            f"{path}, line {number}: expected a query, a filepath, and 1 or 0, got "
+            f"{', '.join(map(repr, texts))}"
+        ) from None
+
+
+def _columns(lines: list[str], delimiter: str) -> list[str]:
+    head = next(csv.reader(lines[:1], delimiter=delimiter), [])
+    return [name.strip().lower() for name in head]
 
 
 def _lines(path: Path) -> list[str]:
@@ -379,6 +423,6 @@ def _missing(path: Path, missing: list[str], left: int, pool: Pool) -> str:
         known = ", ".join(pool.filepaths[:_NAMED])
         why = f"none of its files is in the collection ({some}; there are {known})"
         raise ValueError(f"{path} has no query: {why if missing else 'it is empty'}")
-    return f"{len(missing):,} files of {path.name} are not in the collection: {some}" * bool(
-        missing
-    )
+    times = counted(len(missing), "time", "times")
+    words = f"{path.name} names files that are not in the collection, {times}: {some}"
+    return words if missing else ""

@@ -12,9 +12,9 @@ import pandas as pd
 
 from ..models.encoder import ClipEncoder
 from .intervals import Interval, interval
-from .judgements import CAPTIONS, Judgements, NothingJudgedError, Pool
+from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
-from .tables import titled, typed
+from .tables import counted, titled, typed
 
 __all__ = [
     "Evaluation",
@@ -32,8 +32,10 @@ __all__ = [
 AT = (1, 5, 10)
 """The k of `success`; the last one is that of precision, recall and nDCG as well."""
 
+DIGITS = 6
+"""Scores that are the same to so many digits are ties: copies of a photo differ in the last bit."""
+
 _CELLS = 1 << 24  # scores computed at once: 64 MB
-_DIGITS = 6  # scores that differ by less are ties: copies of a photo may differ in the last bit
 _FAILED = 500  # queries whose mistakes are looked at, at most
 
 
@@ -88,9 +90,10 @@ class Evaluation:
     def _heading(self) -> str:
         count = int((self.values["relevant"] > 0).sum())
         left_out = len(self.values) - count
-        words = f"{self.title}: {count:,} queries, a pool of {self.pool:,}"
+        words = f"{self.title}: {counted(count, 'query', 'queries')}, a pool of {self.pool:,}"
         if left_out:
-            words += f". {left_out:,} queries have nothing to find, and do not count"
+            none = counted(left_out, "query has", "queries have")
+            words += f". {none} nothing to find, and no part in this"
         return f"{words}. {self.note}" if self.note else words
 
 
@@ -109,6 +112,8 @@ class ZeroShot:
     groups : sequence of n
     images : ndarray of int, shape (n,)
         Their places in the pool.
+    chance : float
+        The accuracy of a guess.
     """
 
     classes: Sequence[str]
@@ -117,6 +122,7 @@ class ZeroShot:
     right: np.ndarray
     groups: Sequence[Hashable]
     images: np.ndarray
+    chance: float
 
     @property
     def accuracy(self) -> Interval:
@@ -142,7 +148,7 @@ class ZeroShot:
     def __repr__(self) -> str:
         return (
             f"zero-shot accuracy {self.accuracy}: {len(self.own):,} images, "
-            f"{len(self.classes):,} texts, 95 % interval; chance is {1 / len(self.classes):.3f}"
+            f"{len(self.classes):,} texts, 95 % interval; chance is {self.chance:.3f}"
         )
 
 
@@ -214,7 +220,7 @@ def zero_shot(
     step = max(1, _CELLS // len(texts))
     for start in range(0, len(images), step):
         vectors = judgements.pool.vectors[images[start : start + step]]
-        scores = (vectors @ texts.T).round(_DIGITS)
+        scores = (vectors @ texts.T).round(DIGITS)
         pairs = slice(*np.searchsorted(of_image, [start, start + len(vectors)]))
         is_own = np.zeros(scores.shape, bool)
         is_own[of_image[pairs] - start, of_query[pairs]] = True
@@ -227,7 +233,13 @@ def zero_shot(
     mine = np.concatenate(own)
     groups = [judgements.groups[query] for query in mine]
     return ZeroShot(
-        judgements.queries, mine, np.concatenate(taken_for), np.concatenate(right), groups, images
+        judgements.queries,
+        mine,
+        np.concatenate(taken_for),
+        np.concatenate(right),
+        groups,
+        images,
+        len(of_query) / (len(images) * len(texts)),
     )
 
 
@@ -238,13 +250,13 @@ def measured(
 
     Raises
     ------
-    NothingJudgedError
+    ValueError
         If no query has anything to find.
     """
     if not any(map(len, judgements.relevant)):
-        raise NothingJudgedError(
+        raise ValueError(
             f"no query of these {judgements.source} has anything to find: say of some images that "
-            "they are relevant"
+            f"they are relevant. {judgements.note}".strip()
         )
     scores = (row for block in blocks for row in block)
     pairs = zip(scores, judgements.relevant, strict=True)
@@ -263,7 +275,7 @@ def score_blocks(vectors: np.ndarray, pool: Pool) -> Iterator[np.ndarray]:
     """Yield the cosines of queries and pool, a few rows at once, rounded so that copies tie."""
     step = max(1, _CELLS // max(len(pool), 1))
     for start in range(0, len(vectors), step):
-        yield (vectors[start : start + step] @ pool.vectors.T).round(_DIGITS)
+        yield (vectors[start : start + step] @ pool.vectors.T).round(DIGITS)
 
 
 def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int, list[str]]:
@@ -290,8 +302,7 @@ def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int,
 def wrong_hits(evaluation: Evaluation, judgements: Judgements, query: int) -> list[int]:
     """Return the places of wrong images among a query's first R, the nearest first."""
     found = nearest(evaluation, judgements, query, max(len(judgements.relevant[query]), 1))
-    right = set(judgements.relevant[query].tolist())
-    return [place for place in found if place not in right]
+    return [place for place in found if judgements.verdict(query, place) == "wrong"]
 
 
 def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: int) -> list[int]:

@@ -4,7 +4,7 @@ import html
 
 import pandas as pd
 
-__all__ = ["titled", "typed"]
+__all__ = ["counted", "titled", "typed"]
 
 
 def titled(title: str, table: pd.DataFrame) -> str:
@@ -16,3 +16,8 @@ def titled(title: str, table: pd.DataFrame) -> str:
 def typed(title: str, table: pd.DataFrame) -> str:
     """Return a table below its title as text."""
     return title if table.empty else f"{title}\n{table.to_string(float_format='{:.3f}'.format)}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return "1 query", or "1,000 queries"."""
+    return f"{number:,} {one if number == 1 else many}"

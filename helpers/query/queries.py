@@ -18,7 +18,7 @@ from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..vectors import unit_vectors
 
-__all__ = ["NOTHING", "TEMPLATES", "Query", "Question", "Term", "combine", "parse"]
+__all__ = ["NOTHING", "TEMPLATES", "Query", "Question", "Term", "combine", "parse", "visible"]
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
@@ -74,7 +74,7 @@ class _Text:
     """A text. Each kind of term has a title, code and a vector, and can draw others at random."""
 
     def __init__(self, text: str) -> None:
-        text = "".join(letter for letter in text if unicodedata.category(letter) != _INVISIBLE)
+        text = visible(text)
         if not text.strip():
             raise ValueError("the query is blank: say what to look for")
         self.title = text
@@ -220,6 +220,11 @@ def parse(query: Term | Query) -> Question:
         raise ValueError("the query is empty: add a text or an image to be like, or unlike")
     terms, weights = zip(*pairs, strict=True)
     return Question(query, terms, weights)
+
+
+def visible(text: str) -> str:
+    """Return a text without the characters that nobody sees, such as zero-width spaces."""
+    return "".join(letter for letter in text if unicodedata.category(letter) != _INVISIBLE)
 
 
 def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

@@ -13,6 +13,11 @@ __all__ = ["best_and_worst", "failing_together"]
 
 _SHOWN = 5
 _NAMED = 3
+_MARKS = {
+    "right": "\N{CHECK MARK} right",
+    "wrong": "\N{BALLOT X} wrong",
+    "not judged": "? not judged",
+}
 
 
 def best_and_worst(
@@ -36,7 +41,7 @@ def best_and_worst(
     Returns
     -------
     IPython.display.HTML
-        Each picture says whether it is right.
+        Each picture says whether it is right, if anybody judged it.
     """
     values = evaluation.values.dropna(subset=metric)
     worst = values.nsmallest(each, metric).index
@@ -76,9 +81,8 @@ def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
 
 def _answer(evaluation: Evaluation, judgements: Judgements, query: int, metric: str) -> str:
     found = nearest(evaluation, judgements, query, _SHOWN)
-    right = set(judgements.relevant[query].tolist())
     names = [judgements.pool.labels[place] or judgements.pool.filepaths[place] for place in found]
-    marks = ["\N{CHECK MARK} right" if place in right else "\N{BALLOT X} wrong" for place in found]
+    marks = [_MARKS[judgements.verdict(query, place)] for place in found]
     captions = [f"{mark}\n{name}" for mark, name in zip(marks, names, strict=True)]
     title = f"{judgements.queries[query]}: {metric} {evaluation.values.loc[query, metric]:.2f}"
     return grid_html(judgements.pool.paths(found), captions, _SHOWN, title)

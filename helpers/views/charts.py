@@ -61,7 +61,9 @@ def similarity_heatmap(
         colour = "black" if value > middle else "white"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
     axes.set_yticks(range(rows), map(shortened, texts), parse_math=False)
-    axes.set_xticks(range(len(names)), map(shortened, names), rotation=30, ha="right")
+    axes.set_xticks(
+        range(len(names)), map(shortened, names), rotation=30, ha="right", parse_math=False
+    )
     for column, path in enumerate(paths):
         place_picture(axes, path, (column, -0.55), zoom=0.33, alignment=(0.5, 0))
     figure.colorbar(picture, ax=axes, label=measure)
