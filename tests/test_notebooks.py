@@ -172,7 +172,8 @@ def test_05_is_a_report_with_an_interval_for_every_figure(demo_run):
 
 
 def test_05_says_where_matches_begin_and_search_uses_it(demo_run):
-    threshold = re.search(r"matches begin at a margin of +(\d\.\d)", demo_run.printed)[1]
+    printed = re.search(r"matches begin at a margin of +(\d\.\d+)", demo_run.printed)[1]
+    threshold = f"{float(printed):.1f}"
     executed = (demo_run.runs / "05_evaluation.ipynb").read_text(encoding="utf-8")
     assert re.search(rf"a zebra on a train: .*Nothing here .*begin at {threshold}", executed)
 

@@ -66,7 +66,7 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
         (own_photos / "2.jpg").unlink(missing_ok=True)  # its row stays: "false" is not yes
     report = Path("05_evaluation.ipynb").read_text(encoding="utf-8")
     assert "judged queries: 3 queries, 7 images" in report
-    assert "1 queries have nothing to find" in report
+    assert "1 query has nothing to find" in report
     assert "Fewer than 20 images say too little" in report
     assert "0 broken.jpg" in Path("02_ingestion.ipynb").read_text(encoding="utf-8")
     with ImageStore(tmp_path / "data" / "demo" / "milvus.db", "demo_collection") as store:

@@ -71,16 +71,19 @@ def other_models(store: ImageStore, judgements: Judgements) -> dict[str, Evaluat
 def other_precision(encoder: ClipEncoder, judgements: Judgements) -> dict[str, Evaluation]:
     """Encode images and queries again: in float32, or where the model runs in it, in bfloat16.
 
-    Nothing, if bfloat16 would be slow here; or, with a warning, if some of the images are not there
-    any more or cannot be read.
+    Nothing, if some of the images are not there any more, or bfloat16 would be slow here; or, with
+    a warning, if one cannot be read.
     """
     if encoder.precision == "float32" and encoder.device == "cpu" and not has_fast_bfloat16():
         return {}
     pool = judgements.pool
+    paths = pool.paths(range(len(pool)))
+    if not all(path.is_file() for path in paths):
+        return {}
     precision = "bfloat16" if encoder.precision == "float32" else "float32"
     other = ClipEncoder(encoder.model_name, encoder.device, precision)
     try:
-        vectors = other.encode_images(pool.paths(range(len(pool))), progress=True)
+        vectors = other.encode_images(paths, progress=True)
     except (ValueError, OSError) as error:
         warnings.warn(f"{precision} is left out: {error}", stacklevel=2)
         return {}
