@@ -197,14 +197,14 @@ def panel(demo_run, monkeypatch):
 def ask_for_everything(panel) -> None:
     images = list_images(panel.found.image_dir)
     panel.image = images[123]
-    panel.labels.value = sorted({path.parent.name for path in images})[:40]
-    panel.templates.value = True
+    panel.labels = sorted({path.parent.name for path in images})[:40]
+    panel.form.templates.value = True
     panel.query.value = 'a "red" star'
 
 
 @pytest.mark.parametrize("combined", [True, False], ids=["combined", "unlike alone"])
 def test_panel_and_cell_give_the_same_hits(panel, combined):
-    panel.unlike.value = "a yellow thing"
+    panel.form.unlike.value = "a yellow thing"
     if combined:
         ask_for_everything(panel)
     names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
@@ -219,7 +219,7 @@ def test_panel_and_cell_give_the_same_hits(panel, combined):
 
 def test_panel_and_papermill_give_the_same_hits(panel, demo_run, tmp_path):
     """What is found by hand can be run again."""
-    panel.unlike.value = "a yellow thing"
+    panel.form.unlike.value = "a yellow thing"
     ask_for_everything(panel)
     table = panel.found.to_frame()
     path = ROOT / "notebooks" / "03_search.ipynb"

@@ -1,17 +1,16 @@
 import html
 import io
-import json
-import shlex
 import shutil
-from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import TEMPLATES, ImageStore, Query, SearchPanel, ingest, list_images, search
-
-NOW = datetime.now(UTC)
+from helpers import ImageStore, Query, SearchPanel, ingest, list_images, search
+from helpers.views import panel as panel_module
+from helpers.views.asked import Asked
 
 
 @pytest.fixture
@@ -25,14 +24,34 @@ def panel(encoder, filled, tmp_path):
     return SearchPanel(encoder, filled, upload_dir=tmp_path / "uploads")
 
 
-def tiles(panel) -> list[str]:
-    return [tile.children[0].value for tile in panel.results.children]
+@pytest.fixture
+def sent(panel, monkeypatch) -> list:
+    """What the page gets as messages."""
+    messages: list = []
+
+    def send(content, _buffers=None):
+        messages.extend([content] if "done" not in content else [])
+
+    monkeypatch.setattr(panel.results, "send", send)
+    return messages
 
 
-def upload(panel, name: str, content: bytes) -> None:
-    """Do what the browser does when somebody chooses a file."""
-    file = {"name": name, "type": "image/png", "size": len(content), "last_modified": NOW}
-    panel.upload.value = [file | {"content": memoryview(content)}]
+def names(panel) -> list[str]:
+    return [photo["name"] for photo in panel.results.photos]
+
+
+def ask(panel, name: str, **more) -> None:
+    """Do what the page does at a click."""
+    content = {"ask": name, "number": panel.results.number, **more}
+    panel.results._handle_custom_msg(content, more.pop("buffers", []))
+
+
+def upload(panel, name: str, content: bytes, piece: int = 1000) -> None:
+    """Do what the page does with a file: send it in pieces."""
+    for start in range(0, len(content) or 1, piece):
+        where = {"first": start == 0, "last": start + piece >= len(content)}
+        asked = {"ask": "upload", "name": name, "number": panel.results.number, **where}
+        panel.results._handle_custom_msg(asked, [memoryview(content[start : start + piece])])
 
 
 def png(seed: int = 0) -> bytes:
@@ -46,78 +65,156 @@ def test_a_click_shows_as_many_pictures_as_asked_for(panel):
     panel.query.value = "a red star"
     panel.limit.value = 7
     panel.button.click()
-    assert len(tiles(panel)) == 7
-    assert all(tile.count("<img ") == 1 for tile in tiles(panel))
-    assert "a red star: 7 images in" in panel.status.value
+    assert len(names(panel)) == 7
+    assert "a red star: 7 images in" in panel.results.status
 
 
 def test_enter_in_the_box_searches(panel):
-    assert tiles(panel) == []
+    assert names(panel) == []
     panel.query.value = "a fish"  # what the browser sends at Enter
-    assert len(tiles(panel)) == 10
+    assert len(names(panel)) == 50
     assert not panel.query.continuous_update
-
-
-def test_a_picture_has_its_score_and_label(panel, encoder, filled):
-    panel.query.value = "a fish"
-    for tile, hit in zip(tiles(panel), search("a fish", encoder, filled), strict=True):
-        assert f"{hit.score:.3f}" in tile
-        assert hit.label in tile
-        assert hit.filepath in tile
-
-
-def test_fewer_pictures_leave_none_behind_and_more_come_back(panel):
-    panel.query.value = "a fish"
-    for limit in (3, 12, 5):
-        panel.limit.value = limit
-        assert len(tiles(panel)) == limit
 
 
 def test_all_parts_make_one_query(panel, encoder, filled, drawings):
     path = list_images(drawings)[4]
     panel.image = path
-    panel.unlike.value = "a fish"
-    panel.templates.value = True
-    panel.labels.value = [path.parent.name]
+    panel.form.unlike.value = "a fish"
+    panel.form.templates.value = True
+    panel.labels = (path.parent.name,)
     panel.query.value = "a star"
-    expected = search(
-        Query(like=["a star", path], unlike=["a fish"]),
-        encoder,
-        filled,
-        where={"label": [path.parent.name]},
-        templates=list(TEMPLATES),
-    )
+    expected = panel.asked.search(encoder, filled, 50)
     assert panel.found.hits == expected.hits
     assert panel.found.code == expected.code
+    assert {hit.label for hit in panel.found} == {path.parent.name}
 
 
 def test_more_like_this_takes_the_picture_as_the_query(panel, encoder, filled):
-    panel.query.value, panel.unlike.value = "a fish", "a star"
+    panel.query.value, panel.form.unlike.value = "a fish", "a star"
     chosen = panel.found[2]
-    panel.results.children[2].children[1].click()
-    assert (panel.query.value, panel.unlike.value, panel.image) == ("", "", chosen.path)
-    assert panel.found.hits == search(chosen.path, encoder, filled).hits
-    assert panel.found[0].score == pytest.approx(1, abs=1e-4)
-    assert "<img " in panel.picture.value
+    ask(panel, "like", place=2)
+    assert panel.asked == Asked(query_image=chosen.path)
+    assert panel.found.hits == search(chosen.path, encoder, filled, limit=50).hits
+    assert panel.results.chips[0]["text"] == f"like {chosen.path.name}"
+    assert panel.results.chips[0]["picture"].startswith("data:image/jpeg")
     panel.query.value = "a fish"
     assert panel.found.query == Query(["a fish", chosen.path], [])
-    panel.forget.click()
+    ask(panel, "drop", id="query_image")
     assert panel.found.query == Query(["a fish"], [])
-    assert panel.picture.value == ""
+    assert panel.results.chips == []
 
 
-def test_labels_are_those_of_the_collection_and_filter_it(panel, drawings):
+def test_labels_are_typed_and_each_is_taken_once(panel, drawings):
     labels = sorted({path.parent.name for path in list_images(drawings)})
-    assert panel.labels.allowed_tags == labels
+    assert list(panel.form.label.options) == labels
     panel.query.value = "a fish"
-    panel.add_label.value = labels[1]
-    assert {hit.label for hit in panel.found} == {labels[1]}
-    panel.add_label.value = labels[3]
-    assert panel.labels.value == [labels[1], labels[3]]
-    panel.limit.value = 50
+    for label in (labels[1], labels[3], labels[1]):
+        panel.form.label.value = label
+    assert panel.labels == (labels[1], labels[3])
+    assert panel.form.label.value in ("", labels[1])
     assert {hit.label for hit in panel.found} == {labels[1], labels[3]}
-    panel.labels.value = []
-    assert len({hit.label for hit in panel.found}) == 5
+    panel.form.label.value = "nothing"
+    assert "no photo has the label 'nothing'" in html.unescape(panel.message.value)
+    ask(panel, "drop", id=f"labels:{labels[1]}")
+    assert {hit.label for hit in panel.found} == {labels[3]}
+
+
+def test_more_goes_on_where_the_first_ones_end(panel, sent, encoder, filled):
+    panel.limit.value = 7
+    panel.query.value = "a fish"
+    assert panel.results.more
+    ask(panel, "more")
+    (added,) = sent
+    expected = search("a fish", encoder, filled, limit=50)
+    assert names(panel) + [photo["name"] for photo in added["add"]] == [
+        Path(hit.filepath).name for hit in expected
+    ]
+    assert not added["more"]
+    assert not panel.results.more
+
+
+def test_more_belongs_to_the_question_that_was_asked(panel, sent, encoder, filled):
+    """Not to what stands in the boxes since."""
+    panel.limit.value = 7
+    panel.query.value = "a fish"
+    panel._settling = True
+    panel.query.value = "a star"
+    ask(panel, "more")
+    expected = search("a fish", encoder, filled, limit=43, offset=7)
+    assert [photo["path"] for photo in sent[0]["add"]] == [str(hit.path) for hit in expected]
+
+
+def test_thumbs_are_chips_until_the_next_search_takes_them(panel, encoder, filled):
+    panel.query.value = "a fish"
+    good, bad = panel.found[1].path, panel.found[2].path
+    before = panel.found
+    ask(panel, "judge", place=1, sign=1)
+    ask(panel, "judge", place=2, sign=-1)
+    assert panel.found is before
+    assert [chip["text"] for chip in panel.results.chips] == [
+        f"more like {good.name}",
+        f"less like {bad.name}",
+    ]
+    assert "Search again" in panel.message.value
+    panel.button.click()
+    assert panel.found.hits == panel.asked.search(encoder, filled, 50).hits
+    assert panel.found.hits != before.hits
+    judged = {photo["path"]: photo["judged"] for photo in panel.results.photos if photo["judged"]}
+    assert judged == {str(good): 1, str(bad): -1}
+    ask(panel, "weigh", id=panel.results.chips[1]["id"], weight=2)
+    assert panel.judged == {good: 1, bad: -2}
+    ask(panel, "judge", place=names(panel).index(good.name), sign=0)
+    assert panel.judged == {bad: -2}
+
+
+def test_judged_photos_become_a_file_that_05_reads(panel, sent, filled, tmp_path):
+    from helpers.evaluation.judgements import from_csv
+
+    panel.query.value = 'a "fish", or not'
+    good, bad = panel.found[1], panel.found[2]
+    ask(panel, "judge", place=1, sign=1)
+    ask(panel, "judge", place=2, sign=-1)
+    ask(panel, "judged")
+    (tmp_path / "judged.csv").write_text(sent[-1]["text"], encoding="utf-8", newline="")
+    read = from_csv(filled, tmp_path / "judged.csv")
+    assert read.queries == ['a "fish", or not']
+    found = [read.pool.filepaths[places[0]] for places in (read.relevant[0], read.wrong[0])]
+    assert found == [good.filepath, bad.filepath]
+
+
+def test_one_goes_back_and_forward_through_the_questions(panel):
+    panel.query.value = "a fish"
+    panel.form.unlike.value = "a star"
+    ask(panel, "like", place=0)
+    asked = panel.asked
+    assert (panel.results.back, panel.results.forward) == (True, False)
+    ask(panel, "step", by=-1)
+    assert panel.asked == Asked("a fish", unlike="a star")
+    ask(panel, "step", by=-1)
+    assert panel.asked == Asked("a fish")
+    assert "a fish: " in panel.results.status
+    ask(panel, "step", by=-1)
+    assert (panel.results.back, panel.results.forward) == (False, True)
+    ask(panel, "step", by=1)
+    ask(panel, "step", by=1)
+    assert panel.asked == asked
+    ask(panel, "step", by=-1)
+    panel.query.value = "a heart"  # from here on there is another way forward
+    assert (panel.results.back, panel.results.forward) == (True, False)
+
+
+def test_the_address_asks_the_same_question(panel, encoder, filled, tmp_path):
+    panel.query.value = "a fish & chips"
+    panel.form.taken_from.value = "2000"
+    ask(panel, "judge", place=1, sign=1)
+    panel.button.click()
+    address = panel.results.address
+    assert parse_qs(address)["query_text"] == ["a fish & chips"]
+    other = SearchPanel(encoder, filled, visitors=True, address=address)
+    assert other.asked == panel.asked
+    assert other.found.hits == panel.found.hits
+    ask(other, "visit", address="query_text=a+star")
+    assert other.asked == Asked("a star")
 
 
 def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_path):
@@ -128,8 +225,7 @@ def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_pa
     assert panel.found.query == Query([kept], [])
     assert panel.parameters["query_image"] == kept.as_posix()
     assert panel.parameters["query_text"] == ""
-    assert panel.upload.value == ()
-    upload(panel, "other.png", png(1))
+    upload(panel, "other.png", png(1), piece=10**6)
     assert panel.image.read_bytes() == png(1)
     upload(panel, "my dog's <b>.png", png())
     assert panel.image == kept
@@ -139,50 +235,88 @@ def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_pa
 def test_an_uploads_name_leads_nowhere_else(panel, tmp_path, name):
     upload(panel, name, png())
     assert panel.image.parent == tmp_path / "uploads"
-    assert len(panel.found) == 10
+    assert len(panel.found) == 50
 
 
-def test_an_upload_that_is_no_image_is_refused_and_the_pictures_stay(panel, tmp_path):
+@pytest.mark.parametrize("content", [b"no image at all", b""])
+def test_an_upload_that_is_no_image_is_refused_and_the_pictures_stay(panel, tmp_path, content):
     panel.query.value = "a fish"
-    before = tiles(panel)
-    upload(panel, "words.txt", b"no image at all")
-    assert "words.txt" in panel.message.value
-    assert "cannot be read as an image" in panel.message.value
-    assert tiles(panel) == before
+    before = names(panel)
+    upload(panel, "words.txt", content)
+    says = "words.txt: the file is empty" if not content else "cannot be read as an image"
+    assert says in panel.message.value
+    assert names(panel) == before
     assert panel.image is None
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_an_error_is_shown_and_the_pictures_stay(panel):
     panel.query.value = "a fish"
-    before = tiles(panel)
+    before = names(panel)
     panel.query.value = "  "
     assert "the query is blank" in panel.message.value
-    assert tiles(panel) == before
+    assert panel.results.said in html.unescape(panel.message.value)
+    assert names(panel) == before
+    assert not panel.results.busy
     panel.query.value = "a star"
     assert panel.message.value == ""
 
 
+@pytest.mark.parametrize(
+    ("part", "typed", "says"),
+    [
+        ("taken_from", "june", "'june' is not a date"),
+        ("taken_to", "2019-13", "not a date"),
+        ("limit", 0, "choose a limit of at least 1"),
+        ("limit", 20_000, "16,384"),
+    ],
+)
+def test_what_is_typed_and_cannot_be_is_said(panel, part, typed, says):
+    panel.query.value = "a fish"
+    before = names(panel)
+    getattr(panel.form, part).value = typed
+    assert says in html.unescape(panel.message.value)
+    assert names(panel) == before
+
+
+def test_what_the_page_itself_finds_wrong_is_said(panel):
+    ask(panel, "say", text="1.5: Please enter a valid value")
+    assert "1.5: Please enter a valid value" in panel.message.value
+
+
+def test_an_answer_that_fails_is_seen(panel):
+    panel.query.value = "a fish"
+    ask(panel, "thumbs", places=[99], height=256)
+    assert "list index out of range" in panel.message.value
+
+
+def test_a_message_about_photos_that_are_gone_is_not_heard(panel, sent):
+    panel.query.value = "a fish"
+    panel.results._handle_custom_msg(
+        {"ask": "thumbs", "number": panel.results.number - 1, "places": [0], "height": 256}, []
+    )
+    assert sent == []
+
+
 def test_what_is_typed_is_only_text(panel):
     panel.query.value = "<script>alert(1)</script>"
-    panel.unlike.value = "</code><script>alert(2)</script>"
-    for part in (panel.message, panel.status, panel.code, panel.picture):
+    panel.form.unlike.value = "</code><script>alert(2)</script>"
+    for part in (panel.message, panel.code):
         assert "<script>" not in part.value
-    assert "&lt;script&gt;" in panel.status.value
+    assert "&lt;script&gt;" in panel.code.value
 
 
 def test_an_empty_collection_says_what_to_do(encoder, store):
     panel = SearchPanel(encoder, store, query_text="a star")
     assert "run 02_ingestion" in panel.message.value
-    assert tiles(panel) == []
+    assert names(panel) == []
 
 
 def test_a_filter_that_leaves_nothing_says_so(panel):
+    panel.labels = ("gone",)
     panel.query.value = "a fish"
-    panel.labels.allowed_tags = []
-    panel.labels.value = ["gone"]
     assert "No image has the label" in panel.message.value
-    assert tiles(panel) == []
+    assert names(panel) == []
 
 
 def test_any_failure_is_seen(panel, store):
@@ -196,29 +330,17 @@ def test_a_picture_that_is_gone_is_in_the_way_of_nothing(encoder, store, drawing
     shutil.copytree(drawings, images)
     ingest(images, encoder, store, progress=False)
     panel = SearchPanel(encoder, store, query_text="a fish")
-    gone = panel.found[2]
-    gone.path.unlink()
-    before = tiles(panel)
-    panel.results.children[2].children[1].click()
-    assert f"{gone.path} is gone" in html.unescape(panel.message.value)
-    assert (panel.image, tiles(panel)) == (None, before)
+    gone, judged = panel.found[2], panel.found[3]
+    ask(panel, "judge", place=3, sign=1)
+    for hit in (gone, judged):
+        hit.path.unlink()
+    before = names(panel)
+    ask(panel, "like", place=2)
+    assert f"{gone.path.name} is gone" in html.unescape(panel.message.value)
+    assert (panel.image, names(panel)) == (None, before)
     panel.query.value = "a star"
-    assert "a star: 10 images" in panel.status.value
+    assert "a star: 50 images" in panel.results.status
     assert panel.message.value == ""
-
-
-def test_a_picture_that_is_gone_is_a_tile_that_says_so(encoder, store, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for index in range(3):
-        (folder / f"{index}.png").write_bytes(png(index))
-    ingest(folder, encoder, store, progress=False)
-    (folder / "1.png").unlink()
-    panel = SearchPanel(encoder, store, query_text="a star")
-    assert sum("cannot be read" in tile for tile in tiles(panel)) == 1
-    place = next(i for i, tile in enumerate(tiles(panel)) if "cannot be read" in tile)
-    panel.results.children[place].children[1].click()
-    assert "1.png" in panel.message.value
 
 
 def test_nothing_matches_well_is_said(tmp_path):
@@ -231,31 +353,68 @@ def test_nothing_matches_well_is_said(tmp_path):
         ingest(tmp_path / "images", encoder, store, progress=False)
         panel = SearchPanel(encoder, store, query_text="a zebra on a train")
         assert "Nothing here matches well" in panel.message.value
-        assert len(tiles(panel)) == 10
+        assert len(names(panel)) == 50
 
 
 def test_a_query_given_at_first_is_searched_at_once(encoder, filled):
     panel = SearchPanel(encoder, filled, limit=3, query_text="a star")
-    assert len(tiles(panel)) == 3
+    assert len(names(panel)) == 3
 
 
 def test_the_lines_to_copy_ask_the_same_again(panel, encoder, filled, drawings):
     panel.image = list_images(drawings)[4]
-    panel.unlike.value = 'it\'s a "fish"'
+    panel.form.unlike.value = 'it\'s a "fish"'
     panel.limit.value = 4
     panel.query.value = "a star"
-    names = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
-    assert eval(panel.found.code, names).hits == panel.found.hits
+    given = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
+    assert eval(panel.found.code, given).hits == panel.found.hits
     assert "store.image_dir / " in panel.found.code
-    call = f"papermill 03_search.ipynb out.ipynb -y {shlex.quote(json.dumps(panel.parameters))}"
-    shown = panel.code.value.replace("&#x27;", "'").replace("&quot;", '"')
+    shown = html.unescape(panel.code.value)
     assert panel.found.code in shown
-    assert call in shown
+    assert panel.asked.papermill(panel.parameters) in shown
+
+
+def test_photos_are_saved_copied_and_chosen(panel, sent, tmp_path):
+    panel.query.value = "a fish"
+    ask(panel, "csv", places=[0, 2])
+    lines = sent[-1]["text"].splitlines()
+    assert [line.split(",")[2] for line in lines[1:]] == [
+        panel.found[0].filepath,
+        panel.found[2].filepath,
+    ]
+    panel.form.folder.value = str(tmp_path / "copies")
+    ask(panel, "choose", places=[0, 2])
+    panel.form.copy.click()
+    copied = {path.name for path in (tmp_path / "copies").iterdir()}
+    assert copied == {panel.found[0].path.name, panel.found[2].path.name}
+    assert "2 photos are in" in panel.message.value
+    (tmp_path / "file").touch()
+    panel.form.folder.value = str(tmp_path / "file")
+    panel.form.copy.click()
+    assert "File exists" in panel.message.value
+
+
+def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypatch):
+    panel = SearchPanel(encoder, filled, query_text="a fish", visitors=True)
+    shown = str(panel.results.get_state())
+    assert str(drawings) not in shown
+    assert "papermill" not in str([widget.value for widget in (panel.code, panel.message)])
+    assert panel.code not in panel.widget.children
+    assert panel.form.copy not in panel.form.widget.children[1].children
+
+    def fail(*_):
+        raise OSError(f"cannot read {drawings}")
+
+    monkeypatch.setattr(panel_module.Asked, "search", fail)
+    panel.query.value = "a star"
+    assert str(drawings) not in panel.message.value
+    assert "this did not work" in panel.message.value
 
 
 def test_a_notebook_shows_the_panel_as_a_widget_and_a_page_its_pictures(panel):
     assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
     assert "text/html" not in panel._repr_mimebundle_()
+    panel.limit.value = 10
     panel.query.value = "a fish"
     assert panel._repr_mimebundle_()["text/html"].count("<img ") == 10
 
@@ -274,6 +433,6 @@ def test_the_parameters_lead_to_the_same_model_and_collection_but_hold_no_passwo
 def test_a_text_that_is_cut_is_said_to_be(panel):
     panel.query.value = "a star " * 60
     assert "longer than CLIP&#x27;s 77 tokens" in panel.message.value
-    assert len(tiles(panel)) == 10
+    assert len(names(panel)) == 50
     panel.query.value = "a star"
     assert panel.message.value == ""

@@ -1,11 +1,17 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from helpers import Query, SearchResults, list_images, search
+
+
+@pytest.fixture
+def found(ingested, encoder):
+    return search("a red star", encoder, ingested, limit=3)
 
 
 def test_results_are_a_sequence_a_table_a_grid_and_a_text(ingested, encoder):
@@ -56,3 +62,34 @@ def test_a_hit_has_the_facts_that_are_shown_and_no_others(ingested, encoder):
         _ = hit.colour
     for again in (copy.copy(hit), pickle.loads(pickle.dumps(hit))):
         assert again == hit
+
+
+def test_photos_are_copied_and_nothing_is_written_over(found, tmp_path):
+    folder = tmp_path / "deep" / "copies"
+    copies = found.copy_to(folder)
+    assert [path.read_bytes() for path in copies] == [hit.path.read_bytes() for hit in found]
+    assert found.copy_to(folder) == copies  # the same files are there already
+    copies[0].write_bytes(b"another photo")
+    again = found.copy_to(folder)
+    assert again[0].name == f"{copies[0].stem} (2){copies[0].suffix}"
+    assert copies[0].read_bytes() == b"another photo"
+    assert again[0].read_bytes() == found[0].path.read_bytes()
+    assert again[0].stat().st_mtime == pytest.approx(found[0].path.stat().st_mtime)
+
+
+def test_a_photo_that_is_gone_is_named_and_not_half_copied(found, tmp_path):
+    copied = replace(found, hits=(replace(found[0], path=tmp_path / "gone.jpg"),))
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
+        copied.copy_to(tmp_path / "copies")
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_score_and_margin_are_said_in_words(found):
+    hit = replace(found[0], score=0.25, margin=4.1)
+    told = replace(found, threshold=3.4)
+    assert told.explained(hit) == (
+        "a match: 4.1 above chance, and matches begin at 3.4; cosine 0.250"
+    )
+    assert "probably no match" in told.explained(replace(hit, margin=3.39))
+    assert "standard deviations" in replace(found, threshold=None).explained(hit)
+    assert told.explained(replace(hit, margin=None)) == "cosine 0.250"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from helpers import list_images
 from helpers.images import thumbnails
-from helpers.images.thumbnails import thumbnail, thumbnail_jpeg
+from helpers.images.thumbnails import thumbnail, thumbnail_jpeg, whole_jpeg
 
 from .support.processes import unprivileged
 
@@ -87,3 +87,21 @@ def test_a_thumbnail_of_a_16_bit_image_keeps_its_greys(tmp_path):
     grey = np.full((20, 20), 32768, np.uint16)
     Image.fromarray(grey).save(tmp_path / "grey.png")
     assert thumbnail(tmp_path / "grey.png", 8).getpixel((4, 4)) == (128, 128, 128)
+
+
+def test_a_whole_photo_is_as_high_as_asked_and_not_cut(data, tmp_path, monkeypatch):
+    sizes = {(4000, 3000): (341, 256), (3000, 4000): (192, 256), (9000, 90): (1024, 10)}
+    sizes |= {(40, 30): (40, 30)}
+    for size, expected in sizes.items():
+        path = tmp_path / f"{size}.jpg"
+        Image.new("RGB", size, "red").save(path)
+        assert Image.open(io.BytesIO(whole_jpeg(path, 256))).size == expected
+    square = thumbnail_jpeg(path, 256)
+    monkeypatch.setattr(thumbnails, "load_image", None)
+    assert thumbnail_jpeg(path, 256) == square
+    assert Image.open(io.BytesIO(whole_jpeg(path, 256))).size == expected
+
+
+def test_a_photo_that_fills_the_window_is_not_kept(data, drawings):
+    whole_jpeg(list_images(drawings)[0], 200, keep=False)
+    assert not (data / "thumbnails").exists()

@@ -30,6 +30,7 @@ __all__ = [
     "from_captions",
     "from_csv",
     "from_labels",
+    "judged_csv",
     "judgements_of",
     "read_pool",
 ]
@@ -330,6 +331,16 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
         [places(each, False) for each in judged.values()],
         note=note,
     )
+
+
+def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
+    """Return judgements of one query as `from_csv` reads them; paths count from the folder."""
+    table = pd.DataFrame({"query": query, "filepath": list(judged), "relevant": judged.values()})
+    table["filepath"] = [
+        (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+        for path in judged
+    ]
+    return table.astype({"relevant": int}).to_csv(index=False)
 
 
 class _Finder:

@@ -11,7 +11,7 @@ from IPython.display import HTML
 
 from .thumbnails import EDGE, thumbnail_jpeg
 
-__all__ = ["grid_html", "image_grid", "tile_html"]
+__all__ = ["grid_html", "image_grid", "picture_address", "tile_html"]
 
 
 def image_grid(
@@ -62,7 +62,7 @@ def tile_html(path: str | os.PathLike, caption: str, edge: int = EDGE) -> str:
     name = html.escape(os.fspath(path), quote=True)
     size = f"width:{edge}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
     try:
-        picture = f"<img src='{_data_uri(path)}' alt='{name}' title='{name}' style='{size}'>"
+        picture = f"<img src='{picture_address(path)}' alt='{name}' title='{name}' style='{size}'>"
     except (OSError, ValueError):  # ValueError: a NUL in the name
         picture = (
             f"<div title='{name}' style='{size};border:1px dashed;box-sizing:border-box;"
@@ -75,7 +75,14 @@ def tile_html(path: str | os.PathLike, caption: str, edge: int = EDGE) -> str:
     )
 
 
-def _data_uri(path: str | os.PathLike) -> str:
+def picture_address(path: str | os.PathLike) -> str:
+    """Return a thumbnail as an address that holds the picture itself.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read as an image.
+    """
     stat = os.stat(path)
     return _encoded(os.fspath(path), stat.st_mtime_ns, stat.st_size)
 

@@ -7,6 +7,7 @@ there is no data folder, none are kept.
 import contextlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -14,10 +15,13 @@ from PIL import Image, ImageOps
 from ..paths import data_folder
 from .pictures import content_digest, load_image
 
-__all__ = ["EDGE", "thumbnail", "thumbnail_jpeg"]
+__all__ = ["EDGE", "WIDEST", "thumbnail", "thumbnail_jpeg", "whole_jpeg"]
 
 EDGE = 160
 """Pixels a side, where nothing else is asked for."""
+
+WIDEST = 4
+"""A whole photo as a thumbnail is at most so many times as wide as it is high."""
 
 _MOST = 10_000  # files, some 8 KB each
 _LOOK_EVERY = 500  # new ones, and after the first: are there too many?
@@ -43,15 +47,42 @@ def thumbnail_jpeg(path: str | os.PathLike, edge: int = EDGE) -> bytes:
     OSError
         If the file cannot be read as an image.
     """
+    return _kept(path, str(edge), lambda: thumbnail(path, edge))
+
+
+def whole_jpeg(path: str | os.PathLike, height: int, keep: bool = True) -> bytes:
+    """Return an image uncut as a JPEG, at most so many pixels high and `WIDEST` times as wide.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read as an image.
+    """
+
+    def draw() -> Image.Image:
+        picture = load_image(path, 2 * height)
+        picture.thumbnail((WIDEST * height, height), Image.Resampling.BICUBIC)
+        return picture
+
+    return _kept(path, f"h{height}", draw) if keep else _jpeg(draw())
+
+
+def _kept(path: str | os.PathLike, size: str, draw: Callable[[], Image.Image]) -> bytes:
+    """Return a JPEG from the disk; if it is not there, draw it and keep it."""
     folder = data_folder() / "thumbnails"
-    kept = folder / f"{content_digest(path)}-{edge}.jpg"
+    kept = folder / f"{content_digest(path)}-{size}.jpg"
     with contextlib.suppress(OSError):
         return kept.read_bytes()
-    buffer = io.BytesIO()
-    thumbnail(path, edge).save(buffer, "JPEG", quality=85)
+    content = _jpeg(draw())
     if folder.parent.is_dir():
         with contextlib.suppress(OSError):  # it may be read-only, or full
-            _keep(kept, buffer.getvalue())
+            _keep(kept, content)
+    return content
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
 

@@ -1,6 +1,9 @@
 """What a search found: hits that show themselves as pictures, a table, a CSV file or a text."""
 
+import filecmp
+import itertools
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,13 +142,43 @@ class SearchResults(Sequence):
 
     def to_csv(self, path: str | os.PathLike) -> Path:
         """Write that table in UTF-8, with columns for query and rank first; return the path."""
+        path = Path(path).expanduser().resolve()
+        path.write_text(self.csv(), encoding="utf-8", newline="")
+        return path
+
+    def csv(self) -> str:
+        """Return the text of that file."""
         table = self.to_frame()
         first = 1 + self.options.get("offset", 0)
         table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
-        path = Path(path).expanduser().resolve()
-        table.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S")
-        return path
+        return table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S")
+
+    def copy_to(self, folder: str | os.PathLike) -> list[Path]:
+        """Copy the images into a folder, under their names, and return where each now is.
+
+        The folder is made if it is not there. No file is ever written over: an image whose name
+        is taken gets a number, unless it is the same file, which is then left as it is.
+
+        Raises
+        ------
+        OSError
+            If an image is gone or the folder cannot be written.
+        """
+        folder = Path(folder).expanduser().resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_copied(hit.path, folder) for hit in self]
+
+    def explained(self, hit: Hit) -> str:
+        """Return what score and margin of a hit say, in words."""
+        cosine = f"cosine {hit.score:.3f}"
+        if hit.margin is None:
+            return cosine
+        above = f"{hit.margin:.1f} above chance"
+        if self.threshold is None:
+            return f"{above}, in standard deviations; {cosine}"
+        verdict = "a match" if hit.margin >= self.threshold else "probably no match"
+        return f"{verdict}: {above}, and matches begin at {self.threshold:.1f}; {cosine}"
 
     def to_html(self, columns: int = 5) -> str:
         """Return the grid as HTML, with a caption below each picture."""
@@ -158,3 +191,20 @@ class SearchResults(Sequence):
     def __repr__(self) -> str:
         lines = (f"{rank:4}  {hit.score:.3f}  {hit.filepath}" for rank, hit in enumerate(self, 1))
         return "\n".join([self.summary, *lines])
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """Copy a file into a folder, under a name that is free."""
+    for number in itertools.count(1):
+        ending = f" ({number})" if number > 1 else ""
+        target = folder / f"{path.stem}{ending}{path.suffix}"
+        try:
+            with open(path, "rb") as source, open(target, "xb") as copy:
+                shutil.copyfileobj(source, copy)
+        except FileExistsError:
+            if filecmp.cmp(path, target, shallow=False):
+                return target
+            continue
+        shutil.copystat(path, target)
+        return target
+    raise AssertionError("numbers do not end")

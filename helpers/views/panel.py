@@ -1,63 +1,70 @@
-"""`SearchPanel`: a search box with pictures, made of ipywidgets.
+"""`SearchPanel`: a search box with pictures: a form of ipywidgets, and below it `Photos`.
 
 It only asks (`retrieval`) and shows; what a question means is decided there.
 """
 
-import functools
 import hashlib
 import html
-import json
+import math
 import os
 import re
-import shlex
-import time
+import sys
+import traceback
 import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
-from ..collection.store import ImageStore
-from ..images.gallery import tile_html
+from ..collection.store import MAX_LIMIT, ImageStore
+from ..evaluation.judgements import judged_csv
 from ..images.pictures import load_image
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
-from ..query.queries import TEMPLATES, Query
-from ..query.results import SearchResults
-from ..retrieval import search
+from ..query.results import Hit, SearchResults
+from .asked import Asked
+from .form import Form
+from .photos import Photos
 
 __all__ = ["SearchPanel"]
 
-_WIDTH = "170px"
-# Opened again without its kernel, one sign of a broken link is enough; Jupyter draws one a part.
-_STYLE = "<style>.search-panel .jupyter-widgets-disconnected::before {display: none}</style>"
+_IN_A_PAGE = 10
+_MORE = 100  # photos asked for when the first ones have been looked at
 
 
 class SearchPanel:
     """A search box, what narrows the search, and the pictures found.
 
-    Enter in a box, or a click on the button, searches. Text, image and "less like" combine to one
-    `Query`. An error is shown in `message`; the pictures stay until new ones are there.
+    Enter in a box, or a click on the button, searches. An error is shown in `message`; the
+    pictures stay until new ones are there.
 
     Parameters
     ----------
     encoder : ClipEncoder
     store : ImageStore
     limit : int
-        How many images to show at first.
+        How many images to show at first; more come when one scrolls down.
     query_text : str
         What stands in the box at first; not blank: it is searched at once.
     upload_dir : path, optional
         Where uploaded images are kept, so that their search can be run again; `runs/uploads`
         where none is given.
+    visitors : bool
+        Whether others look at this who shall not see where files are, nor copy them.
+    address : str
+        A question as the end of a page's address (see `Asked`); it is asked at once.
 
     Attributes
     ----------
-    query, unlike, upload, add_label, labels, limit, templates, button, message, results
-        The parts, each an ipywidget; a cell may set their values and call `button.click()`.
+    query, button, limit, message, results
+        The parts, each a widget; a cell may set their values and call `button.click()`. The other
+        boxes are those of `form`.
     image : Path or None
-        The image to be like; a cell may set it.
+        An image to be like; a cell may set it, and `labels` and `judged`, see `Asked`.
     found : SearchResults or None
-        What the pictures show.
+        What the pictures show at first.
     widget
         The whole, which a notebook shows.
     """
@@ -66,135 +73,217 @@ class SearchPanel:
         self,
         encoder: ClipEncoder,
         store: ImageStore,
-        limit: int = 10,
+        limit: int = 50,
         query_text: str = "",
         upload_dir: str | os.PathLike | None = None,
+        visitors: bool = False,
+        address: str = "",
     ) -> None:
-        self._encoder, self._store = encoder, store
+        self._encoder, self._store, self._visitors = encoder, store, visitors
         self._upload_dir = Path(upload_dir or resolve_path("runs") / "uploads")
-        self._image: Path | None = None
-        self._tiles: list[widgets.VBox] = []
         self._settling = False
+        self._history: list[Asked] = []
+        self._at = -1
+        self._hits: list[Hit] = []
+        self._chosen: list[int] = []
+        self._uploaded = bytearray()
+        self.image: Path | None = None
+        self.labels: tuple[str, ...] = ()
+        self.judged: dict[Path, float] = {}
         self.found: SearchResults | None = None
-        self._make_parts(limit, query_text)
-        self._arrange_parts()
-        self._connect_parts()
-        if query_text.strip():
+        self.form = Form(store.labels(), limit, query_text, visitors)
+        self.message, self.code = widgets.HTML(), widgets.HTML()
+        self.results = Photos(self._answers(), self._fail, visitors)
+        shown = [self.form.widget, self.message, self.results, *([] if visitors else [self.code])]
+        self.widget = widgets.VBox(shown)
+        self.widget.add_class("search-panel")
+        self.form.on_change(self.show_results)
+        self.form.label.observe(self._take_label, names="value")
+        self.form.copy.on_click(self._copy)
+        if address:
+            self._visit(address)
+        elif query_text.strip():
             self.show_results()
 
-    @property
-    def image(self) -> Path | None:
-        """The image to be like, uploaded or chosen with "more like this"; None for none."""
-        return self._image
-
-    @image.setter
-    def image(self, path: str | os.PathLike | None) -> None:
-        self._image = resolve_path(path) if path else None
-        shown = self._image and tile_html(self._image, "", edge=40)
-        self.picture.value = shown or ""
-        self.forget.layout.display = "" if shown else "none"
+    query = property(lambda self: self.form.query)
+    button = property(lambda self: self.form.button)
+    limit = property(lambda self: self.form.limit)
 
     @property
-    def parameters(self) -> dict[str, object]:
+    def asked(self) -> Asked:
+        """All that is set; a cell may set it to another question."""
+        image = resolve_path(self.image, self._store.image_dir) if self.image else None
+        judged, labels = dict(self.judged), tuple(self.labels)
+        return Asked(query_image=image, labels=labels, judged=judged, **self.form.values)
+
+    @asked.setter
+    def asked(self, asked: Asked) -> None:
+        self._settling = True
+        self.form.fill(asked)
+        self._settling = False
+        self.image, self.labels, self.judged = asked.query_image, asked.labels, dict(asked.judged)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
         """What is asked, as parameters of 03_search for papermill."""
-        image, folder = self._image, self.found.image_dir if self.found else None
-        if image and folder and image.is_relative_to(folder):
-            image = image.relative_to(folder)
-        asked = {
-            "query_text": self.query.value.strip(),
-            "query_image": image.as_posix() if image else None,
-            "unlike": self.unlike.value.strip(),
-            "labels": list(self.labels.value),
-            "templates": list(TEMPLATES) if self.templates.value else None,
+        return self.asked.parameters(self._store.image_dir) | {
             "limit": self.limit.value,
             "model_name": self._encoder.model_name,
             "milvus_uri": self._store.shown_uri,
             "collection_name": self._store.collection_name,
         }
-        return {name: value for name, value in asked.items() if value or name == "query_text"}
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
-        self.labels.layout.display = "" if self.labels.value else "none"
         if self._settling:
             return
-        if self._image and not self._image.is_file():
-            gone, self.image = self._image, None  # else it would be in the way of all that follows
-            self._say(f"{gone} is gone: the file was moved or deleted", failed=True)
+        asked = self.asked
+        self._show_chips()
+        gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
+        if gone:  # else it would be in the way of all that follows
+            self.image = None if self.image in gone else self.image
+            self.judged = {path: each for path, each in self.judged.items() if path not in gone}
+            self._show_chips()
+            self._say(f"{gone[0].name} is gone: the file was moved or deleted", failed=True)
             return
+        self.results.busy = True
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                found = search(
-                    Query.of(self.query.value, self._image, self.unlike.value),
-                    self._encoder,
-                    self._store,
-                    limit=self.limit.value,
-                    where={"label": list(self.labels.value)} if self.labels.value else None,
-                    templates=list(TEMPLATES) if self.templates.value else None,
-                )
-            started = time.perf_counter()
-            self._show(found)
-            self._report(found, 1000 * (time.perf_counter() - started))
+                self._show(asked.search(self._encoder, self._store, self.limit.value))
             if too_long := [str(w.message) for w in caught if w.category is UserWarning]:
                 self._say(too_long[0])
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
-            self._say(str(error) or type(error).__name__, failed=True)
+            self._fail(error)
+        finally:
+            self.results.busy = False
 
     def _show(self, found: SearchResults) -> None:
-        while len(self._tiles) < len(found):
-            self._tiles.append(self._make_tile(len(self._tiles)))
-        for hit, tile in zip(found, self._tiles, strict=False):
-            tile.children[0].value = tile_html(hit.path, hit.caption)
-        self.results.children = self._tiles[: len(found)]
-        self.found = found
-
-    def _report(self, found: SearchResults, pictures: float) -> None:
+        asked = self.asked
+        if not self._history or self._history[self._at] != asked:
+            self._history[self._at + 1 :] = [asked]
+            self._at = len(self._history) - 1
+        self.found, self._hits, self._chosen = found, list(found), []
+        self.results.back = self._at > 0
+        self.results.forward = self._at + 1 < len(self._history)
         spent = found.milliseconds
-        shares = f"query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f}"
-        line = (
-            f"{found.counted} in {spent['total'] + pictures:.0f} ms "
-            f"({shares}, pictures {pictures:.0f})"
-        )
-        self.status.value = f"<small>{html.escape(found.question.title)}: {line}</small>"
-        call = f"papermill 03_search.ipynb out.ipynb -y {shlex.quote(json.dumps(self.parameters))}"
-        lines = (html.escape(text) for text in (found.code, call))
-        style = "user-select:all;white-space:pre-wrap;font-size:11px"
-        self.code.value = "<br>".join(f"<code style='{style}'>{line}</code>" for line in lines)
+        shares = f" (query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f})"
+        line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
+        self.results.status = f"{found.question.title}: {line}"
+        self.results.said = f"{found.question.title}: {found.counted}. {found.verdict}"
+        self.results.show(found, self.judged, len(found) == self.limit.value)
+        self.results.address = asked.address(self._store.image_dir)
+        self._show_chips()
+        if not self._visitors:
+            self._show_lines(asked, found)
         if not found:
             self._say(found.note or "The collection is empty: run 02_ingestion first.")
         else:
             self._say(found.verdict if found.matches is False else "")
 
-    def _more_like(self, place: int, _button: object) -> None:
-        if not self.found or place >= len(self.found):
-            return  # the picture was clicked just when it went away
-        self._settling = True
-        self.query.value, self.unlike.value, self.image = "", "", self.found[place].path
-        self._settling = False
+    def _answers(self) -> dict[str, Callable[..., None]]:
+        """Return what to do for each message of the pictures."""
+        return {
+            "more": self._ask_more,
+            "like": self._more_like,
+            "judge": self._judge,
+            "weigh": self._weigh,
+            "drop": self._drop,
+            "choose": self._choose,
+            "csv": self._save_csv,
+            "judged": self._save_judged,
+            "step": self._step,
+            "visit": self._visit,
+            "upload": self._take_upload,
+            "say": self._say,
+        }
+
+    def _show_chips(self) -> None:
+        self.results.chips = self.asked.chips()
+
+    def _show_lines(self, asked: Asked, found: SearchResults) -> None:
+        lines = found.code, asked.papermill(self.parameters)
+        style = "user-select:all;white-space:pre-wrap;font-size:11px"
+        code = "<br>".join(f"<code style='{style}'>{html.escape(line)}</code>" for line in lines)
+        self.code.value = f"<details><summary>The same as code</summary>{code}</details>"
+
+    def _ask_more(self) -> None:
+        number = min(_MORE, MAX_LIMIT - len(self._hits))
+        page = self._history[self._at].search(self._encoder, self._store, number, len(self._hits))
+        self._hits += page
+        self.results.add(page, self.judged, len(page) == number and len(self._hits) < MAX_LIMIT)
+
+    def _more_like(self, place: int) -> None:
+        self.asked = Asked(query_image=self._hits[place].path)
         self.show_results()
 
-    def _forget_image(self, _button: object) -> None:
-        self.image = None
+    def _judge(self, place: int, sign: int) -> None:
+        self.judged = dict(self.asked.weighing(self._hits[place].path, sign).judged)
+        self._show_chips()
+        self._say("Search again to use your thumbs." if self.judged else "")
+
+    def _weigh(self, id: str, weight: float) -> None:
+        path = list(self.judged)[int(id.removeprefix("judged:"))]
+        self.judged[path] = math.copysign(weight, self.judged[path])
+        self._show_chips()
+
+    def _drop(self, id: str) -> None:
+        self.asked = self.asked.without(id)
         self.show_results()
 
-    def _add_label(self, _change: object) -> None:
-        if self.add_label.value:
-            self.labels.value = [*self.labels.value, self.add_label.value]
-            self.add_label.value = ""
+    def _step(self, by: int) -> None:
+        """Go back to the question before, or forward again."""
+        self._at = min(max(self._at + by, 0), len(self._history) - 1)
+        self.asked = self._history[self._at]
+        self.show_results()
 
-    def _take_upload(self, _change: object) -> None:
-        if not self.upload.value:
-            return
-        file = self.upload.value[0]
+    def _visit(self, address: str) -> None:
+        self.asked = Asked.at(address, self._store.image_dir)
+        self.show_results()
+
+    def _choose(self, places: Sequence[int]) -> None:
+        self._chosen = list(places)
+
+    def _taken(self, places: Sequence[int]) -> SearchResults:
+        """Return these results alone."""
+        assert self.found is not None
+        return replace(self.found, hits=tuple(self._hits[place] for place in places))
+
+    def _save_csv(self, places: Sequence[int]) -> None:
+        self.results.send({"csv": "photos.csv", "text": self._taken(places).csv()})
+
+    def _save_judged(self) -> None:
+        words = self.asked.query_text or "photos like these"
+        folder = self._store.image_dir or Path()
+        signs = {path: weight > 0 for path, weight in self.judged.items()}
+        self.results.send({"csv": "judged.csv", "text": judged_csv(words, signs, folder)})
+
+    def _copy(self, _button: object) -> None:
+        places = self._chosen or range(len(self._hits))
         try:
-            self.image = self._keep(file["name"], bytes(file["content"]))
+            folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
+            copies = self._taken(places).copy_to(folder)
+            self._say(f"{len(set(copies)):,} photos are in {folder}")
         except Exception as error:  # as above
-            self._say(str(error), failed=True)
-            return
-        finally:
-            self.upload.value = ()  # so that the same file may be chosen again
-        self.show_results()
+            self._fail(error)
+
+    def _take_label(self, _change: object) -> None:
+        label = self.form.label.value.strip()
+        if label in self.form.label.options and label not in self.labels:
+            self.labels = (*self.labels, label)
+            self.form.label.value = ""
+            self.show_results()
+        elif label and not self._settling:
+            self._say(f"no photo has the label {label!r}", failed=True)
+
+    def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
+        """Take a piece of an image: one message holds 10 MB at most, an image may hold more."""
+        if first:
+            self._uploaded.clear()
+        self._uploaded += content
+        if last:
+            self.image = self._keep(name, bytes(self._uploaded))
+            self.show_results()
 
     def _keep(self, name: str, content: bytes) -> Path:
         """Write an uploaded image to a file of its own; OSError if it is none."""
@@ -209,80 +298,24 @@ class SearchPanel:
             raise OSError(str(error).replace(str(path), name)) from error
         return path
 
+    def _fail(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if self._visitors and os.sep in text:
+            traceback.print_exception(error, file=sys.__stderr__)  # the terminal, not the page
+            text = "this did not work; whoever runs the app can read why in its terminal"
+        self._say(text, failed=True)
+
     def _say(self, text: str, failed: bool = False) -> None:
         colour = "#c62828" if failed else "#9a6700"
         style = f"display:block;border-left:4px solid {colour};padding-left:8px"
         self.message.value = f"<span style='{style}'>{html.escape(text)}</span>" if text else ""
-
-    def _make_parts(self, limit: int, query_text: str) -> None:
-        self.query = widgets.Text(
-            query_text,
-            placeholder="what to look for, in English",
-            continuous_update=False,
-            layout={"flex": "1 1 240px", "width": "auto"},
-        )
-        self.button = widgets.Button(description="Search", icon="search", button_style="primary")
-        self.unlike = widgets.Text(
-            description="less like",
-            placeholder="words to stay away from",
-            style={"description_width": "initial"},
-            continuous_update=False,
-            layout={"flex": "1 1 200px", "width": "auto", "min_width": "0"},
-        )
-        self.upload = widgets.FileUpload(
-            accept="image/*",
-            description="Image",
-            tooltip="an image to be like; Jupyter started by itself drops files above 10 MB",
-        )
-        self.picture = widgets.HTML()
-        self.forget = widgets.Button(
-            icon="times", tooltip="without this image", layout={"width": "36px", "display": "none"}
-        )
-        labels = self._store.labels()
-        self.add_label = widgets.Dropdown(
-            options=[("only this label …", ""), *((label, label) for label in labels)],
-            layout={"width": "190px"},
-        )
-        self.labels = widgets.TagsInput(allowed_tags=labels, layout={"display": "none"})
-        self.limit = widgets.BoundedIntText(limit, 1, 100, layout={"width": "64px"})
-        self.templates = widgets.Checkbox(
-            description="several phrasings",
-            indent=False,
-            layout={"width": "auto", "margin": "2px 0 2px 8px"},
-        )
-        self.message, self.status, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        columns = f"repeat(auto-fill, {_WIDTH})"
-        self.results = widgets.GridBox(layout={"grid_template_columns": columns})
-
-    def _arrange_parts(self) -> None:
-        line = {"flex_flow": "row wrap", "align_items": "center"}
-        number = widgets.HBox([self.limit, widgets.Label("results")])
-        rows = [
-            [self.query, self.button],
-            [self.unlike, self.upload, self.picture, self.forget, number, self.templates],
-            [self.add_label, self.labels] if self.labels.allowed_tags else [],
-        ]
-        boxes = [widgets.Box(row, layout=line) for row in rows]
-        self.widget = widgets.VBox(
-            [*boxes, self.message, self.status, self.results, self.code, widgets.HTML(_STYLE)],
-            layout={"max_width": "900px"},
-        )
-        self.widget.add_class("search-panel")
-
-    def _connect_parts(self) -> None:
-        for part in (self.query, self.unlike, self.labels, self.limit, self.templates):
-            part.observe(self.show_results, names="value")
-        self.button.on_click(self.show_results)
-        self.upload.observe(self._take_upload, names="value")
-        self.forget.on_click(self._forget_image)
-        self.add_label.observe(self._add_label, names="value")
-
-    def _make_tile(self, place: int) -> widgets.VBox:
-        more = widgets.Button(description="more like this", layout={"width": "160px"})
-        more.on_click(functools.partial(self._more_like, place))
-        return widgets.VBox([widgets.HTML(), more], layout={"width": _WIDTH})
+        if text:
+            self.results.said = text
 
     def _repr_mimebundle_(self, **options: object) -> dict:
         """Show the widget; where there are none, as in a page, at least the pictures."""
-        shown = {"text/html": self.found.to_html()} if self.found else {}
+        if not self.found:
+            return self.widget._repr_mimebundle_(**options)
+        first = replace(self.found, hits=self.found.hits[:_IN_A_PAGE])
+        shown = {"text/html": first.to_html()}
         return self.widget._repr_mimebundle_(**options) | shown

@@ -21,10 +21,12 @@ from ..support.processes import ROOT, environment
 
 STOPWATCH = """text => new Promise(resolve => {
     const shown = () => {
-        const images = [...document.querySelectorAll('.widget-gridbox img')];
-        const status = document.querySelector('.widget-vbox small');
-        return status.textContent.startsWith(text + ':')
-            && images.every(image => image.complete && image.naturalWidth > 0);
+        const view = document.querySelector('.search-photos .view').getBoundingClientRect();
+        const images = [...document.querySelectorAll('.photos .photo img')];
+        const status = document.querySelector('.search-photos .status');
+        return status.textContent.startsWith(text + ':') && images.every(image =>
+            image.getBoundingClientRect().top > Math.min(view.bottom, innerHeight)
+            || (image.complete && image.naturalWidth > 0));
     };
     document.addEventListener('keydown', event => {
         const started = performance.now();
@@ -52,7 +54,7 @@ def measure(model_name: str, rounds: int) -> pd.DataFrame:
             browser.run_all_cells(page)
             panel = browser.PanelPage(page)
             table = pd.DataFrame([ask(panel, text) for text in texts][1:])  # the first warms up
-    return table.rename(columns={"query": "text", "pictures": "thumbnails", "in": "in the kernel"})
+    return table.rename(columns={"query": "text", "in": "in the kernel"})
 
 
 def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
@@ -61,7 +63,7 @@ def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
     panel.page.evaluate(STOPWATCH, text)
     panel.query.press("Enter")
     panel.page.wait_for_function("window.spent")
-    parts = re.findall(r"(query|Milvus|pictures|in) ([\d.]+)", panel.status.inner_text())
+    parts = re.findall(r"(query|Milvus|in) ([\d.]+)", panel.status.inner_text())
     spent = panel.page.evaluate("window.spent")
     return {"enter to pictures": spent} | {name: float(value) for name, value in parts}
 

@@ -44,6 +44,15 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},  # each page begins with what is on disk
 }
 NOTEBOOK = "jupyterapp.shell.currentWidget"
+IN_SIGHT_ARE_DRAWN = """() => {
+    const view = document.querySelector('.search-photos .view').getBoundingClientRect();
+    return [...document.querySelectorAll('.photos .photo')].every(photo => {
+        const { top, bottom } = photo.getBoundingClientRect();
+        const image = photo.querySelector('img');
+        return bottom < view.top || top > view.bottom || photo.classList.contains('unreadable')
+            || (image.complete && image.naturalWidth > 0);
+    });
+}"""
 READY = f"""() => {{
     const session = window.jupyterapp && {NOTEBOOK}?.sessionContext?.session;
     return session?.kernel?.status == 'idle' && session.kernel.connectionStatus == 'connected';
@@ -199,7 +208,7 @@ def _answers(port: int) -> bool:
 
 def broken_pictures(page) -> list[str]:
     """Return the addresses of pictures that are broken; wait for those still loading."""
-    pictures = "[...document.querySelectorAll('.jp-Notebook img')]"
+    pictures = "[...document.querySelectorAll('.jp-Notebook img[src]')]"
     page.wait_for_function(f"{pictures}.every(image => image.complete)")
     return page.evaluate(f"{pictures}.filter(image => !image.naturalWidth).map(image => image.src)")
 
@@ -210,44 +219,65 @@ class PanelPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.query = page.get_by_placeholder("what to look for")
-        self.unlike = page.get_by_placeholder("stay away from")
-        self.root = page.locator(".widget-vbox", has=self.query).first
-        self.tiles = self.root.locator(".widget-gridbox .widget-vbox")
-        self.status = self.root.locator("small")
+        self.root = page.locator(".search-panel", has=self.query).first
+        self.photos = self.root.locator(".photos > li")
+        self.chips = self.root.locator(".chips > li")
+        self.status = self.root.locator(".status")
         self.message = self.root.locator("span[style*='border-left']")
         self.code = self.root.locator("code").first
+        self.large = self.root.locator("dialog")
 
     def enter(self, text: str) -> None:
         """Type into the search box, and press Enter."""
         self.query.fill(text)
         self.query.press("Enter")
 
+    def type(self, placeholder: str, text: str) -> None:
+        """Type into one of the folded boxes, and press Enter."""
+        box = self.root.get_by_placeholder(placeholder)
+        if not box.is_visible():
+            self.root.get_by_role("button", name="filters").click()
+        box.fill(text)
+        box.press("Enter")
+
     def upload(self, path: Path) -> None:
         """Choose a file as the image to be like."""
         with self.page.expect_file_chooser() as chooser:
-            self.root.get_by_role("button", name="Image").click()
+            self.root.get_by_role("button", name="+ image").click()
         chooser.value.set_files(path)
 
-    def wait_for(self, status: str, labels: set[str] | None = None) -> None:
-        """Wait until the panel says this, and all its pictures are there and have these labels."""
+    def mark(self, place: int, name: str) -> None:
+        """Click one of the buttons on a photo, which show when one points at it."""
+        self.photos.nth(place).hover()
+        self.photos.nth(place).locator(f"[data-act={name}]").click()
+
+    def wait_for(self, status: str, first: set[str] | None = None) -> None:
+        """Wait until the panel says this, all photos in sight are there, and these labels first."""
         self.status.filter(has_text=status).wait_for()
         number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
-        drawn = "tiles => tiles.every(tile => tile.complete && tile.naturalWidth > 0)"
-        pictures = self.tiles.locator("img")
-        wait_until(lambda: pictures.count() == number and pictures.evaluate_all(drawn))
-        if labels is not None:
-            wait_until(lambda: set(self.labels()) == labels)
+        wait_until(lambda: self.photos.count() >= number)
+        wait_until(lambda: self.page.evaluate(IN_SIGHT_ARE_DRAWN))
+        if first is not None:
+            wait_until(lambda: set(self.labels()[:10]) == first)
 
-    def captions(self) -> list[str]:
-        return self.tiles.locator("figcaption").all_inner_texts()
+    def names(self) -> list[str]:
+        return self.photos.locator("p > span").all_inner_texts()
 
     def labels(self) -> list[str]:
-        """Return the last line of each caption, without the date."""
-        return [caption.splitlines()[-1].split(" · ")[0] for caption in self.captions()]
+        """Return the labels of the demo's photos, by their names."""
+        return [name.rsplit("-", 1)[0].replace("-", " ") for name in self.names()]
 
     def scores(self) -> list[float]:
-        return [float(caption.split()[0]) for caption in self.captions()]
+        return [float(each.split()[0]) for each in self.photos.locator("small").all_text_contents()]
 
-    def picture(self, place: int) -> str:
-        """Return what a picture shows, as its data URL."""
-        return self.tiles.locator("img").nth(place).get_attribute("src")
+    def keys(self, *names: str) -> None:
+        """Press keys, one after the other, wherever the focus is."""
+        for name in names:
+            self.page.keyboard.press(name)
+
+    def focused(self) -> str:
+        """Return what the focus is on: its label, or the name of its photo."""
+        return self.page.evaluate(
+            "() => document.activeElement.querySelector('img')?.alt"
+            " || document.activeElement.ariaLabel || document.activeElement.textContent"
+        )

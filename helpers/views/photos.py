@@ -1,0 +1,153 @@
+"""`Photos`: the photos of a search as a widget, whose face is `photos.js`.
+
+It sends thumbnails and photos when they come into sight. What a click on them means is the panel's.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from ..images.thumbnails import WIDEST, whole_jpeg
+from ..query.results import Hit, SearchResults
+
+__all__ = ["Photos", "described"]
+
+_LARGE = 1600  # pixels high: a photo that fills the window
+_NARROWEST = 0.25  # a tile's width by its height
+
+
+class Photos(anywidget.AnyWidget):
+    """Photos in rows, chips above them, and one photo large; the page asks for more by messages.
+
+    Attributes
+    ----------
+    photos : list of dict
+        What is to be seen of the first photos, see `described`.
+    chips : list of dict
+        What narrows the search: `id`, `text`, and if there are, `path` and `weight`.
+    number : int
+        Counts the searches, so that a late answer to an older one is not taken for a new one's.
+    more : bool
+        Whether there are more photos to ask for.
+    status, said : str
+        A line above the photos, and what a screen reader says.
+    busy, visitors, back, forward : bool
+        `visitors` are not told where files are.
+    address : str
+        The question as part of a page's address.
+    kept : dict
+        The first thumbnails, which the page itself keeps for when there is no kernel any more.
+    """
+
+    _esm = Path(__file__).with_name("photos.js")
+    _css = Path(__file__).with_name("photos.css")
+
+    photos = traitlets.List(traitlets.Dict()).tag(sync=True)
+    chips = traitlets.List(traitlets.Dict()).tag(sync=True)
+    number = traitlets.Int(0).tag(sync=True)
+    more = traitlets.Bool(False).tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    visitors = traitlets.Bool(False).tag(sync=True)
+    back = traitlets.Bool(False).tag(sync=True)
+    forward = traitlets.Bool(False).tag(sync=True)
+    address = traitlets.Unicode().tag(sync=True)
+    kept = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        answers: Mapping[str, Callable[..., None]],
+        failed: Callable[[Exception], None],
+        visitors: bool = False,
+    ) -> None:
+        """Take what to do for each `ask` of a message, which gets the rest of it by name."""
+        super().__init__(visitors=visitors)
+        own: dict[str, Callable[..., None]]
+        own = {"thumbs": self._send_thumbs, "photo": self._send_photo}
+        self._answers = own | dict(answers)
+        self._failed = failed
+        self._paths: list[Path] = []
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self.on_msg(self._hear)
+
+    def show(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
+        """Show the photos of a new search instead of those that are there."""
+        self._paths = [hit.path for hit in found]
+        with self.hold_sync():
+            self.number += 1
+            self.more = more
+            self.kept = {}
+            self.photos = list(self._described(found, judged))
+
+    def add(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
+        """Show more photos, below those that are there."""
+        self._paths += [hit.path for hit in found]
+        self.more = more
+        photos = list(self._described(found, judged))
+        self.send({"add": photos, "number": self.number, "more": more})
+
+    def _described(self, found: SearchResults, judged: Mapping[Path, float]) -> Iterator[dict]:
+        for hit in found:
+            yield described(hit, found, self.visitors) | {"judged": judged.get(hit.path, 0)}
+
+    def _hear(self, _widget: object, content: dict, buffers: Sequence[memoryview]) -> None:
+        """Do what the page asks for; whatever goes wrong is seen there."""
+        asked = dict(content)
+        name = asked.pop("ask", "")
+        if asked.pop("number", self.number) != self.number:
+            return  # about photos that are gone
+        try:
+            self._answers[name](**asked, **({"content": buffers[0]} if buffers else {}))
+        except Exception as error:
+            self._failed(error)
+        self.send({"done": name})
+
+    def _send_thumbs(self, places: Sequence[int], height: int) -> None:
+        paths = [self._paths[place] for place in places]
+        jpegs = self._pool.map(lambda path: _jpeg(path, height), paths)
+        for place, jpeg in zip(places, jpegs, strict=True):
+            self._send_jpeg("thumb", place, jpeg)
+
+    def _send_photo(self, place: int) -> None:
+        self._send_jpeg("photo", place, _jpeg(self._paths[place], _LARGE, keep=False))
+
+    def _send_jpeg(self, name: str, place: int, jpeg: bytes | None) -> None:
+        self.send({name: place, "number": self.number}, [jpeg] if jpeg else [])
+
+
+def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[str, Any]:
+    """Return what a page shows of a photo; `visitors` are not told where it is."""
+    name = Path(hit.filepath).name
+    ratio = hit.width / hit.height if hit.width and hit.height else 1.0
+    place = None if hit.latitude is None else f"{hit.latitude:.4f}, {hit.longitude:.4f}"
+    facts = {
+        "label": hit.label,
+        "taken": hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}",
+        "camera": hit.camera,
+        "latitude, longitude": place,
+        "size": f"{hit.width:,} x {hit.height:,}" if hit.width else "",
+        "copies": ", ".join(Path(other).name for other in hit.alike),
+        "match": found.explained(hit),
+    }
+    return {
+        "name": name,
+        "alt": f"{hit.label}: {name}" if hit.label else name,
+        "path": "" if visitors else str(hit.path),
+        "date": hit.taken and f"{hit.taken:%Y-%m-%d}",
+        "numbers": hit.caption.splitlines()[0],
+        "ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3),
+        "facts": {name: fact for name, fact in facts.items() if fact},
+    }
+
+
+def _jpeg(path: Path, height: int, keep: bool = True) -> bytes | None:
+    try:
+        return whole_jpeg(path, height, keep)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None

@@ -1,0 +1,145 @@
+"""A question of the panel: as a search, as chips, as parameters, as an address."""
+
+import json
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import Query, ingest, list_images
+from helpers.views.asked import Asked
+
+
+@pytest.fixture
+def photos(drawings) -> list[Path]:
+    return list_images(drawings)
+
+
+@pytest.fixture
+def whole(photos) -> Asked:
+    """A question in which everything is set."""
+    return Asked(
+        query_text="a fish & chips",
+        query_image=photos[0],
+        unlike="50 % off?",
+        labels=("two red apples", "Café"),
+        taken_from="2019-06",
+        taken_to="2020",
+        camera="Pen",
+        name="red*1",
+        sort_by="taken",
+        templates=True,
+        judged={photos[1]: 1.0, photos[2]: -0.5},
+    )
+
+
+def test_everything_that_can_be_set_is_set_here(whole):
+    assert all(getattr(whole, each.name) != each.default for each in fields(whole))
+
+
+def test_a_question_becomes_one_search(drawings, encoder, store, photos):
+    ingest(drawings, encoder, store, progress=False)
+    label = photos[0].parent.name
+    asked = Asked("a star", taken_from="2000", camera="enc", name=label, labels=(label,))
+    found = asked.search(encoder, store, 20, 2)
+    assert len(found) == 8
+    assert {hit.label for hit in found} == {label}
+    assert {hit.camera for hit in found} == {"Pencil"}
+    assert len(Asked("a star", taken_to="1999").search(encoder, store, 10)) == 0
+    newest = [hit.taken for hit in Asked("a star", sort_by="taken").search(encoder, store, 10)]
+    assert newest == sorted(newest, reverse=True)
+
+
+def test_words_pictures_and_thumbs_are_one_query(whole, photos):
+    assert whole.query == Query(
+        ["a fish & chips", photos[0], (photos[1], 1.0)], ["50 % off?", (photos[2], 0.5)]
+    )
+    assert Asked(judged={photos[1]: 1.0}).query == Query([(photos[1], 1.0)], [])
+
+
+def test_each_chip_can_be_taken_away_until_the_words_are_left(whole):
+    chips = whole.chips()
+    assert [chip["text"] for chip in chips][1:8] == [
+        "unlike 50 % off?",
+        "from 2019-06",
+        "until 2020",
+        "camera Pen",
+        "name has red*1",
+        "two red apples",
+        "Café",
+    ]
+    assert [chip.get("weight") for chip in chips[8:]] == [1.0, 0.5, None]
+    assert [bool(chip.get("picture")) for chip in chips].count(True) == 3
+    assert len({chip["id"] for chip in chips}) == len(chips)
+    asked = whole
+    for number in range(len(chips), 0, -1):
+        assert len(asked.chips()) == number
+        asked = asked.without(asked.chips()[-1]["id"])
+    assert asked == Asked("a fish & chips", templates=True)
+
+
+def test_a_chip_says_nothing_about_where_a_photo_is(whole, drawings):
+    assert str(drawings) not in str([chip | {"picture": ""} for chip in whole.chips()])
+
+
+def test_a_picture_that_cannot_be_read_is_a_chip_without_one(tmp_path):
+    (tmp_path / "gone.jpg").write_bytes(b"no image")
+    (chip,) = Asked(query_image=tmp_path / "gone.jpg").chips()
+    assert chip["text"] == "like gone.jpg"
+    assert "picture" not in chip
+
+
+def test_the_parameters_are_those_of_03_search(whole, drawings, photos):
+    parameters = whole.parameters(drawings)
+    assert parameters["query_image"] == photos[0].relative_to(drawings).as_posix()
+    assert parameters["labels"] == ["two red apples", "Café"]
+    assert {"camera", "name", "judged"}.isdisjoint(parameters)
+    assert whole.parameters(Path("elsewhere"))["query_image"] == photos[0].as_posix()
+    assert Asked().parameters(None) == {"query_text": ""}
+
+
+def test_a_command_asks_the_same_or_says_that_none_does(whole):
+    asked = Asked("it's 5 o'clock", taken_from="2019")
+    command = asked.papermill(asked.parameters(None))
+    *_, values = shlex.split(command)
+    assert json.loads(values) == {"query_text": "it's 5 o'clock", "taken_from": "2019"}
+    assert "no parameter for camera and name and judged" in whole.papermill({})
+
+
+def test_an_address_says_the_same(whole, drawings):
+    assert Asked.at(whole.address(drawings), drawings) == whole
+    assert Asked().address(drawings) == ""
+
+
+@given(st.text(), st.text(), st.lists(st.text(min_size=1), unique=True))
+def test_any_text_survives_an_address(words, unlike, labels):
+    asked = Asked(words, unlike=unlike, labels=tuple(labels))
+    assert Asked.at(asked.address(None), None) == asked
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        urlencode({"query_image": "../../etc/passwd"}),
+        urlencode({"query_image": "/etc/passwd"}),
+        urlencode({"query_image": "gone.jpg"}),
+        urlencode({"judged": "1 ../../etc/passwd"}),
+        urlencode({"judged": "nan 1.jpg"}),
+        urlencode({"judged": "inf two red apples/two-red-apples-01.jpg"}),
+        urlencode({"judged": "0 two red apples/two-red-apples-01.jpg"}),
+        urlencode({"query_image": "\0"}),
+        "sort_by=size",
+        "%ff&&==&query_image",
+        "token=secret&theme=dark",
+    ],
+)
+def test_an_address_that_somebody_made_up_leads_nowhere(address, drawings):
+    assert Asked.at(address, drawings) == Asked()
+
+
+def test_an_address_tells_nothing_of_an_image_elsewhere(whole):
+    assert not {"query_image", "judged"} & set(parse_qs(whole.address(Path("elsewhere"))))

@@ -1,0 +1,111 @@
+"""The photos of the panel: what the page gets, and when."""
+
+import io
+import shutil
+
+import pytest
+from PIL import Image
+
+from helpers import ingest, search
+from helpers.views import photos as photos_module
+from helpers.views.photos import Photos, described
+
+
+@pytest.fixture
+def found(drawings, encoder, store, tmp_path):
+    images = shutil.copytree(drawings, tmp_path / "images")
+    ingest(images, encoder, store, progress=False)
+    return search("a star", encoder, store, limit=12)
+
+
+@pytest.fixture
+def photos(found):
+    failed: list[Exception] = []
+    photos = Photos({"say": lambda text: failed.append(ValueError(text))}, failed.append)
+    photos.failed = failed
+    photos.sent = []
+
+    def send(content, buffers=()):
+        photos.sent.extend([(content, list(buffers))] if "done" not in content else [])
+
+    photos.send = send
+    photos.show(found, {}, more=True)
+    return photos
+
+
+def ask(photos, name, **more):
+    photos._handle_custom_msg({"ask": name, "number": photos.number, **more}, [])
+
+
+def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
+    ask(photos, "thumbs", places=[3, 0], height=128)
+    assert [content for content, _ in photos.sent] == [
+        {"thumb": 3, "number": photos.number},
+        {"thumb": 0, "number": photos.number},
+    ]
+    for _, (jpeg,) in photos.sent:
+        assert Image.open(io.BytesIO(jpeg)).size == (128, 128)
+
+
+def test_a_photo_is_sent_whole_and_large(photos, found):
+    Image.new("RGB", (4000, 3000), "red").save(found[1].path)
+    ask(photos, "photo", place=1)
+    ((content, (jpeg,)),) = photos.sent
+    assert content == {"photo": 1, "number": photos.number}
+    assert Image.open(io.BytesIO(jpeg)).size == (2133, 1600)
+
+
+def test_a_photo_that_is_gone_is_an_empty_answer_and_the_others_come(photos, found):
+    found[0].path.unlink()
+    found[2].path.write_bytes(b"no image")
+    ask(photos, "thumbs", places=[0, 1, 2], height=64)
+    assert [len(buffers) for _, buffers in photos.sent] == [0, 1, 0]
+    assert photos.failed == []
+
+
+def test_more_photos_go_on_counting(photos, found):
+    photos.add(found, {found[1].path: 1}, more=False)
+    ((content, _),) = photos.sent
+    assert [photo["judged"] for photo in content["add"]] == [0, 1] + [0] * 10
+    assert (content["more"], photos.more) == (False, False)
+    assert len(photos.photos) == 12  # those of the first page: a saved notebook keeps them
+    ask(photos, "thumbs", places=[23], height=64)
+    assert photos.sent[-1][1]
+
+
+def test_a_new_search_forgets_the_thumbnails_of_the_last(photos, found):
+    photos.kept = {"0": "abc"}
+    number = photos.number
+    photos.show(found, {}, more=False)
+    assert (photos.kept, photos.number) == ({}, number + 1)
+
+
+def test_what_the_page_asks_and_nobody_knows_is_seen(photos):
+    ask(photos, "dance")
+    ask(photos, "thumbs", wrong=1)
+    assert [type(error) for error in photos.failed] == [KeyError, TypeError]
+
+
+def test_a_photo_is_described_in_words(found):
+    shown = described(found[0], found)
+    assert shown["path"] == str(found[0].path)
+    assert shown["alt"] == f"{found[0].label}: {found[0].path.name}"
+    assert shown["facts"]["taken"].endswith(", 12:00")
+    assert shown["facts"]["camera"] == "Pencil"
+    assert shown["facts"]["match"] == found.explained(found[0])
+    assert described(found[0], found, visitors=True)["path"] == ""
+
+
+def test_very_wide_and_very_high_photos_leave_room_for_others(found):
+    from dataclasses import replace
+
+    for size, ratio in {(4000, 20): 4, (20, 4000): 0.25, (400, 300): 1.333, (0, 0): 1}.items():
+        facts = {**found[0].facts, "width": size[0], "height": size[1]}
+        assert described(replace(found[0], facts=facts), found)["ratio"] == ratio
+
+
+def test_the_page_is_one_file_of_each_kind_and_takes_nothing_from_elsewhere():
+    for name in ("photos.js", "photos.css"):
+        text = (photos_module.Path(photos_module.__file__).with_name(name)).read_text("utf-8")
+        assert "http" not in text.replace("over http ", "")
+        assert "import " not in text
