@@ -78,7 +78,7 @@ def test_one_more_kind_of_term_is_a_class_and_a_line(encoder, photos, monkeypatc
     class Mean:
         """Several pictures that count as one."""
 
-        title = "pictures"
+        kind, title = "image", "pictures"
 
         def __init__(self, paths):
             self.paths = paths
