@@ -27,7 +27,7 @@ TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 NOTHING = 1e-3
 """A sum that `combine` returns has no direction if it is shorter than this."""
 
-GOOD, BAD = 1.0, 0.5
+GOOD, BAD = 0.75, 0.25
 """The weights of all good and of all bad pictures together, see `Query.with_feedback`."""
 
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
