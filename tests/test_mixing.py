@@ -116,16 +116,6 @@ def test_the_words_are_heard_beside_a_picture_however_far_away_texts_are():
     assert scaled > 0.5 > 2 * plain
 
 
-@relaxed
-@given(seed=st.integers(0, 1000), weight=st.floats(0.001, 0.05))
-def test_a_picture_finds_itself_beside_a_few_quiet_words(seed, weight):
-    images, path = drawn(40, seed), Path("a.jpg")
-    vector = known(Query([path, ("a word", weight)]), {path: images[0]}, images)
-    found = images @ vector
-    assert found[0] > found.max() - 0.05
-    assert found[0] == found.max() or weight > 0.01
-
-
 def test_the_order_in_which_milvus_returns_images_does_not_matter(tiny, drawings):
     paths = list_images(drawings)
     images = tiny.encode_images(paths)
