@@ -16,7 +16,7 @@ BIN := .venv/bin
 # A variable's value in quotes, whatever is in it.
 quoted = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: help run test lab app server benchmark models latency evaluation setup address clean
+.PHONY: help run test lab app server benchmark models latency evaluation feedback setup address clean
 
 help:  ## print these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ latency: setup  ## from Enter to pictures: time the search panel in a browser
 
 evaluation: setup  ## evaluate 50,000 random vectors: seconds and memory
 	$(BIN)/python -m tests.benchmarks.evaluation
+
+feedback: setup  ## what thumbs up and down are worth, by a simulated person and the demo's drawings
+	$(BIN)/python -m tests.benchmarks.feedback
 
 setup: .venv/installed  ## only install, into .venv; PYTHON=python3.12, CONSTRAINTS= for the newest libraries
 

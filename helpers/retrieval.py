@@ -18,9 +18,10 @@ from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .parameters import check_flags
 from .query.margins import margins, match_threshold
-from .query.queries import Query, Term, parse
+from .query.mixing import SAMPLE
+from .query.queries import Query, Question, Term, parse
 from .query.results import Hit, SearchResults
-from .recognition import by_digest
+from .recognition import by_digest, stored_vectors
 
 __all__ = ["JUDGED", "search"]
 
@@ -103,7 +104,7 @@ def search(
     given |= {"group_by": group_by, "sort_by": sort_by}
     remembered = store.check_model(encoder)
     threshold = match_threshold(question, encoder, store, templates)
-    vector = question.vector(encoder, templates)
+    vector = _vector(question, encoder, store, templates)
     encoded = time.perf_counter()
 
     rows = []
@@ -148,6 +149,16 @@ def search(
 
 
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
+
+
+def _vector(
+    question: Question, encoder: ClipEncoder, store: ImageStore, templates: Sequence[str] | None
+) -> np.ndarray:
+    """Return the vector of a question; where it mixes texts and images, with what is stored."""
+    if not question.mixes:
+        return question.vector(encoder, templates)
+    known = question.knowing(stored_vectors(question.files, store))
+    return known.vector(encoder, templates, store.sample(SAMPLE))
 
 
 def _check_page(limit: int, offset: int) -> None:

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from helpers import ImageStore, Query, ingest, list_images, search
-from helpers.query.margins import margins, match_threshold
+from helpers.query.margins import margins, match_threshold, random_queries
+from helpers.query.mixing import scales
 from helpers.query.queries import parse
 
 
@@ -63,6 +64,31 @@ def test_every_kind_of_query_has_margins_but_bare_vectors(filled, tiny, drawings
     vector = tiny.encode_images([path])[0]
     assert [hit.margin for hit in search(vector, tiny, filled, limit=2)] == [None, None]
     assert np.isfinite(search(Query([vector], unlike=["a fish"]), tiny, filled).margin)
+
+
+def test_what_is_mixed_at_random_has_margins_about_zero(filled, tiny, drawings):
+    """Its random queries are mixed in the same way: else pictures or words would stand out."""
+    paths = list_images(drawings)
+    images = filled.sample(1000)
+    found = []
+    for number, word in enumerate(["budget", "harbour", "jazz", "oxygen", "carpet", "lawyer"]):
+        question = parse(Query([word, (paths[8 * number], 0.5)], [(paths[-8 * number - 1], 0.5)]))
+        vector = question.vector(tiny, None, images)
+        found += margins(question, vector, images, tiny, filled)
+    assert abs(np.mean(found)) < 0.35
+    assert 0.5 < np.std(found) < 1.5
+
+
+def test_random_queries_are_on_the_scale_of_the_query(filled, tiny, drawings):
+    """Computed here once more, term by term."""
+    images = filled.sample(1000)
+    question = parse(Query(["a star", (list_images(drawings)[0], 0.5)]))
+    words = tiny.encode_texts(random.Random(0).sample(tiny.common_words(), 100))
+    text, image = scales(question.terms, tiny, None, images)
+    others = images[(np.arange(100) + 7) % len(images)]
+    expected = (words - text.centre) / text.spread + 0.5 * others / image.spread
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(random_queries(question, images, tiny, None), expected, atol=1e-5)
 
 
 def test_the_margin_is_no_matter_of_how_many_are_asked_for(filled, tiny):

@@ -64,6 +64,43 @@ def test_a_box_an_image_and_words_against_make_a_query():
             parse(Query.of(nothing))
 
 
+def test_thumbs_share_a_weight_however_many_they_are():
+    good, bad = [Path(f"{n}.jpg") for n in range(3)], [Path("x.jpg")]
+    query = Query.of("a star").with_feedback(good, bad)
+    assert query == Query(["a star", *((path, 0.25) for path in good)], [(Path("x.jpg"), 0.25)])
+    more = Query(["a star"], ["grass"]).with_feedback(good[:2], more=3, less=1)
+    assert more == Query(["a star", (good[0], 1.5), (good[1], 1.5)], ["grass"])
+    assert query.with_feedback() == query
+
+
+def test_thumbs_need_no_words():
+    good = [Path("a.jpg")]
+    assert Query.of("").with_feedback(good) == Query([(good[0], 0.75)], [])
+    assert Query.of(" ").with_feedback([], good) == Query([], [(good[0], 0.25)])
+    with pytest.raises(ValueError, match="blank"):
+        parse(Query.of("").with_feedback())
+
+
+@given(good=st.integers(0, 400), bad=st.integers(0, 400))
+def test_the_code_of_thumbs_is_exact(good, bad):
+    paths = [Path(f"{number}.jpg") for number in range(good + bad)]
+    query = Query(["a star"]).with_feedback(paths[:good], paths[good:])
+    if paths:
+        again = eval(as_code(query), {"Query": Query, "Path": Path})
+        assert (list(again.like), list(again.unlike)) == (query.like, query.unlike)
+    assert sum(weight for _, weight in query.like[1:]) == pytest.approx(0.75 * bool(good), rel=5e-3)
+    assert sum(weight for _, weight in query.unlike) == pytest.approx(0.25 * bool(bad), rel=5e-3)
+
+
+def test_a_file_whose_vector_is_known_is_not_read(encoder):
+    path, vector = Path("gone.jpg"), np.full(encoder.dim, encoder.dim**-0.5, np.float32)
+    question = parse(Query(["a dog", path]))
+    assert question.files == [path]
+    assert np.array_equal(parse(path).knowing({path: vector}).vector(encoder), vector)
+    with pytest.raises(OSError, match=r"gone\.jpg"):
+        question.knowing({Path("other.jpg"): vector}).vector(encoder)
+
+
 def test_at_random_texts_and_pictures_are_others_and_a_vector_is_itself(encoder, photos):
     vector = np.full(encoder.dim, encoder.dim**-0.5, np.float32)
     images = encoder.encode_images(photos)
@@ -78,7 +115,7 @@ def test_one_more_kind_of_term_is_a_class_and_a_line(encoder, photos, monkeypatc
     class Mean:
         """Several pictures that count as one."""
 
-        title = "pictures"
+        kind, title = "image", "pictures"
 
         def __init__(self, paths):
             self.paths = paths

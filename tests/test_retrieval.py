@@ -19,6 +19,7 @@ from helpers import (
     search,
 )
 from helpers.collection import store as store_module
+from helpers.query.queries import parse
 
 from .support.processes import TOKEN
 from .support.wire import counted
@@ -84,6 +85,38 @@ def test_texts_and_images_mix(ingested, encoder, drawings):
     assert results.query is query
     title = f"{path.name} + a star x 0.1, unlike a fish x 0.05"
     assert results.summary.startswith(f"{title}: 10 images in ")
+
+
+def test_a_search_with_thumbs_can_be_asked_again_by_its_code(ingested, encoder, drawings):
+    paths = list_images(drawings)
+    query = Query.of("a star", None, "grass").with_feedback(paths[:7], paths[30:33])
+    results = search(query, encoder, ingested)
+    names = {"search": search, "Query": Query, "encoder": encoder, "store": ingested}
+    assert eval(results.code, names).hits == results.hits
+
+
+def test_thumbs_are_not_encoded_again(ingested, encoder, drawings, monkeypatch):
+    paths = list_images(drawings)
+    query = Query(["a star"]).with_feedback(paths[:3], paths[30:31])
+    vector = parse(query).vector(encoder, None, ingested.sample(1000))
+    monkeypatch.setattr(encoder, "encode_images", None)
+    found = search(query, encoder, ingested)
+    best = ingested.search(vector, 10)
+    assert [hit.filepath for hit in found] == [row["filepath"] for row in best]
+    assert np.allclose([hit.score for hit in found], [row["score"] for row in best], atol=1e-5)
+
+
+def test_thumbs_lead_from_vague_words_to_what_is_meant_which_guards_a_gain(tiny, store, drawings):
+    ingest(drawings, tiny, store, progress=False)
+    of_each: dict[str, list[Path]] = {}
+    for path in list_images(drawings):
+        of_each.setdefault(path.parent.name, []).append(path)
+    found = []
+    for wanted, good in of_each.items():
+        bad = [paths[0] for label, paths in of_each.items() if label != wanted]
+        query = Query(["something"]).with_feedback(good[:2], bad)
+        found += [hit.label == wanted for hit in search(query, tiny, store)]
+    assert np.mean(found) > 2 / len(of_each)  # without thumbs, each gets its share of the ten
 
 
 @pytest.mark.parametrize(

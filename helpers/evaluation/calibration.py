@@ -16,7 +16,8 @@ from sklearn.metrics import roc_curve
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
 from ..parameters import check_flags
-from ..query.margins import FEWEST, PLAIN, above_chance, random_queries
+from ..query.margins import above_chance, random_queries
+from ..query.mixing import FEWEST, PLAIN
 from ..query.queries import parse
 from ..retrieval import JUDGED
 from .intervals import UNKNOWN, Interval, area_interval, interval

@@ -9,7 +9,7 @@ asks two questions:
 - Where is the hit's cosine among those of *random images* of the collection with this query?
 - Where is it among those of *random queries* of the same kind with this image? In a random query,
   each text is a common word in the same phrasings (at most four of them), and each image is one of
-  the collection's. The weights stay.
+  the collection's. The weights stay, and so does what `mixing` does to texts and images.
 
 Each answer is a standard score, and the margin is the mean of the two. So 0 is pure chance, and
 the unit is about one standard deviation of chance. Among many stars, it is the second question
@@ -17,8 +17,6 @@ that tells "a star" from a word that means nothing.
 """
 
 import json
-import math
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,27 +25,16 @@ import numpy as np
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
 from ..vectors import unit_vectors
-from .queries import NOTHING, Question, combine
+from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, combine, random_terms, scales
+from .queries import NOTHING, Question
 
 __all__ = [
-    "FEWEST",
-    "PLAIN",
     "above_chance",
     "calibration_file",
     "margins",
     "match_threshold",
     "random_queries",
 ]
-
-FEWEST = 20
-"""Images; fewer say too little about chance."""
-
-PLAIN = ("{}",)
-"""The phrasing of a text as it is."""
-
-_SAMPLE = 1000  # images represent all: their mean is then accurate to 3 % of their spread
-_WORDS = 100
-_PHRASINGS = 4  # more would take seconds
 
 
 def margins(
@@ -79,7 +66,7 @@ def margins(
     unknown: list[float | None] = [None] * len(hit_vectors)
     if not unknown:
         return unknown
-    images = store.sample(_SAMPLE)
+    images = store.sample(SAMPLE)
     if len(images) < FEWEST:
         return unknown
     queries = random_queries(question, images, encoder, templates)
@@ -161,14 +148,11 @@ def random_queries(
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
 ) -> np.ndarray:
-    """Return random queries, shape (at most _WORDS, dim), without any that cancel out."""
-    phrasings = templates or PLAIN
-    phrasings = phrasings[:: math.ceil(len(phrasings) / _PHRASINGS)]
-    words = random.Random(0).sample(encoder.common_words(), _WORDS)  # the same ones every time
-    vectors = []
-    for place, term in enumerate(question.terms):
-        pool = term.at_random(encoder, phrasings, words, images)
-        # Each term starts elsewhere, so that no word is both liked and disliked.
-        vectors.append(pool[(np.arange(_WORDS) + 7 * place) % len(pool)])
-    sums = combine(vectors, question.weights)
+    """Return random queries, shape (at most WORDS, dim), without any that cancel out."""
+    pools = random_terms(question.terms, encoder, templates, images)
+    each = scales(question.terms, encoder, templates, images)
+    # Each term starts elsewhere, so that no word is both liked and disliked.
+    drawn = (pool[(np.arange(WORDS) + 7 * place) % len(pool)] for place, pool in enumerate(pools))
+    scaled = [scale(vectors) for scale, vectors in zip(each, drawn, strict=True)]
+    sums = combine(scaled, question.weights)
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])

@@ -6,8 +6,8 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from PIL import Image
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..vectors import unit_vectors
+from .mixing import IMAGE, PLAIN, TEXT, combine, mixes, scales
 
-__all__ = ["NOTHING", "TEMPLATES", "Query", "Question", "Term", "combine", "parse", "visible"]
+__all__ = ["BAD", "GOOD", "NOTHING", "TEMPLATES", "Query", "Question", "Term", "parse", "visible"]
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
 
 NOTHING = 1e-3
 """A sum that `combine` returns has no direction if it is shorter than this."""
+
+GOOD, BAD = 0.75, 0.25
+"""The weights of all good and of all bad pictures together, see `Query.with_feedback`."""
 
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
@@ -44,9 +48,8 @@ class Query:
     Notes
     -----
     The query's vector is the sum of the unit vectors of `like`, minus those of `unlike`, each
-    times its weight, scaled to unit length. This is Rocchio's method for relevance feedback
-    (Manning et al., Introduction to Information Retrieval, section 9.1.1), without its term for
-    the original query.
+    times its weight, scaled to unit length. Texts and images together are first brought to one
+    scale, so that the images do not drown the words: see `mixing`.
     """
 
     like: Sequence[Term | tuple[Term, float]] = ()
@@ -69,9 +72,44 @@ class Query:
         like += [resolve_path(image, image_dir)] if image else []
         return cls(like, [unlike] if unlike else [])
 
+    def with_feedback(
+        self,
+        good: Sequence[Term] = (),
+        bad: Sequence[Term] = (),
+        more: float = GOOD,
+        less: float = BAD,
+    ) -> "Query":
+        """Return this query, moved towards pictures that were good and away from bad ones.
+
+        This is Rocchio's method for relevance feedback (Manning et al., Introduction to
+        Information Retrieval, section 9.1.1), as Khaertdinov et al. 2025 use it with CLIP
+        (https://arxiv.org/abs/2511.17255): the *means* of the good and of the bad count, so ten
+        thumbs have no more say against the words than one. What was asked keeps its weights.
+
+        Parameters
+        ----------
+        good, bad : sequences of terms
+            Usually paths of images that were found.
+        more, less : float
+            The weights of all good and of all bad pictures together, if a word has 1. Those of
+            the default were measured on the demo, see `tests/benchmarks`.
+
+        Returns
+        -------
+        Query
+            With a weight for each picture, in three digits, so that its code shows all of it.
+        """
+        asked = [term for term in self.like if not _is_blank(term)] if good or bad else self.like
+        return Query([*asked, *_shared(good, more)], [*self.unlike, *_shared(bad, less)])
+
 
 class _Text:
-    """A text. Each kind of term has a title, code and a vector, and can draw others at random."""
+    """A text. Each kind of term has a title, code and a vector, and can draw others at random.
+
+    `kind` says on which scale its vectors are, see `mixing`; "" if that is unknown.
+    """
+
+    kind = TEXT
 
     def __init__(self, text: str) -> None:
         text = visible(text)
@@ -93,7 +131,7 @@ class _Text:
 class _Picture:
     """A PIL image, which becomes a variable `image` in code."""
 
-    title = "image"
+    kind, title = IMAGE, "image"
 
     def __init__(self, image: Image.Image | os.PathLike) -> None:
         self.image = image
@@ -109,10 +147,16 @@ class _Picture:
 
 
 class _File(_Picture):
-    def __init__(self, path: os.PathLike) -> None:
+    """An image file, which need not be read if its vector is known."""
+
+    def __init__(self, path: os.PathLike, known: np.ndarray | None = None) -> None:
         super().__init__(path)
         self.path = Path(path)
         self.title = self.path.name
+        self.known = known
+
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+        return super().vector(encoder, templates) if self.known is None else self.known
 
     def code(self, image_dir: Path | None) -> str:
         if image_dir and self.path.is_relative_to(image_dir):
@@ -123,7 +167,7 @@ class _File(_Picture):
 class _Vector:
     """A vector, which becomes a variable `vector` in code; what it describes is unknown."""
 
-    title = "vector"
+    kind, title = "", "vector"
 
     def __init__(self, vector: np.ndarray) -> None:
         self.array = vector
@@ -158,6 +202,24 @@ class Question:
         return len(self.terms) == 1 and self.weights[0] > 0 and isinstance(self.terms[0], _Text)
 
     @property
+    def mixes(self) -> bool:
+        """Whether there are texts and images among the terms, and no vectors; see `mixing`."""
+        return mixes(self.terms)
+
+    @property
+    def files(self) -> list[Path]:
+        """The image files among the terms."""
+        return [term.path for term in self.terms if isinstance(term, _File)]
+
+    def knowing(self, vectors: Mapping[Path, np.ndarray]) -> "Question":
+        """Return the same question, with the vectors of files that need not be encoded."""
+        terms = (
+            _File(term.path, vectors.get(term.path)) if isinstance(term, _File) else term
+            for term in self.terms
+        )
+        return replace(self, terms=tuple(terms))
+
+    @property
     def title(self) -> str:
         """The query in a few words."""
         like, unlike = self._sides(lambda term: term.title, "{} x {:g}", " + ")
@@ -171,7 +233,12 @@ class Question:
         sides = [like and f"like=[{like}]", unlike and f"unlike=[{unlike}]"]
         return f"Query({', '.join(filter(None, sides))})"
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str] | None = None) -> np.ndarray:
+    def vector(
+        self,
+        encoder: ClipEncoder,
+        templates: Sequence[str] | None = None,
+        images: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return the unit vector, float32 of shape (dim,).
 
         Parameters
@@ -179,6 +246,9 @@ class Question:
         encoder : ClipEncoder
         templates : sequence of str, optional
             Phrasings for the texts, see `ClipEncoder.encode_texts`.
+        images : ndarray, shape (n, dim), optional
+            A sample of the collection, by which texts and images are brought to one scale.
+            Without it, their sum is plain.
 
         Raises
         ------
@@ -187,10 +257,12 @@ class Question:
         OSError
             If an image cannot be read.
         """
-        vectors = [term.vector(encoder, templates or ("{}",)) for term in self.terms]
+        vectors = [term.vector(encoder, templates or PLAIN) for term in self.terms]
         if len(vectors) == 1 and self.weights[0] > 0:
             return vectors[0]
-        total = combine(vectors, self.weights)
+        each = scales(self.terms, encoder, templates, images)
+        scaled = [scale(vector) for scale, vector in zip(each, vectors, strict=True)]
+        total = combine(scaled, self.weights)
         if np.linalg.norm(total) < NOTHING:
             raise ValueError("the query cancels itself out: its terms for and against are the same")
         return unit_vectors(total)
@@ -227,10 +299,13 @@ def visible(text: str) -> str:
     return "".join(letter for letter in text if unicodedata.category(letter) != _INVISIBLE)
 
 
-def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """Return the sum of unit vectors, or of arrays of them, each times its share of the weights."""
-    shares = np.asarray(weights, np.float32) / np.abs(weights).sum()
-    return sum(share * vector for share, vector in zip(shares, vectors, strict=True))
+def _is_blank(term: object) -> bool:
+    return isinstance(term, str) and not visible(term).strip()
+
+
+def _shared(terms: Sequence[Term], weight: float) -> list[tuple[Term, float]]:
+    """Return terms with equal shares of a weight, in three digits, as code shows them."""
+    return [(term, float(f"{weight / len(terms):.3g}")) for term in terms]
 
 
 def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:

@@ -1,0 +1,263 @@
+"""What thumbs up and down are worth, with a simulated person. Run: `make feedback`.
+
+The person types something vague, "something red", and has more in mind: red birds. They judge all
+ten pictures of a page by that, and the next page is searched with their thumbs, among what they
+have not seen. Weights are chosen on one half of the targets, all figures are of the other half.
+
+The demo's tiny model is no CLIP. So the same is done with two gaps between texts and images that
+are simulated: nothing there is measured on a real model but the drawings.
+"""
+
+import argparse
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers import ClipEncoder, Query, draw_demo_images
+from helpers.demo.drawings import COUNTS, with_article
+from helpers.evaluation.intervals import Interval, difference, interval
+from helpers.query.mixing import Scale, combine, scales
+from helpers.query.queries import BAD, GOOD, parse
+from helpers.vectors import unit_vectors
+
+PAGE, PAGES = 10, 3
+WEIGHTS = [(more, more / 3) for more in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)]  # 3 to 1 as in textbooks
+FEWEST = 20  # drawings of a target that is no single class
+APART = 3.0  # how far texts are moved, and how long their own directions are; theirs is 1
+
+
+class Target(NamedTuple):
+    """What somebody types, and the places of the drawings that they have in mind."""
+
+    words: str
+    wanted: np.ndarray
+    is_half: bool
+
+
+class Moved:
+    """An encoder whose texts are all moved by the same vector: a simulated gap."""
+
+    def __init__(self, encoder: ClipEncoder) -> None:
+        self._encoder = encoder
+        offset = np.random.default_rng(1).standard_normal(encoder.dim)
+        self._offset = APART * unit_vectors(offset)
+
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
+        return unit_vectors(self._encoder.encode_texts(texts, templates) + self._offset)
+
+    def common_words(self) -> Sequence[str]:
+        return self._encoder.common_words()
+
+
+class Apart(Moved):
+    """An encoder whose texts say most where images say nothing, as if in other dimensions."""
+
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
+        vectors = self._encoder.encode_texts(texts, templates)
+        own = [random.Random(text) for text in texts]
+        drawn = np.array([[each.gauss(0, 1) for _ in range(vectors.shape[1])] for each in own])
+        return unit_vectors(np.hstack([vectors, APART * unit_vectors(drawn)]))
+
+
+class Way(NamedTuple):
+    """A way to search with thumbs: the scales of texts and of images, and the weights.
+
+    Without weights, every picture has as much say as the words.
+    """
+
+    text: Scale
+    image: Scale
+    weights: tuple[float, float] | None
+
+    def vector(self, words: np.ndarray, good: np.ndarray, bad: np.ndarray) -> np.ndarray:
+        """Return what to search with: `Query.with_feedback`, from vectors."""
+        more, less = self.weights or (len(good), len(bad))
+        shares = [more / max(len(good), 1)] * len(good) + [-less / max(len(bad), 1)] * len(bad)
+        terms = [self.text(words), *self.image(good), *self.image(bad)]
+        return combine(terms, [1.0, *shares])
+
+
+def targets(rows: pd.DataFrame) -> Iterator[Target]:
+    """Yield what somebody could have in mind, and what they could type instead."""
+    halves = random.Random(0)
+    numbers = {1: "one thing"} | {n: f"{word} things" for n, word in COUNTS.items() if n > 1}
+    vague = {
+        ("colour", "object"): lambda colour, thing: [f"something {colour}", with_article(thing)],
+        ("count", "object"): lambda count, thing: [numbers[count]],
+        ("colour", "count"): lambda colour, count: [f"something {colour}"],
+    }
+    for columns, typed in vague.items():
+        for values, some in rows.groupby(list(columns)):
+            is_half = halves.random() < 0.5
+            if "count" not in columns or len(some) >= FEWEST:
+                for words in typed(*values):
+                    yield Target(words, some.index.to_numpy(), is_half)
+
+
+def judge(target: Target, words: np.ndarray, images: np.ndarray, way: Way | None) -> list[float]:
+    """Return the precision of each page, among what was not judged before."""
+    is_good = np.isin(np.arange(len(images)), target.wanted)
+    seen = np.zeros(len(images), bool)
+    precisions = []
+    for _ in range(PAGES):
+        good, bad = images[seen & is_good], images[seen & ~is_good]
+        vector = way.vector(words, good, bad) if way and seen.any() else words
+        best = np.argsort(np.where(seen, np.inf, -(images @ vector)), kind="stable")[:PAGE]
+        precisions.append(float(is_good[best].mean()))
+        seen[best] = True
+    return precisions
+
+
+def pages(asked: Sequence[Target], encoder, images: np.ndarray, way: Way | None) -> np.ndarray:
+    """Return the precisions, shape (targets, PAGES)."""
+    words = encoder.encode_texts([target.words for target in asked])
+    pairs = zip(asked, words, strict=True)
+    return np.array([judge(target, vector, images, way) for target, vector in pairs])
+
+
+def choose(asked: Sequence[Target], encoder, images: np.ndarray, way: Way) -> Way:
+    """Return the way with the smallest weights that are not seen to be worse than the best.
+
+    Small, so that the words keep their say. What counts is how much is found after judging.
+    """
+    ways = [way._replace(weights=pair) for pair in WEIGHTS]
+    found = [pages(asked, encoder, images, each)[:, 1:].sum(axis=1) for each in ways]
+    best = max(found, key=np.mean)
+    groups = [target.words for target in asked]
+    fits = (difference(best, each, groups).holds(0) for each in found)
+    return next(each for each, fit in zip(ways, fits, strict=True) if fit)
+
+
+def scales_of(encoder, images: np.ndarray) -> tuple[Scale, Scale]:
+    """Return the scales of texts and of images, as a search has them."""
+    text, image = scales(parse(Query(["a word", Path("image")])).terms, encoder, None, images)
+    return text, image
+
+
+def gap(asked: Sequence[Target], encoder, images: np.ndarray) -> dict[str, object]:
+    """Return how far texts and images are apart, and what an unrelated picture leaves of words.
+
+    That is: how all images are ranked (Spearman's correlation), and how many of the ten best are
+    the same, if a picture drawn at random is added to the words with the same weight.
+    """
+    text, image = scales_of(encoder, images)
+    mean = encoder.encode_texts(random.Random(0).sample(encoder.common_words(), 100)).mean(axis=0)
+    texts = sorted({target.words for target in asked})
+    drawn = np.random.default_rng(0).integers(len(images), size=len(texts))
+    left = []
+    for words, other in zip(encoder.encode_texts(texts), images[drawn], strict=True):
+        alone, plain, scaled = (
+            images @ vector for vector in (words, words + other, text(words) + image(other))
+        )
+        left.append([*_left(alone, plain), *_left(alone, scaled)])
+    ranks, best, scaled_ranks, scaled_best = (interval(each) for each in zip(*left, strict=True))
+    return {
+        "distance of the means": f"{np.linalg.norm(mean - images.mean(axis=0)):.2f}",
+        "spread of texts": f"{text.spread:.3f}",
+        "of images": f"{image.spread:.3f}",
+        "plain sum: ranks": ranks,
+        "of the best ten": best,
+        "one scale: ranks": scaled_ranks,
+        "of the ten": scaled_best,
+    }
+
+
+def _left(alone: np.ndarray, mixed: np.ndarray) -> tuple[float, float]:
+    """Return what is left of a ranking: its rank correlation with another, and of its ten best."""
+    best, others = (set(np.argsort(-scores)[:PAGE].tolist()) for scores in (alone, mixed))
+    return float(stats.spearmanr(alone, mixed).statistic), len(best & others) / PAGE
+
+
+def situations(encoder: ClipEncoder, images: np.ndarray) -> dict[str, tuple[object, np.ndarray]]:
+    """Return the demo as it is, and with simulated gaps: an encoder and images each."""
+    flat = np.zeros_like(images)
+    return {
+        "the demo": (encoder, images),
+        "simulated: all texts moved": (Moved(encoder), images),
+        "simulated: texts with directions of their own": (
+            Apart(encoder),
+            np.hstack([images, flat]),
+        ),
+    }
+
+
+def ways(encoder, images: np.ndarray) -> dict[str, Way]:
+    """Return the ways to compare, still with the package's weights."""
+    text, image = scales_of(encoder, images)
+    plain, weights = Scale(), (GOOD, BAD)
+    around = Scale(images.mean(axis=0), image.spread)
+    return {
+        "plain sum": Way(plain, plain, None),
+        "means of good and bad": Way(plain, plain, weights),
+        "means, on one scale (ours)": Way(text, image, weights),
+        "the same, images from their mean": Way(text, around, weights),
+    }
+
+
+def as_row(name: str, way: Way | None, found: np.ndarray, other: np.ndarray, groups) -> str:
+    """Return a line of the table: each page, and the difference of the last two to another way."""
+    weights = "{:g}, {:.2g}".format(*way.weights) if way and way.weights else ""
+    cells = [interval(column, groups) for column in found.T]
+    versus = difference(found[:, 1:].mean(axis=1), other[:, 1:].mean(axis=1), groups)
+    return f"| {name} | {weights} | {' | '.join(map(_cell, cells))} | {_cell(versus)} |"
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, Interval):
+        return str(value)
+    return f"{value.mean:.2f} ({value.low:.2f} to {value.high:.2f})"
+
+
+def report(encoder: ClipEncoder, rows: pd.DataFrame, images: np.ndarray) -> Iterator[str]:
+    """Yield the lines of the tables."""
+    asked = list(targets(rows))
+    half, others = ([t for t in asked if t.is_half == which] for which in (True, False))
+    groups = [target.words for target in others]
+    yield f"{len(half)} queries to choose the weights, {len(others)} to measure"
+    gaps = {n: gap(others, *each) for n, each in situations(encoder, images).items()}
+    names = list(next(iter(gaps.values())))
+    yield f"\n| texts and images | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}"
+    for name, measured in gaps.items():
+        yield f"| {name} | {' | '.join(map(_cell, measured.values()))} |"
+    chosen: dict[str, tuple[float, float] | None] = {}
+    for name, (texts, vectors) in situations(encoder, images).items():
+        yield f"\n| {name} | weights | before | after one round | after two | beyond plain means |"
+        yield f"| --- | --- |{' ---: |' * (PAGES + 1)}"
+        compared = ways(texts, vectors)
+        if not chosen:  # for the simulated gaps the weights stay: nobody chooses them there
+            chosen = {
+                key: choose(half, texts, vectors, way).weights if way.weights else None
+                for key, way in compared.items()
+            }
+        compared = {key: way._replace(weights=chosen[key]) for key, way in compared.items()}
+        found = {key: pages(others, texts, vectors, way) for key, way in compared.items()}
+        base = found["means of good and bad"]
+        none = pages(others, texts, vectors, None)
+        yield as_row("no feedback", None, none, base, groups)
+        for key, way in compared.items():
+            yield as_row(key, way, found[key], base, groups)
+        best = choose(half, texts, vectors, compared["means of good and bad"])
+        if best.weights != chosen["means of good and bad"]:
+            again = pages(others, texts, vectors, best)
+            yield as_row("means, weights chosen for this gap", best, again, base, groups)
+
+
+def main() -> None:
+    """Draw the demo's pictures, encode them, and print the tables."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    encoder = ClipEncoder("tiny")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = draw_demo_images(folder)
+        images = encoder.encode_images([Path(folder) / name for name in rows["filepath"]])
+    for line in report(encoder, rows, images):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
