@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import Query, ingest, list_images
+from helpers.query.queries import BAD, GOOD
 from helpers.views.asked import Asked
 
 
@@ -56,9 +57,10 @@ def test_a_question_becomes_one_search(drawings, encoder, store, photos):
 
 def test_words_pictures_and_thumbs_are_one_query(whole, photos):
     assert whole.query == Query(
-        ["a fish & chips", photos[0], (photos[1], 1.0)], ["50 % off?", (photos[2], 0.5)]
+        ["a fish & chips", photos[0], (photos[1], GOOD)], ["50 % off?", (photos[2], BAD / 2)]
     )
-    assert Asked(judged={photos[1]: 1.0}).query == Query([(photos[1], 1.0)], [])
+    judged = {photos[1]: 1.0, photos[2]: 2.0}
+    assert Asked(judged=judged).query == Query([(photos[1], GOOD / 2), (photos[2], GOOD)], [])
 
 
 def test_each_chip_can_be_taken_away_until_the_words_are_left(whole):

@@ -74,8 +74,8 @@ class Query:
 
     def with_feedback(
         self,
-        good: Sequence[Term] = (),
-        bad: Sequence[Term] = (),
+        good: Sequence[Term | tuple[Term, float]] = (),
+        bad: Sequence[Term | tuple[Term, float]] = (),
         more: float = GOOD,
         less: float = BAD,
     ) -> "Query":
@@ -89,7 +89,7 @@ class Query:
         Parameters
         ----------
         good, bad : sequences of terms
-            Usually paths of images that were found.
+            Usually paths of images that were found. A pair (term, 2) counts twice.
         more, less : float
             The weights of all good and of all bad pictures together, if a word has 1. Those of
             the default were measured on the demo, see `tests/benchmarks`.
@@ -303,9 +303,10 @@ def _is_blank(term: object) -> bool:
     return isinstance(term, str) and not visible(term).strip()
 
 
-def _shared(terms: Sequence[Term], weight: float) -> list[tuple[Term, float]]:
-    """Return terms with equal shares of a weight, in three digits, as code shows them."""
-    return [(term, float(f"{weight / len(terms):.3g}")) for term in terms]
+def _shared(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
+    """Return terms with shares of a weight, in three digits, as code shows them."""
+    pairs = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
+    return [(term, float(f"{weight * own / len(pairs):.3g}")) for term, own in pairs]
 
 
 def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:

@@ -83,12 +83,10 @@ class Asked:
     @property
     def query(self) -> Query:
         """The words and images of the question."""
-        good = {path: weight for path, weight in self.judged.items() if weight > 0}
-        bad = {path: -weight for path, weight in self.judged.items() if weight < 0}
+        good = [(path, weight) for path, weight in self.judged.items() if weight > 0]
+        bad = [(path, -weight) for path, weight in self.judged.items() if weight < 0]
         asked = Query.of(self.query_text, self.query_image, self.unlike)
-        if asked.like == [""] and good:
-            asked = Query([], asked.unlike)
-        return Query([*asked.like, *good.items()], [*asked.unlike, *bad.items()])
+        return asked.with_feedback(good, bad)
 
     def _where(self) -> dict[str, object]:
         where: dict[str, object] = {"label": list(self.labels)} if self.labels else {}
