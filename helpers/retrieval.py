@@ -31,6 +31,7 @@ JUDGED = 10
 _Found = tuple[dict, Any]  # a row, and its margin or None
 _ALIKE = 0.95
 _SORTED = 1000  # hits at most, if those that match are sorted
+_SORTED_UNJUDGED = 200  # hits, if nobody knows which of them match
 
 
 def search(
@@ -73,7 +74,7 @@ def search(
     sort_by : {"", "taken"}
         "" puts the best first. "taken" puts the newest first, and those without a date last: of
         all that match among the best thousand, if matches can be told (see `match_threshold`),
-        else of the best `limit`.
+        else of the best 200.
 
     Returns
     -------
@@ -111,8 +112,8 @@ def search(
     if remembered:
         first = 0 if sort_by else offset
         number = max(limit + offset - first, JUDGED)
-        if sort_by and threshold is not None:
-            number = _SORTED
+        if sort_by:
+            number = _SORTED_UNJUDGED if threshold is None else _SORTED
         rows = store.search(
             vector,
             min(number, MAX_LIMIT - first),
@@ -129,7 +130,7 @@ def search(
     above = margins(question, vector, vectors, encoder, store, templates)
     found = list(zip(rows, above, strict=True))
     window = slice(offset, offset + limit)
-    page = _newest(found, sort_by, threshold, window) if sort_by else found[:limit]
+    page = _newest(found, sort_by, threshold)[window] if sort_by else found[:limit]
     folder = Path(remembered["image_dir"]) if remembered else None
     copies = by_digest(rows)
     times = {"encoding": encoded - started, "searching": searched - encoded}
@@ -172,12 +173,13 @@ def _check_page(limit: int, offset: int) -> None:
         )
 
 
-def _newest(found: list[_Found], field: str, threshold: float | None, page: slice) -> list[_Found]:
-    """Return a page of those that match, newest first; without a verdict, of the page's own."""
+def _newest(found: list[_Found], field: str, threshold: float | None) -> list[_Found]:
+    """Return those that match, newest first; without a verdict, the best ones."""
     judged = threshold is not None and all(margin is not None for _, margin in found)
-    chosen = found[page] if not judged else [pair for pair in found if pair[1] >= threshold]
-    newest = sorted(chosen, key=lambda pair: pair[0][field], reverse=True)
-    return newest[page] if judged else newest
+    chosen = found[:_SORTED_UNJUDGED]
+    if judged:
+        chosen = [pair for pair in found if pair[1] >= threshold]
+    return sorted(chosen, key=lambda pair: pair[0][field], reverse=True)
 
 
 def _why_nothing(
