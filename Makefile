@@ -33,8 +33,8 @@ test: setup  ## lint, types, unit tests, every notebook by papermill and nbval, 
 lab: setup  ## open JupyterLab on the notebooks; .jupyter lets it take large images and keep widgets
 	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_setup.ipynb
 
-app: setup  ## serve the search panel alone as a page on this machine; COLLECTION=photos, MODEL=name
-	cd notebooks && $(if $(PROFILE),IMAGE_SEARCH_PROFILE=$(PROFILE)) COLLECTION_NAME=$(call quoted,COLLECTION) MODEL_NAME=$(call quoted,MODEL) ../$(BIN)/python -m voila app.py
+app: setup  ## serve the search panel as a page, on this machine, by a link; COLLECTION=photos, MODEL=name
+	$(BIN)/python -m helpers.app $(if $(PROFILE),--profile $(PROFILE)) $(if $(value COLLECTION),--collection=$(call quoted,COLLECTION)) $(if $(value MODEL),--model=$(call quoted,MODEL)) $(PARAMS)
 
 server: setup  ## run a real Milvus server on this machine (Linux, x86-64); PARAMS='--port 19530'
 	$(BIN)/python -m tests.support.server $(PARAMS)

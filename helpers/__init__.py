@@ -2,7 +2,7 @@
 
 Layout: each part imports only parts on floors below its own::
 
-    8  __main__                                     run the notebooks, in order
+    8  __main__, app                                run the notebooks; serve the panel as a page
     7  views                                        the search panel, charts and maps
     6  session, evaluation                          make ready what is named; how good it is
     5  ingestion, retrieval                         folder to collection; question to results

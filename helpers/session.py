@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import re
 
 from IPython.display import HTML, display
 
@@ -130,6 +131,13 @@ def _fetch(settings: Settings, images: bool) -> None:
         fetch_tutorial_images(folder)
 
 
+class _Banner(HTML):
+    """A message in HTML that a terminal can show, too."""
+
+    def __repr__(self) -> str:
+        return html.unescape(re.sub("<[^>]*>", " ", self.data)).strip()
+
+
 def _show_banner(message: str) -> None:
     style = "border-left:5px solid #e08a00;background:#e08a0022;padding:8px 12px"
-    display(HTML(f"<div style='{style}'>{message}</div>"))
+    display(_Banner(f"<div style='{style}'>{message}</div>"))

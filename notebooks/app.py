@@ -1,8 +1,43 @@
-# The search panel alone, as a page: `make app`. Voila runs this for each visitor.
+# The search panel alone, as a page: `make app` serves it, and Voila runs this for each visitor.
+# The page comes at once and says what it waits for, while the model and the browser's side load.
+import asyncio
 import os
 
-from helpers import SearchPanel, Settings, open_collection, prepare
+import ipywidgets as widgets
+from IPython import get_ipython
+from IPython.display import display
 
-given = {name: os.environ.get(name.upper()) or None for name in ("model_name", "collection_name")}
-settings = prepare(Settings.resolve(**given))
-SearchPanel(*open_collection(settings), query_text=settings.query_text)
+import helpers
+
+SORRY = "The photos cannot be searched at the moment. Please try again later."
+
+
+def say(text: str, look: str = "") -> None:
+    page.children = [widgets.HTML(f"<p class='said {look}' role='status'>{text}</p>")]
+
+
+def open_all() -> tuple:
+    given = {name: os.environ.get(name.upper()) for name in ("model_name", "collection_name")}
+    settings = helpers.Settings.resolve(**given)
+    return *helpers.open_collection(settings), settings.query_text
+
+
+async def start() -> None:
+    """Show the panel, with the question that the address asks. What fails goes to the log."""
+    say("Loading the model …")
+    try:
+        encoder, store, query_text = await asyncio.to_thread(open_all)
+        say("Searching …")
+        address = os.environ.get("QUERY_STRING", "")
+        panel = helpers.SearchPanel(
+            encoder, store, query_text=query_text, visitors=True, address=address
+        )
+        page.children = [panel.widget]
+    except Exception:  # whatever it is, a visitor can do nothing about it
+        get_ipython().kernel.log.exception("A visitor got no panel:")
+        say(SORRY, "failed")
+
+
+page = widgets.VBox()
+starting = asyncio.get_running_loop().create_task(start())
+display(page)

@@ -165,7 +165,7 @@ def test_thumbs_steer_the_next_search(panel):
     for place in bad:
         panel.mark(place, "down")
     browser.wait_until(lambda: panel.chips.count() == len(good + bad))
-    panel.message.filter(has_text="Search again").wait_for()
+    panel.status.filter(has_text="Search again").wait_for()
     panel.root.locator("button.mod-primary").click()
     panel.wait_for("a bird + ")
     before = sum(label.startswith(colour) for label in labels[:10])

@@ -203,4 +203,4 @@ def test_make_passes_on_whatever_is_in_a_name(value):
         value,
     ]
     app = words("app", f"COLLECTION={value}", f"MODEL={value}")
-    assert {f"COLLECTION_NAME={value}", f"MODEL_NAME={value}"} < set(app)
+    assert {f"--collection={value}", f"--model={value}"} < set(app)

@@ -155,7 +155,7 @@ def test_thumbs_are_chips_until_the_next_search_takes_them(panel, encoder, fille
         f"more like {good.name}",
         f"less like {bad.name}",
     ]
-    assert "Search again" in panel.message.value
+    assert "Search again" in panel.results.status
     panel.button.click()
     assert panel.found.hits == panel.asked.search(encoder, filled, 50).hits
     assert panel.found.hits != before.hits

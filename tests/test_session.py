@@ -30,7 +30,7 @@ def offline(monkeypatch, tmp_path, drawings, request):
     monkeypatch.setattr(session, "fetch", weights)
     monkeypatch.setattr(session, "fetch_tutorial_images", refuse)
     monkeypatch.setattr(session, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
-    monkeypatch.setattr(session, "display", lambda html: shown.append(html.data))
+    monkeypatch.setattr(session, "display", lambda banner: shown.append(banner))
     return shown
 
 
@@ -43,8 +43,11 @@ def test_auto_without_network_prepares_the_demo_and_says_so(tmp_path, offline):
     assert settings.profile == "demo"
     assert len(list(settings.image_dir.glob("*/*.jpg"))) == 10
     assert prepared(tmp_path) == "demo"
-    assert "This is the demo" in offline[0]
-    assert "&amp; no &lt;b&gt;weights" in offline[0]
+    assert "<b>This is the demo.</b>" in offline[0].data
+    assert "&amp; no &lt;b&gt;weights" in offline[0].data
+    in_a_terminal = repr(offline[0])
+    assert in_a_terminal.startswith("This is the demo.")
+    assert "no network & no <b>weights</b>" in in_a_terminal
 
 
 def test_auto_with_network_prepares_the_tutorial(tmp_path, offline, monkeypatch):
@@ -150,7 +153,7 @@ def test_a_data_folder_that_moved_is_followed_unasked(tmp_path, monkeypatch):
 def test_the_demos_model_on_other_images_is_labelled_as_such(drawings, offline):
     settings = Settings.resolve("auto", image_dir=drawings, model_name="tiny")
     assert prepare(settings).image_dir == drawings
-    assert "These are not CLIP's answers" in offline[0]
+    assert "These are not CLIP's answers" in offline[0].data
 
 
 def test_ones_own_images_are_left_alone(tmp_path):

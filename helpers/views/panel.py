@@ -100,9 +100,10 @@ class SearchPanel:
         self.form.on_change(self.show_results)
         self.form.label.observe(self._take_label, names="value")
         self.form.copy.on_click(self._copy)
-        if address:
-            self._visit(address)
-        elif query_text.strip():
+        asked = Asked.at(address, store.image_dir)
+        if asked != Asked():
+            self.asked = asked
+        if self.asked != Asked():
             self.show_results()
 
     query = property(lambda self: self.form.query)
@@ -220,7 +221,7 @@ class SearchPanel:
     def _judge(self, place: int, sign: int) -> None:
         self.judged = dict(self.asked.weighing(self._hits[place].path, sign).judged)
         self._show_chips()
-        self._say("Search again to use your thumbs." if self.judged else "")
+        self.results.status = "Search again to use your thumbs" if self.judged else ""
 
     def _weigh(self, id: str, weight: float) -> None:
         path = list(self.judged)[int(id.removeprefix("judged:"))]

@@ -5,23 +5,25 @@ const AT_ONCE = 8; // thumbnails asked for together
 const KEPT = 30; // thumbnails that a saved notebook keeps
 const PATIENCE = 8000; // milliseconds without an answer, until the panel says so
 const PIECE = 4 << 20; // bytes of an upload in one message: Jupyter drops those above 10 MB
+const THUMB = "M1 7h3v7H1zM5 7l3-6q3 0 1.6 5H14q1.6 0 1.3 1.6L13.8 13q-.3 1-1.3 1H5z";
 const [SMALL, LARGE] = [256, 512]; // pixels of a thumbnail
 
 function make(name, { data = {}, label, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   Object.assign(element.dataset, data);
   if (label) element.title = label;
-  if (label && !/\w/.test(children[0] ?? "")) element.ariaLabel = label; // no words of its own
+  if (label && !/\w/.test(children[0]?.textContent ?? children[0] ?? "")) element.ariaLabel = label; // no words of its own
   element.append(...children.filter(Boolean));
   return element;
 }
 
+const thumb = () => make("span", { className: "thumb", innerHTML: `<svg viewBox="0 0 16 16"><path d="${THUMB}"/></svg>` });
 const act = (name, text, label, more = {}) =>
   make("button", { type: "button", data: { act: name }, label, ...more }, text);
 const marks = () => [
   act("choose", "☐", "Choose, to save or copy"),
-  act("up", "👍", "More like this in the next search"),
-  act("down", "👎", "Less like this in the next search"),
+  act("up", thumb(), "More like this in the next search"),
+  act("down", thumb(), "Less like this in the next search"),
   act("like", "more like this", "Search for photos like this"),
 ];
 

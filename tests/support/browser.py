@@ -109,10 +109,14 @@ def jupyter_lab(
 def voila_app(
     folder: Path, env: dict[str, str], *options: str
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app as `make app` does; yield its address and its process."""
-    command = [sys.executable, "-m", "voila", "app.py", "--no-browser", *options]
-    with _serving(command, env, folder, cwd=ROOT / "notebooks") as served:
-        yield served
+    """Serve the app as `make app` does; yield the link that it prints, and its process."""
+    command = [sys.executable, "-m", "helpers.app", "--no-browser", *options]
+    with _serving(command, env, folder, cwd=ROOT) as (address, server):
+        log = folder / "server.log"
+        wait_until(lambda: "Ctrl+C" in log.read_text())
+        link = re.search(r"http://\S+", log.read_text())[0]
+        assert link.startswith(address)
+        yield link, server
 
 
 @contextlib.contextmanager
