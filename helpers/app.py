@@ -30,13 +30,14 @@ def main() -> int:
         print("The page is not here: run this in a clone of the project", file=sys.stderr)
         return 2
     options, for_voila = _parser().parse_known_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells start it without
     try:
         settings = Settings.resolve(
             options.profile, model_name=options.model, collection_name=options.collection
         )
         print("Making ready …", flush=True)
         # In a process of its own, which takes the memory of the model along when it ends.
-        quiet = (signal.SIGINT, signal.SIG_DFL)
+        quiet = (signal.SIGINT, _end)
         with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, quiet) as child:
             settings = child.submit(_make_ready, settings).result()
         # Open as long as the page is served, or else one visitor's kernel would hold the database
@@ -64,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", metavar="NAME", help="default: the profile's")
     parser.add_argument("--collection", metavar="NAME", help="default: the profile's")
     return parser
+
+
+def _end(*_: object) -> None:
+    sys.exit(130)
 
 
 def _make_ready(settings: Settings) -> Settings:

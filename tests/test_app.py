@@ -24,8 +24,7 @@ from .support.processes import ROOT, SCREENSHOTS, environment, python
 
 QUICK = ["--MappingKernelManager.cull_idle_timeout=20", "--MappingKernelManager.cull_interval=1"]
 SORRY = "The photos cannot be searched at the moment"
-# What a kernel runs before anything else: it waits while there is a file, and has a panel that
-# shows what it was given, if the address asks for it.
+# What a kernel runs before anything else: it waits while there is a file.
 IN_KERNELS = """
 import os, time
 import helpers
@@ -35,12 +34,6 @@ def open_collection(settings):
         time.sleep(0.1)
     return opened(settings)
 helpers.open_collection = open_collection
-if "stand-in" in os.environ.get("QUERY_STRING", ""):
-    import ipywidgets
-    class SearchPanel:
-        def __init__(self, encoder, store, **given):
-            self.widget = ipywidgets.HTML(f"given {{sorted(given.items())}}")
-    helpers.SearchPanel = SearchPanel
 """
 
 
@@ -164,21 +157,61 @@ def test_the_page_says_what_it_waits_for(app, chromium):
             assert page.get_by_text("Loading widget").is_hidden()
             app.gate.unlink()
             browser.PanelPage(page).wait_for("a red star: 50 images")
-            assert page.get_by_role("status").filter(visible=True).count() == 0
+            assert page.locator(".said").filter(visible=True).count() == 0
     finally:
         app.gate.unlink(missing_ok=True)
 
 
 @browser.needed
-def test_the_panel_is_given_the_question_in_the_address_but_not_the_token(app, chromium):
-    question = "&q=two+birds&label=b&label=&stand-in=1"
-    with browser.open_page(chromium, app.link + question) as page:
-        given = page.get_by_text("given").inner_text()
-        assert page.url == f"{app.address}/?{question[1:]}"
-    assert "{'q': ['two birds'], 'label': ['b', ''], 'stand-in': ['1']}" in given
-    assert "('visitors', True)" in given
+def test_the_address_is_the_question_and_the_browser_goes_back(app, chromium):
+    with browser.open_page(chromium, f"{app.link}&query_text=two+birds&labels=blue+bird") as page:
+        panel = browser.PanelPage(page)
+        panel.wait_for("two birds: 10 images", {"blue bird"})
+        assert "token" not in page.url
+        panel.chips.get_by_role("button").click()
+        panel.wait_for("two birds: 50 images")
+        panel.mark(2, "like")
+        chosen = panel.names()[2]
+        panel.wait_for(f"{chosen}: 50 images")
+        page.reload()
+        panel.wait_for(f"{chosen}: 50 images")
+        panel.enter("a star")
+        panel.wait_for(f"a star + {chosen}: 50 images")
+        page.go_back()
+        panel.wait_for(f"{chosen}: 50 images")
+        browser.wait_until(lambda: panel.query.input_value() == "")
+        page.go_forward()
+        panel.wait_for(f"a star + {chosen}: 50 images")
+
+
+@browser.needed
+def test_nobody_chooses_voilas_own_template(app, chromium):
     with browser.open_page(chromium, f"{app.link}&template=classic&theme=dark") as page:
-        browser.PanelPage(page).wait_for("a red star: 50 images")  # nobody chooses Voila's own
+        browser.PanelPage(page).wait_for("a red star: 50 images")
+
+
+@browser.needed
+def test_nothing_keeps_people_from_using_the_app(app, chromium):
+    from axe_playwright_python.sync_playwright import Axe
+
+    with browser.open_page(chromium, app.link) as page:
+        browser.PanelPage(page).wait_for("a red star: 50 images")
+        found = Axe().run(page).response["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+@browser.needed
+@pytest.mark.parametrize(
+    ("width", "height", "share", "columns"),
+    [(360, 740, 0.5, 2), (1280, 720, 0.65, 4), (1920, 1080, 0.65, 7)],
+)
+def test_pictures_fill_the_first_screen(app, chromium, width, height, share, columns):
+    with browser.open_page(chromium, app.link) as page:
+        page.set_viewport_size({"width": width, "height": height})
+        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.wait_until(lambda: browser.filled(page)[0] > share)
+        assert browser.filled(page)[1] >= columns
+        page.screenshot(path=SCREENSHOTS / f"app-{width}.png")
 
 
 @browser.needed

@@ -279,7 +279,7 @@ def test_an_error_is_shown_and_the_pictures_stay(panel, tmp_path):
     panel.upload(broken)
     panel.message.filter(has_text="cannot be read as an image").wait_for()
     assert panel.names() == before
-    assert panel.root.locator(".said").inner_text() == panel.message.inner_text()
+    assert panel.root.locator(".announced").inner_text() == panel.message.inner_text()
 
 
 def test_the_last_of_five_quick_queries_stays(panel):
@@ -316,35 +316,6 @@ def test_nothing_keeps_people_from_using_the_panel(panel):
         found = Axe().run(panel.page, context=".search-panel").response["violations"]
         serious = [each for each in found if each["impact"] in ("serious", "critical")]
         assert serious == [], json.dumps(serious, indent=1)[:3000]
-
-
-@pytest.mark.parametrize(("width", "share", "columns"), [(1280, 0.65, 4), (1920, 0.65, 5)])
-def test_pictures_fill_the_first_screen(panel, width, share, columns):
-    """Of the panel, as far as a screen shows it; JupyterLab's own bars are not ours."""
-    panel.page.set_viewport_size({"width": width, "height": width * 9 // 16})
-    panel.root.evaluate("panel => panel.scrollIntoView()")
-    browser.wait_until(lambda: panel.page.evaluate(FILLED)["share"] > share)
-    assert panel.page.evaluate(FILLED)["columns"] >= columns
-
-
-FILLED = """() => {
-    const box = element => element.getBoundingClientRect();
-    const panel = document.querySelector('.search-panel');
-    const view = box(panel.querySelector('.view'));
-    const screen = {
-        left: box(panel).left, right: box(panel).right, top: box(panel).top,
-        bottom: Math.min(box(panel).bottom, innerHeight),
-    };
-    const bottom = Math.min(view.bottom, screen.bottom);
-    const photos = [...panel.querySelectorAll('.photos .photo')].map(box);
-    const seen = photos.map(({left, right, top, bottom: low}) =>
-        (right - left) * Math.max(0, Math.min(low, bottom) - Math.max(top, view.top)));
-    const whole = (screen.right - screen.left) * (screen.bottom - screen.top);
-    return {
-        share: seen.reduce((sum, each) => sum + each, 0) / whole,
-        columns: photos.filter(({top}) => Math.abs(top - photos[0].top) < 2).length,
-    };
-}"""
 
 
 def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(

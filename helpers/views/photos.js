@@ -90,7 +90,7 @@ function render({ model, el }) {
   const dialog = make("dialog", { className: "large" }, previous, large, next,
     make("aside", {}, title, facts, make("p", {}, ...marks(), path, act("close", "close", "Close (Esc)"))));
   dialog.ariaLabel = "One photo";
-  const said = make("div", { className: "said" });
+  const said = make("div", { className: "announced" });
   said.setAttribute("role", "status");
   const gone = make("p", { className: "gone" },
     model.get("visitors") ? "The server does not answer. Reload the page to go on."

@@ -53,6 +53,18 @@ IN_SIGHT_ARE_DRAWN = """() => {
             || (image.complete && image.naturalWidth > 0);
     });
 }"""
+FILLED = """() => {
+    const view = document.querySelector('.search-photos .view').getBoundingClientRect();
+    const photos = [...document.querySelectorAll('.photos .photo')];
+    const boxes = photos.map(photo => photo.getBoundingClientRect());
+    const low = Math.min(view.bottom, innerHeight);
+    const areas = boxes.map(({left, right, top, bottom}) =>
+        (right - left) * Math.max(0, Math.min(bottom, low) - Math.max(top, view.top)));
+    return [
+        areas.reduce((sum, area) => sum + area, 0) / (innerWidth * innerHeight),
+        boxes.filter(({top}) => Math.abs(top - boxes[0].top) < 2).length,
+    ];
+}"""
 READY = f"""() => {{
     const session = window.jupyterapp && {NOTEBOOK}?.sessionContext?.session;
     return session?.kernel?.status == 'idle' && session.kernel.connectionStatus == 'connected';
@@ -215,6 +227,11 @@ def broken_pictures(page) -> list[str]:
     pictures = "[...document.querySelectorAll('.jp-Notebook img[src]')]"
     page.wait_for_function(f"{pictures}.every(image => image.complete)")
     return page.evaluate(f"{pictures}.filter(image => !image.naturalWidth).map(image => image.src)")
+
+
+def filled(page: Page) -> tuple[float, int]:
+    """Return the share of the window that photos fill, and how many are in the first row."""
+    return tuple(page.evaluate(FILLED))
 
 
 class PanelPage:
