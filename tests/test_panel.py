@@ -30,7 +30,7 @@ def sent(panel, monkeypatch) -> list:
     messages: list = []
 
     def send(content, _buffers=None):
-        messages.extend([content] if "done" not in content else [])
+        messages.extend([content] if {"done", "thumbs"}.isdisjoint(content) else [])
 
     monkeypatch.setattr(panel.results, "send", send)
     return messages

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -39,12 +40,19 @@ def ask(photos, name, **more):
 
 def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
     ask(photos, "thumbs", places=[3, 0], height=128)
-    assert [content for content, _ in photos.sent] == [
-        {"thumb": 3, "number": photos.number},
-        {"thumb": 0, "number": photos.number},
-    ]
-    for _, (jpeg,) in photos.sent:
-        assert Image.open(io.BytesIO(jpeg)).size == (128, 128)
+    ((content, jpegs),) = photos.sent
+    assert content == {"thumbs": [3, 0], "number": photos.number}
+    assert [Image.open(io.BytesIO(jpeg)).size for jpeg in jpegs] == [(128, 128)] * 2
+
+
+def test_the_first_thumbnails_come_unasked_in_the_size_of_the_last(photos, found):
+    ask(photos, "thumbs", places=[0], height=128)
+    photos.sent.clear()
+    photos.send_first()
+    assert [content["thumbs"] for content, _ in photos.sent] == [[*range(8)], [*range(8, 12)]]
+    assert Image.open(io.BytesIO(photos.sent[0][1][0])).size == (128, 128)
+    js = Path(photos_module.__file__).with_name("photos.js").read_text("utf-8")
+    assert f"const FIRST = {photos_module.FIRST};" in js
 
 
 def test_a_photo_is_sent_whole_and_large(photos, found):
@@ -59,7 +67,8 @@ def test_a_photo_that_is_gone_is_an_empty_answer_and_the_others_come(photos, fou
     found[0].path.unlink()
     found[2].path.write_bytes(b"no image")
     ask(photos, "thumbs", places=[0, 1, 2], height=64)
-    assert [len(buffers) for _, buffers in photos.sent] == [0, 1, 0]
+    ((_, jpegs),) = photos.sent
+    assert [bool(jpeg) for jpeg in jpegs] == [False, True, False]
     assert photos.failed == []
 
 
@@ -106,6 +115,6 @@ def test_very_wide_and_very_high_photos_leave_room_for_others(found):
 
 def test_the_page_is_one_file_of_each_kind_and_takes_nothing_from_elsewhere():
     for name in ("photos.js", "photos.css"):
-        text = (photos_module.Path(photos_module.__file__).with_name(name)).read_text("utf-8")
+        text = (Path(photos_module.__file__).with_name(name)).read_text("utf-8")
         assert "http" not in text.replace("over http ", "")
         assert "import " not in text

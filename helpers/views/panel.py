@@ -151,7 +151,11 @@ class SearchPanel:
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                self._show(asked.search(self._encoder, self._store, self.limit.value))
+                found = asked.search(self._encoder, self._store, self.limit.value)
+            with self.results.hold_sync():
+                self._show(asked, found)
+                self.results.busy = False
+            self.results.send_first()
             if too_long := [str(w.message) for w in caught if w.category is UserWarning]:
                 self._say(too_long[0])
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
@@ -159,8 +163,7 @@ class SearchPanel:
         finally:
             self.results.busy = False
 
-    def _show(self, found: SearchResults) -> None:
-        asked = self.asked
+    def _show(self, asked: Asked, found: SearchResults) -> None:
         if not self._history or self._history[self._at] != asked:
             self._history[self._at + 1 :] = [asked]
             self._at = len(self._history) - 1

@@ -2,7 +2,7 @@
 // and the keys. What is asked for here, `photos.py` answers; nothing comes from anywhere else.
 
 const AT_ONCE = 8; // thumbnails asked for together
-const KEPT = 30; // thumbnails that a saved notebook keeps
+const FIRST = 24; // thumbnails that come by themselves, and that a saved notebook keeps
 const PATIENCE = 8000; // milliseconds without an answer, until the panel says so
 const PIECE = 4 << 20; // bytes of an upload in one message: Jupyter drops those above 10 MB
 const THUMB = "M1 7h3v7H1zM5 7l3-6q3 0 1.6 5H14q1.6 0 1.3 1.6L13.8 13q-.3 1-1.3 1H5z";
@@ -35,8 +35,6 @@ function save(name, text) {
 
 const copy = (text) => // a page over http has no clipboard
   navigator.clipboard ? navigator.clipboard.writeText(text) : prompt("Copy this:", text);
-const asBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-
 function render({ model, el }) {
   const stop = new AbortController(); // ends what listens outside of `el`
   let patience;
@@ -56,7 +54,6 @@ function render({ model, el }) {
   let wanted = []; // places of thumbnails in sight that are not there yet
   let awaited = new Set(); // those asked for
   let urls = []; // of blobs, to be given back
-  let kept = {};
   let asking = false; // for more photos
   let current = 0; // the place that the Tab key reaches
   let open = -1; // the place of the photo that is shown large
@@ -100,16 +97,20 @@ function render({ model, el }) {
   el.classList.toggle("visitors", model.get("visitors"));
 
   function tile(photo, place) {
-    const button = act("open", make("img", { alt: photo.alt }), "", { className: "photo", title: photo.path });
+    const button = act("open", make("img", { alt: photo.alt }), "", { className: "photo", title: photo.path, tabIndex: -1 });
     const item = make("li", { data: { place } }, button,
-      make("p", {}, make("span", {}, photo.name), photo.date && make("time", {}, photo.date), make("small", {}, photo.numbers)),
-      make("div", { className: "marks" }, ...marks()));
+      make("p", {}, make("span", {}, photo.name), photo.date && make("time", {}, photo.date), make("small", {}, photo.numbers)));
     item.style.setProperty("--ratio", photo.ratio);
-    item.querySelectorAll("button").forEach((each) => (each.tabIndex = -1));
     return item;
   }
 
+  function tools(item) { // the buttons on a photo, when they are needed: a thousand have thousands
+    if (item.lastChild.className !== "marks") item.append(make("div", { className: "marks" }, ...marks()));
+    item.querySelectorAll("button").forEach((each) => (each.tabIndex = item === list.children[current] ? 0 : -1));
+  }
+
   function press(place) { // show what was judged and chosen
+    tools(list.children[place]);
     const { judged: sign } = photos[place];
     const pressed = { up: sign > 0, down: sign < 0, choose: chosen.has(place) };
     for (const [name, is] of Object.entries(pressed)) {
@@ -157,20 +158,18 @@ function render({ model, el }) {
     asking = false;
   }
 
-  function restart() {
+  function restart(unasked = FIRST) {
     urls.forEach((url) => URL.revokeObjectURL(url));
     seen.disconnect();
-    [photos, wanted, urls, current, awaited, kept] = [[], [], [], 0, new Set(), { ...model.get("kept") }];
+    [photos, wanted, urls, current] = [[], [], [], 0];
+    awaited = new Set(model.get("photos").slice(0, unasked).keys());
     chosen.clear();
     dialog.close();
     list.replaceChildren();
     view.scrollTop = 0;
     add(model.get("photos"));
-    for (const [place, jpeg] of Object.entries(kept)) draw(place, `data:image/jpeg;base64,${jpeg}`);
-    if (photos.length) {
-      press(0);
-      list.firstChild.querySelectorAll("button").forEach((each) => (each.tabIndex = 0));
-    }
+    for (const [place, address] of Object.entries(model.get("kept"))) draw(place, address);
+    if (photos.length) press(0);
   }
 
   function draw(place, address) {
@@ -188,19 +187,29 @@ function render({ model, el }) {
       if (open >= 0) enlarge(open);
       return;
     }
-    const bytes = buffers[0] && new Uint8Array(buffers[0].buffer ?? buffers[0]);
-    const url = bytes ? URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })) : "";
-    urls.push(url);
+    const jpegs = buffers.map((buffer) => buffer.byteLength && new Blob([buffer], { type: "image/jpeg" }));
+    const addresses = jpegs.map((jpeg) => (jpeg ? URL.createObjectURL(jpeg) : ""));
+    urls.push(...addresses);
     if ("photo" in message) {
-      photos[message.photo].large = url;
+      photos[message.photo].large = addresses[0];
       if (open >= 0) enlarge(open); // it is this one, or the next may be asked for
-      return;
+    } else if ("thumbs" in message) {
+      message.thumbs.forEach((place, index) => {
+        draw(place, addresses[index]);
+        awaited.delete(place);
+        if (jpegs[index] && place < FIRST) keep(place, jpegs[index], message.number);
+      });
+      wanted = wanted.filter((place) => !message.thumbs.includes(place));
+      askThumbs();
     }
-    draw(message.thumb, url);
-    if (bytes && message.thumb < KEPT) kept = { ...kept, [message.thumb]: asBase64(bytes) };
-    model.set("kept", kept); // never sent: it is for the notebook's file
-    awaited.delete(message.thumb);
-    askThumbs();
+  }
+
+  function keep(place, jpeg, number) { // in the notebook's file; this is never sent
+    const reader = new FileReader();
+    reader.onload = () => {
+      if (number === model.get("number")) model.set("kept", { ...model.get("kept"), [place]: reader.result });
+    };
+    reader.readAsDataURL(jpeg);
   }
 
   // ---- one photo, large
@@ -234,9 +243,10 @@ function render({ model, el }) {
   function focus(place) {
     const item = list.children[place];
     if (!item) return;
-    list.children[current]?.querySelectorAll("button").forEach((each) => (each.tabIndex = -1));
-    item.querySelectorAll("button").forEach((each) => (each.tabIndex = 0));
+    const before = list.children[current];
     current = place;
+    tools(before);
+    tools(item);
     item.firstChild.focus({ preventScroll: true });
     item.scrollIntoView({ block: "nearest" });
   }
@@ -282,6 +292,7 @@ function render({ model, el }) {
     const place = open >= 0 ? open : +button?.closest("[data-place]")?.dataset.place;
     if (button) actions[button.dataset.act](place, button.closest("[data-chip]")?.dataset.chip);
   });
+  list.addEventListener("pointerover", ({ target }) => target.closest("li") && tools(target.closest("li")));
   el.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
     const among = { ArrowRight: () => current + 1, ArrowLeft: () => current - 1, Home: () => 0,
@@ -351,7 +362,7 @@ function render({ model, el }) {
     forward: () => (bar.querySelector("[data-act=forward]").disabled = !model.get("forward")),
     chips: () => chips.replaceChildren(...model.get("chips").map(chip)),
   };
-  for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, does), does();
+  for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, () => does()), does(0);
   model.on("change", answered);
   model.on("msg:custom", hear);
   size.oninput();

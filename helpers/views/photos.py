@@ -12,11 +12,16 @@ from typing import Any
 import anywidget
 import traitlets
 
+from ..batches import batches
 from ..images.thumbnails import WIDEST, whole_jpeg
 from ..query.results import Hit, SearchResults
 
-__all__ = ["Photos", "described"]
+__all__ = ["FIRST", "Photos", "described"]
 
+FIRST = 24
+"""Thumbnails that are sent with the answer to a search; `photos.js` knows it as well."""
+
+_AT_ONCE = 8  # of them in a message
 _LARGE = 1600  # pixels high: a photo that fills the window
 _NARROWEST = 0.25  # a tile's width by its height
 
@@ -73,7 +78,8 @@ class Photos(anywidget.AnyWidget):
         self._answers = own | dict(answers)
         self._failed = failed
         self._paths: list[Path] = []
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._height = 256
+        self._pool = ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1))  # one is the page's
         self.on_msg(self._hear)
 
     def show(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
@@ -108,17 +114,20 @@ class Photos(anywidget.AnyWidget):
             self._failed(error)
         self.send({"done": name})
 
+    def send_first(self) -> None:
+        """Send the first thumbnails before they are asked for, as they will be in sight."""
+        for places in batches(range(min(FIRST, len(self.photos))), _AT_ONCE):
+            self._send_thumbs(places, self._height)
+
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
+        self._height = height
         paths = [self._paths[place] for place in places]
-        jpegs = self._pool.map(lambda path: _jpeg(path, height), paths)
-        for place, jpeg in zip(places, jpegs, strict=True):
-            self._send_jpeg("thumb", place, jpeg)
+        jpegs = list(self._pool.map(lambda path: _jpeg(path, height), paths))
+        self.send({"thumbs": list(places), "number": self.number}, jpegs)
 
     def _send_photo(self, place: int) -> None:
-        self._send_jpeg("photo", place, _jpeg(self._paths[place], _LARGE, keep=False))
-
-    def _send_jpeg(self, name: str, place: int, jpeg: bytes | None) -> None:
-        self.send({name: place, "number": self.number}, [jpeg] if jpeg else [])
+        jpeg = _jpeg(self._paths[place], _LARGE, keep=False)
+        self.send({"photo": place, "number": self.number}, [jpeg])
 
 
 def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[str, Any]:
@@ -146,8 +155,9 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     }
 
 
-def _jpeg(path: Path, height: int, keep: bool = True) -> bytes | None:
+def _jpeg(path: Path, height: int, keep: bool = True) -> bytes:
+    """Return a photo as a JPEG, or nothing if it cannot be read."""
     try:
         return whole_jpeg(path, height, keep)
     except (OSError, ValueError):  # ValueError: a NUL in the name
-        return None
+        return b""

@@ -59,6 +59,7 @@ def measure(model_name: str, rounds: int) -> pd.DataFrame:
 
 def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
     """Type a text, press Enter, and return how long it took until its pictures were there."""
+    panel.page.wait_for_function(browser.READY)  # the thumbnails of the last one are there
     panel.query.fill(text)
     panel.page.evaluate(STOPWATCH, text)
     panel.query.press("Enter")
