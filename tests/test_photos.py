@@ -82,11 +82,10 @@ def test_more_photos_go_on_counting(photos, found):
     assert photos.sent[-1][1]
 
 
-def test_a_new_search_forgets_the_thumbnails_of_the_last(photos, found):
-    photos.kept = {"0": "abc"}
+def test_each_search_has_a_number_of_its_own(photos, found):
     number = photos.number
     photos.show(found, {}, more=False)
-    assert (photos.kept, photos.number) == ({}, number + 1)
+    assert photos.number == number + 1
 
 
 def test_what_the_page_asks_and_nobody_knows_is_seen(photos):

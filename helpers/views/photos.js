@@ -168,12 +168,14 @@ function render({ model, el }) {
     list.replaceChildren();
     view.scrollTop = 0;
     add(model.get("photos"));
+    if (unasked) model.set("kept", {});
     for (const [place, address] of Object.entries(model.get("kept"))) draw(place, address);
     if (photos.length) press(0);
   }
 
   function draw(place, address) {
-    const button = list.children[place].firstChild;
+    const button = list.children[place]?.firstChild;
+    if (!button) return;
     if (address) button.firstChild.src = address;
     button.classList.toggle("unreadable", !address);
   }

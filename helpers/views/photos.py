@@ -88,7 +88,6 @@ class Photos(anywidget.AnyWidget):
         with self.hold_sync():
             self.number += 1
             self.more = more
-            self.kept = {}
             self.photos = list(self._described(found, judged))
 
     def add(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
