@@ -16,6 +16,7 @@ from .support import browser
 from .support.notebooks import tagged
 from .support.processes import ROOT, SCREENSHOTS, environment
 
+CELLS = f"() => {browser.NOTEBOOK}.content.widgets.length"
 EVIL = "<img src=x onerror=document.title='broken'>.jpg"
 pytestmark = browser.needed
 
@@ -113,8 +114,7 @@ def test_the_keyboard_alone_does_it_all(panel):
 
 
 def test_jupyters_own_keys_leave_the_cell_alone(panel):
-    cells = f"() => {browser.NOTEBOOK}.content.widgets.length"
-    before = panel.page.evaluate(cells)
+    before = panel.page.evaluate(CELLS)
     panel.mark(2, "up")
     panel.keys("d", "d", "b", "a", "x")
     panel.root.get_by_role("button", name="filters").click()
@@ -123,7 +123,7 @@ def test_jupyters_own_keys_leave_the_cell_alone(panel):
     panel.keys("d", "d", "b")
     panel.root.get_by_label("order").focus()
     panel.keys("d", "d", "b")
-    assert panel.page.evaluate(cells) == before
+    assert panel.page.evaluate(CELLS) == before
     assert panel.photos.count() >= 50
 
 
@@ -348,6 +348,23 @@ def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(
         panel.root.get_by_text("The kernel does not answer").wait_for()
         assert page.get_by_text("Error displaying widget").count() == 0
         page.screenshot(path=SCREENSHOTS / "panel-saved.png")
+
+
+def test_the_panel_is_the_same_in_notebook_7(kernel_that_ran_03, lab, chromium):
+    with browser.open_page(chromium, f"{lab}/notebooks/notebooks/03_search.ipynb") as page:
+        page.wait_for_function(browser.READY)
+        browser.run_cell(page, "panel = SearchPanel(")
+        panel = browser.PanelPage(page)
+        panel.enter("two blue birds")
+        panel.wait_for("two blue birds: 50 images", {"two blue birds"})
+        cells = page.evaluate(CELLS)
+        panel.mark(1, "up")
+        panel.keys("d", "d", "b")
+        panel.photos.nth(1).locator(".photo").click()
+        panel.large.get_by_role("heading", name=panel.names()[1]).wait_for()
+        panel.keys("d", "d", "Escape")
+        assert page.evaluate(CELLS) == cells
+        page.screenshot(path=SCREENSHOTS / "panel-notebook-7.png")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")

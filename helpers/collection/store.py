@@ -29,7 +29,7 @@ _BATCH_BYTES = 64 << 20  # read at once, at most; 16,000 rows are read four time
 _ROWS_PER_BATCH = 16_000  # Milvus's own limit is slightly higher
 _KEYS_PER_MESSAGE = 1000
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
-_LABELS = 1000
+_LABELS = 10_000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
@@ -380,7 +380,7 @@ class ImageStore:
             return self._loaded().get(self.collection_name, ids=list(ids), output_fields=["*"])
 
     def labels(self) -> list[str]:
-        """Return the labels in order, a thousand at most; images without one do not count."""
+        """Return the labels in order, ten thousand at most; images without one do not count."""
         dim = int(self.properties.get("model_dim", 0))
         if not dim:
             return []

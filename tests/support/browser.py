@@ -110,6 +110,7 @@ def jupyter_lab(
         path.write_text(json.dumps(setting))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--notebook-dir={folder}", "--expose-app-in-browser"]
+    command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
     command += ["--ServerApp.token=", "--ServerApp.password="]
     command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
     env = env | {"JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter")}  # as `make lab` does
