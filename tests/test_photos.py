@@ -41,7 +41,7 @@ def ask(photos, name, **more):
 def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
     ask(photos, "thumbs", places=[3, 0], height=128)
     ((content, jpegs),) = photos.sent
-    assert content == {"thumbs": [3, 0], "number": photos.number}
+    assert content == {"thumbs": [3, 0], "height": 128, "number": photos.number}
     assert [Image.open(io.BytesIO(jpeg)).size for jpeg in jpegs] == [(128, 128)] * 2
 
 

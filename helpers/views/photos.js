@@ -12,7 +12,8 @@ function make(name, { data = {}, label, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   Object.assign(element.dataset, data);
   if (label) element.title = label;
-  if (label && !/\w/.test(children[0]?.textContent ?? children[0] ?? "")) element.ariaLabel = label; // no words of its own
+  const words = children[0]?.textContent ?? children[0] ?? "";
+  if (label && !/\w/.test(words)) element.ariaLabel = label; // it has no words of its own
   element.append(...children.filter(Boolean));
   return element;
 }
@@ -35,6 +36,7 @@ function save(name, text) {
 
 const copy = (text) => // a page over http has no clipboard
   navigator.clipboard ? navigator.clipboard.writeText(text) : prompt("Copy this:", text);
+
 function render({ model, el }) {
   const stop = new AbortController(); // ends what listens outside of `el`
   let patience;
@@ -63,8 +65,8 @@ function render({ model, el }) {
   const chips = make("ul", { className: "chips" });
   chips.ariaLabel = "What narrows the search";
   const file = make("input", { type: "file", accept: "image/*", hidden: true });
-  const height = localStorage.getItem("photo-height") || 180;
-  const size = make("input", { type: "range", min: 80, max: 480, value: height, label: "Size of the photos" });
+  const size = make("input", { type: "range", min: 80, max: 480, value: 180, label: "Size of the photos" });
+  const tall = () => (size.value * devicePixelRatio > SMALL ? LARGE : SMALL);
   const numbers = make("input", { type: "checkbox" });
   const status = make("span", { className: "status" });
   const none = act("none", "");
@@ -126,8 +128,11 @@ function render({ model, el }) {
   const seen = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (target === more) isIntersecting && askMore();
-      else if (isIntersecting) wanted.push(+target.dataset.place);
-      else wanted = wanted.filter((place) => place !== +target.dataset.place);
+      else {
+        const place = +target.dataset.place;
+        wanted = wanted.filter((other) => other !== place);
+        if (isIntersecting && photos[place].height !== tall()) wanted.push(place);
+      }
     }
     askThumbs();
   }, { root: view, rootMargin: "400px 0px" });
@@ -136,7 +141,7 @@ function render({ model, el }) {
     if (awaited.size || !wanted.length) return;
     const places = wanted.sort((a, b) => a - b).splice(0, AT_ONCE);
     awaited = new Set(places);
-    ask("thumbs", { places, height: size.value * devicePixelRatio > SMALL ? LARGE : SMALL });
+    ask("thumbs", { places, height: tall() });
   }
 
   function askMore() {
@@ -198,6 +203,7 @@ function render({ model, el }) {
     } else if ("thumbs" in message) {
       message.thumbs.forEach((place, index) => {
         draw(place, addresses[index]);
+        photos[place].height = message.height;
         awaited.delete(place);
         if (jpegs[index] && place < FIRST) keep(place, jpegs[index], message.number);
       });
@@ -223,7 +229,7 @@ function render({ model, el }) {
     press(place);
     const address = photo.large || list.children[place].querySelector("img").src;
     if (large.src !== address) large.src = address;
-    large.alt = title.textContent = photo.alt;
+    large.alt = photo.alt;
     title.textContent = photo.name;
     const rows = Object.entries({ ...photo.facts, ...(photo.path && { path: photo.path }) });
     facts.replaceChildren(...rows.flatMap(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)]));
@@ -297,6 +303,7 @@ function render({ model, el }) {
   list.addEventListener("pointerover", ({ target }) => target.closest("li") && tools(target.closest("li")));
   el.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+    current = +(event.target.closest("[data-place]")?.dataset.place ?? current);
     const among = { ArrowRight: () => current + 1, ArrowLeft: () => current - 1, Home: () => 0,
       ArrowDown: () => beside(1), ArrowUp: () => beside(-1), End: () => photos.length - 1 };
     if (open >= 0 && event.key === "ArrowRight") enlarge(open + 1);
@@ -307,7 +314,6 @@ function render({ model, el }) {
   });
   size.oninput = () => el.style.setProperty("--height", `${size.value}px`);
   size.onchange = () => {
-    localStorage.setItem("photo-height", size.value);
     for (const item of list.children) seen.unobserve(item), seen.observe(item); // asks for larger ones
   };
   numbers.onchange = () => list.classList.toggle("numbers", numbers.checked);

@@ -122,7 +122,7 @@ class Photos(anywidget.AnyWidget):
         self._height = height
         paths = [self._paths[place] for place in places]
         jpegs = list(self._pool.map(lambda path: _jpeg(path, height), paths))
-        self.send({"thumbs": list(places), "number": self.number}, jpegs)
+        self.send({"thumbs": list(places), "height": height, "number": self.number}, jpegs)
 
     def _send_photo(self, place: int) -> None:
         jpeg = _jpeg(self._paths[place], _LARGE, keep=False)
