@@ -86,7 +86,7 @@ def test_a_photo_opens_large_and_the_arrow_keys_go_on(panel, images):
     panel.large.get_by_role("heading", name=names[2]).wait_for()
     panel.keys("Escape")
     panel.large.wait_for(state="hidden")
-    assert panel.focused() == f"red star: {names[2]}"
+    browser.wait_until(lambda: panel.focused() == f"red star: {names[2]}")
 
 
 def test_the_keyboard_alone_does_it_all(panel):
@@ -100,7 +100,9 @@ def test_the_keyboard_alone_does_it_all(panel):
     assert panel.focused() == f"red star: {names[1]}"
     panel.keys("Enter")
     panel.large.get_by_role("heading", name=names[1]).wait_for()
-    panel.keys("Escape", "Tab", "Space", "Tab", "Space")
+    panel.keys("Escape")
+    browser.wait_until(lambda: panel.focused() == f"red star: {names[1]}")
+    panel.keys("Tab", "Space", "Tab", "Space")
     panel.root.get_by_role("button", name="1 chosen").wait_for()
     panel.chips.filter(has_text=f"more like {names[1]}").wait_for()
     panel.keys("Tab", "Tab", "Enter")

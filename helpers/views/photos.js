@@ -4,6 +4,7 @@
 const AT_ONCE = 8; // thumbnails asked for together
 const FIRST = 24; // thumbnails that come by themselves, and that a saved notebook keeps
 const PATIENCE = 8000; // milliseconds without an answer, until the panel says so
+const SOON = 150; // milliseconds that photos wait for their thumbnails
 const PIECE = 4 << 20; // bytes of an upload in one message: Jupyter drops those above 10 MB
 const THUMB = "M1 7h3v7H1zM5 7l3-6q3 0 1.6 5H14q1.6 0 1.3 1.6L13.8 13q-.3 1-1.3 1H5z";
 const [SMALL, LARGE] = [256, 512]; // pixels of a thumbnail
@@ -46,12 +47,14 @@ function render({ model, el }) {
   function ask(what, more = {}, buffers = []) {
     wait();
     try {
-      model.send({ ask: what, number: model.get("number"), ...more }, undefined, buffers);
+      model.send({ ask: what, number: shown, ...more }, undefined, buffers);
     } catch {
       silent(); // there is no kernel at all
     }
   }
 
+  let shown = 0; // the number of the search that is shown
+  let soon = 0; // a timer, until the next one is
   let photos = []; // what is known of each
   let wanted = []; // places of thumbnails in sight that are not there yet
   let awaited = new Set(); // those asked for
@@ -163,7 +166,9 @@ function render({ model, el }) {
     asking = false;
   }
 
-  function restart(unasked = FIRST) {
+  function restart(unasked) {
+    clearTimeout(soon);
+    [shown, soon] = [model.get("number"), 0];
     urls.forEach((url) => URL.revokeObjectURL(url));
     seen.disconnect();
     [photos, wanted, urls, current] = [[], [], [], 0];
@@ -188,7 +193,8 @@ function render({ model, el }) {
   function hear(message, buffers) {
     answered();
     if ("csv" in message) save(message.csv, message.text);
-    if (message.number !== model.get("number")) return; // about photos that are gone, or none
+    if (soon && message.number === model.get("number")) restart(FIRST);
+    if (message.number !== shown) return; // about photos that are gone, or none
     if ("add" in message) {
       add(message.add);
       if (open >= 0) enlarge(open);
@@ -215,7 +221,7 @@ function render({ model, el }) {
   function keep(place, jpeg, number) { // in the notebook's file; this is never sent
     const reader = new FileReader();
     reader.onload = () => {
-      if (number === model.get("number")) model.set("kept", { ...model.get("kept"), [place]: reader.result });
+      if (number === shown) model.set("kept", { ...model.get("kept"), [place]: reader.result });
     };
     reader.readAsDataURL(jpeg);
   }
@@ -361,7 +367,6 @@ function render({ model, el }) {
       onchange: ({ target }) => target.validity.valid && ask("weigh", { id, weight: +target.value }),
     }), act("drop", "×", `Without ${text}`));
   const follow = {
-    number: restart,
     more: () => (more.hidden = !model.get("more")),
     status: () => (status.textContent = model.get("status")),
     said: () => (said.textContent = model.get("said")),
@@ -370,10 +375,15 @@ function render({ model, el }) {
     forward: () => (bar.querySelector("[data-act=forward]").disabled = !model.get("forward")),
     chips: () => chips.replaceChildren(...model.get("chips").map(chip)),
   };
-  for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, () => does()), does(0);
+  for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, does), does();
+  model.on("change:number", () => { // with the first thumbnails, so that no empty frames are drawn
+    clearTimeout(soon);
+    soon = setTimeout(restart, SOON, FIRST);
+  });
   model.on("change", answered);
   model.on("msg:custom", hear);
   size.oninput();
+  restart(0);
   settle();
   if (model.get("visitors")) { // the page's address is the question
     model.on("change:address", () => {

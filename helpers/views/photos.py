@@ -21,6 +21,9 @@ __all__ = ["FIRST", "Photos", "described"]
 FIRST = 24
 """Thumbnails that are sent with the answer to a search; `photos.js` knows it as well."""
 
+# What is asked of photos by their places, and is not done if they are gone meanwhile.
+_ABOUT_PHOTOS = ("thumbs", "photo", "more", "like", "judge", "choose", "csv")
+
 _AT_ONCE = 8  # of them in a message
 _LARGE = 1600  # pixels high: a photo that fills the window
 _NARROWEST = 0.25  # a tile's width by its height
@@ -105,8 +108,9 @@ class Photos(anywidget.AnyWidget):
         """Do what the page asks for; whatever goes wrong is seen there."""
         asked = dict(content)
         name = asked.pop("ask", "")
-        if asked.pop("number", self.number) != self.number:
-            return  # about photos that are gone
+        number = asked.pop("number", self.number)
+        if number != self.number and name in _ABOUT_PHOTOS:
+            return
         try:
             self._answers[name](**asked, **({"content": buffers[0]} if buffers else {}))
         except Exception as error:

@@ -19,6 +19,7 @@ from helpers.demo.drawings import COLOURS, OBJECTS, with_article
 from ..support import browser, models
 from ..support.processes import ROOT, environment
 
+REST = 500  # milliseconds between queries: it takes longer to type one
 STOPWATCH = """text => new Promise(resolve => {
     const shown = () => {
         const view = document.querySelector('.search-photos .view').getBoundingClientRect();
@@ -59,7 +60,7 @@ def measure(model_name: str, rounds: int) -> pd.DataFrame:
 
 def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
     """Type a text, press Enter, and return how long it took until its pictures were there."""
-    panel.page.wait_for_function(browser.READY)  # the thumbnails of the last one are there
+    panel.page.wait_for_timeout(REST)
     panel.query.fill(text)
     panel.page.evaluate(STOPWATCH, text)
     panel.query.press("Enter")
