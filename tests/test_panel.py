@@ -411,6 +411,13 @@ def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypa
     assert "this did not work" in panel.message.value
 
 
+def test_visitors_cannot_copy_files(encoder, filled, tmp_path):
+    panel = SearchPanel(encoder, filled, query_text="a fish", visitors=True)
+    panel.form.folder.value = str(tmp_path / "stolen")
+    panel.form.copy.click()
+    assert not (tmp_path / "stolen").exists()
+
+
 def test_a_notebook_shows_the_panel_as_a_widget_and_a_page_its_pictures(panel):
     assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
     assert "text/html" not in panel._repr_mimebundle_()

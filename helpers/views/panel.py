@@ -99,7 +99,8 @@ class SearchPanel:
         self.widget.add_class("search-panel")
         self.form.on_change(self.show_results)
         self.form.label.observe(self._take_label, names="value")
-        self.form.copy.on_click(self._copy)
+        if not visitors:  # their page knows the models of all widgets, even of those not shown
+            self.form.copy.on_click(self._copy)
         asked = Asked.at(address, store.image_dir)
         if asked != Asked():
             self.asked = asked

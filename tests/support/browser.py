@@ -276,6 +276,8 @@ class PanelPage:
     def wait_for(self, status: str, first: set[str] | None = None) -> None:
         """Wait until the panel says this, all photos in sight are there, and these labels first."""
         self.status.filter(has_text=status).wait_for()
+        # Photos come with their first thumbnails, or 150 ms later, by a timer that is set by now.
+        self.page.evaluate("() => new Promise(done => setTimeout(done, 200))")
         number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
         wait_until(lambda: self.photos.count() >= number)
         wait_until(lambda: self.page.evaluate(IN_SIGHT_ARE_DRAWN))
