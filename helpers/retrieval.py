@@ -105,7 +105,8 @@ def search(
     given |= {"group_by": group_by, "sort_by": sort_by}
     remembered = store.check_model(encoder)
     threshold = match_threshold(question, encoder, store, templates)
-    vector = _vector(question, encoder, store, templates)
+    question = _ready(question, encoder, store, templates)
+    vector = question.vector(encoder, templates)
     encoded = time.perf_counter()
 
     rows = []
@@ -152,14 +153,14 @@ def search(
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
 
 
-def _vector(
+def _ready(
     question: Question, encoder: ClipEncoder, store: ImageStore, templates: Sequence[str] | None
-) -> np.ndarray:
-    """Return the vector of a question; where it mixes texts and images, with what is stored."""
+) -> Question:
+    """Return a question that mixes texts and images with its scales and with stored vectors."""
     if not question.mixes:
-        return question.vector(encoder, templates)
+        return question
     known = question.knowing(stored_vectors(question.files, store))
-    return known.vector(encoder, templates, store.sample(SAMPLE))
+    return known.scaled(encoder, templates, store.sample(SAMPLE))
 
 
 def _check_page(limit: int, offset: int) -> None:

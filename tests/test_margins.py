@@ -73,8 +73,9 @@ def test_what_is_mixed_at_random_has_margins_about_zero(filled, tiny, drawings):
     found = []
     for number, word in enumerate(["budget", "harbour", "jazz", "oxygen", "carpet", "lawyer"]):
         question = parse(Query([word, (paths[8 * number], 0.5)], [(paths[-8 * number - 1], 0.5)]))
-        vector = question.vector(tiny, None, images)
-        found += margins(question, vector, images, tiny, filled)
+        ready = question.scaled(tiny, None, images)
+        vector = ready.vector(tiny)
+        found += margins(ready, vector, images, tiny, filled)
     assert abs(np.mean(found)) < 0.35
     assert 0.5 < np.std(found) < 1.5
 
@@ -82,7 +83,8 @@ def test_what_is_mixed_at_random_has_margins_about_zero(filled, tiny, drawings):
 def test_random_queries_are_on_the_scale_of_the_query(filled, tiny, drawings):
     """Computed here once more, term by term."""
     images = filled.sample(1000)
-    question = parse(Query(["a star", (list_images(drawings)[0], 0.5)]))
+    query = Query(["a star", (list_images(drawings)[0], 0.5)])
+    question = parse(query).scaled(tiny, None, images)
     words = tiny.encode_texts(random.Random(0).sample(tiny.common_words(), 100))
     text, image = scales(question.terms, tiny, None, images)
     others = images[(np.arange(100) + 7) % len(images)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers import Query, list_images
 from helpers.query.mixing import FEWEST, IMAGE, TEXT, Scale, mixes, scales
-from helpers.query.queries import parse
+from helpers.query.queries import Question, parse
 from helpers.vectors import unit_vectors
 
 DIM = 16
@@ -36,11 +36,16 @@ def drawn(number: int, seed: int = 0) -> np.ndarray:
 
 
 def asked(*queries, images=None, encoder=None) -> list[np.ndarray]:
-    return [parse(query).vector(encoder or Gap(), None, images) for query in queries]
+    return [vector_of(parse(query), encoder or Gap(), images) for query in queries]
 
 
 def known(query: Query, vectors: dict[Path, np.ndarray], images=None) -> np.ndarray:
-    return parse(query).knowing(vectors).vector(Gap(), None, images)
+    return vector_of(parse(query).knowing(vectors), Gap(), images)
+
+
+def vector_of(question: Question, encoder, images=None) -> np.ndarray:
+    ready = question if images is None else question.scaled(encoder, None, images)
+    return ready.vector(encoder)
 
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -60,7 +65,7 @@ def test_texts_alone_are_summed_as_ever_to_the_last_bit(like, unlike):
 def test_pictures_alone_are_summed_as_ever_to_the_last_bit(encoder, photos):
     images = encoder.encode_images(photos * 10)
     for query in (photos[0], Query(photos[:2], photos[2:3]), Query([(photos[0], 0.3), photos[1]])):
-        mixed, plain = (parse(query).vector(encoder, None, some) for some in (images, None))
+        mixed, plain = (vector_of(parse(query), encoder, some) for some in (images, None))
         assert np.array_equal(mixed, plain)
 
 
@@ -120,7 +125,7 @@ def test_the_order_in_which_milvus_returns_images_does_not_matter(tiny, drawings
     paths = list_images(drawings)
     images = tiny.encode_images(paths)
     query = parse(Query(["a star", paths[0]], [paths[9]]))
-    one, other = (query.vector(tiny, None, some) for some in (images, images[::-1]))
+    one, other = (vector_of(query, tiny, some) for some in (images, images[::-1]))
     assert np.allclose(one, other, atol=1e-6)
 
 

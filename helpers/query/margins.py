@@ -25,7 +25,7 @@ import numpy as np
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
 from ..vectors import unit_vectors
-from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, combine, random_terms, scales
+from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, random_terms
 from .queries import NOTHING, Question
 
 __all__ = [
@@ -50,6 +50,7 @@ def margins(
     Parameters
     ----------
     question : Question
+        With its scales, if it mixes texts and images; see `Question.scaled`.
     query_vector : ndarray, shape (dim,)
         The question's unit vector.
     hit_vectors : ndarray, shape (n, dim)
@@ -150,9 +151,7 @@ def random_queries(
 ) -> np.ndarray:
     """Return random queries, shape (at most WORDS, dim), without any that cancel out."""
     pools = random_terms(question.terms, encoder, templates, images)
-    each = scales(question.terms, encoder, templates, images)
     # Each term starts elsewhere, so that no word is both liked and disliked.
     drawn = (pool[(np.arange(WORDS) + 7 * place) % len(pool)] for place, pool in enumerate(pools))
-    scaled = [scale(vectors) for scale, vectors in zip(each, drawn, strict=True)]
-    sums = combine(scaled, question.weights)
+    sums = question.total(drawn)
     return unit_vectors(sums[np.linalg.norm(sums, axis=1) > NOTHING])

@@ -96,7 +96,7 @@ def scales(
     terms: Sequence[_Term],
     encoder: ClipEncoder,
     templates: Sequence[str] | None,
-    images: np.ndarray | None,
+    images: np.ndarray,
 ) -> list[Scale]:
     """Return the scale of each term; see the module's description.
 
@@ -105,11 +105,11 @@ def scales(
     terms
     encoder, templates
         As in `search`.
-    images : ndarray, shape (n, dim), optional
-        A sample of the collection; without it, the sum is plain.
+    images : ndarray, shape (n, dim)
+        A sample of the collection.
     """
     plain = [Scale()] * len(terms)
-    if images is None or len(images) < FEWEST or not mixes(terms):
+    if len(images) < FEWEST or not mixes(terms):
         return plain
     one_of_each = {term.kind: term for term in terms}
     pools = random_terms(list(one_of_each.values()), encoder, templates, images)

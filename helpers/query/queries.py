@@ -6,8 +6,8 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 
 import os
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..vectors import unit_vectors
-from .mixing import IMAGE, PLAIN, TEXT, combine, mixes, scales
+from .mixing import IMAGE, PLAIN, TEXT, Scale, combine, mixes, scales
 
 __all__ = ["BAD", "GOOD", "NOTHING", "TEMPLATES", "Query", "Question", "Term", "parse", "visible"]
 
@@ -190,16 +190,20 @@ _KINDS = [(str, _Text), (os.PathLike, _File), (Image.Image, _Picture), (np.ndarr
 
 @dataclass(frozen=True)
 class Question:
-    """A query as `parse` reads it: its terms, and their weights, below 0 for `unlike`."""
+    """A query as `parse` reads it: its terms, and their weights, below 0 for `unlike`.
+
+    The `scales` of the terms are plain, so that their sum is, until `scaled` finds others.
+    """
 
     asked: Term | Query
     terms: tuple[_Kind, ...]
     weights: tuple[float, ...]
+    scales: tuple[Scale, ...] = field(repr=False, compare=False)
 
     @property
     def is_one_text(self) -> bool:
         """Whether the query is one text and nothing else."""
-        return len(self.terms) == 1 and self.weights[0] > 0 and isinstance(self.terms[0], _Text)
+        return self._is_one and isinstance(self.terms[0], _Text)
 
     @property
     def mixes(self) -> bool:
@@ -219,6 +223,12 @@ class Question:
         )
         return replace(self, terms=tuple(terms))
 
+    def scaled(
+        self, encoder: ClipEncoder, templates: Sequence[str] | None, images: np.ndarray
+    ) -> "Question":
+        """Return the same question, with its texts and images on one scale; see `scales`."""
+        return replace(self, scales=tuple(scales(self.terms, encoder, templates, images)))
+
     @property
     def title(self) -> str:
         """The query in a few words."""
@@ -227,18 +237,13 @@ class Question:
 
     def code(self, image_dir: Path | None = None) -> str:
         """Return the query as Python code, on one line."""
-        if len(self.terms) == 1 and self.weights[0] > 0:
+        if self._is_one:
             return self.terms[0].code(image_dir)
         like, unlike = self._sides(lambda term: term.code(image_dir), "({}, {:g})", ", ")
         sides = [like and f"like=[{like}]", unlike and f"unlike=[{unlike}]"]
         return f"Query({', '.join(filter(None, sides))})"
 
-    def vector(
-        self,
-        encoder: ClipEncoder,
-        templates: Sequence[str] | None = None,
-        images: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def vector(self, encoder: ClipEncoder, templates: Sequence[str] | None = None) -> np.ndarray:
         """Return the unit vector, float32 of shape (dim,).
 
         Parameters
@@ -246,9 +251,6 @@ class Question:
         encoder : ClipEncoder
         templates : sequence of str, optional
             Phrasings for the texts, see `ClipEncoder.encode_texts`.
-        images : ndarray, shape (n, dim), optional
-            A sample of the collection, by which texts and images are brought to one scale.
-            Without it, their sum is plain.
 
         Raises
         ------
@@ -258,14 +260,22 @@ class Question:
             If an image cannot be read.
         """
         vectors = [term.vector(encoder, templates or PLAIN) for term in self.terms]
-        if len(vectors) == 1 and self.weights[0] > 0:
+        if self._is_one:
             return vectors[0]
-        each = scales(self.terms, encoder, templates, images)
-        scaled = [scale(vector) for scale, vector in zip(each, vectors, strict=True)]
-        total = combine(scaled, self.weights)
+        total = self.total(vectors)
         if np.linalg.norm(total) < NOTHING:
             raise ValueError("the query cancels itself out: its terms for and against are the same")
         return unit_vectors(total)
+
+    def total(self, vectors: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the sum of a vector for each term, or of arrays of them, scaled and weighted."""
+        pairs = zip(self.scales, vectors, strict=True)
+        return combine([scale(vector) for scale, vector in pairs], self.weights)
+
+    @property
+    def _is_one(self) -> bool:
+        """Whether the query is one term to be like, and nothing else."""
+        return len(self.terms) == 1 and self.weights[0] > 0
 
     def _sides(self, write: Callable[[_Kind], str], weighted: str, between: str) -> tuple[str, str]:
         """Return the terms for and the terms against, each written in a row."""
@@ -291,7 +301,7 @@ def parse(query: Term | Query) -> Question:
     if not pairs:
         raise ValueError("the query is empty: add a text or an image to be like, or unlike")
     terms, weights = zip(*pairs, strict=True)
-    return Question(query, terms, weights)
+    return Question(query, terms, weights, (Scale(),) * len(terms))
 
 
 def visible(text: str) -> str:
