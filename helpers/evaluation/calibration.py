@@ -5,7 +5,7 @@ one half of them and judged on the other, which had no part in it.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from .intervals import UNKNOWN, Interval, area_interval, interval
 from .judgements import CAPTIONS, Judgements, from_labels
 from .judgements import JUDGED as BY_HAND
 from .measuring import score_blocks
-from .tables import titled, typed
+from .tables import Tabled
 
 __all__ = ["Calibration", "calibrate", "pick_threshold"]
 
@@ -33,8 +33,8 @@ _MOST = 1000  # queries; more would not make it surer
 _DRAWS = 500
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Tabled):
     """Where matches begin, and how sure that is; a notebook shows it as a table.
 
     Attributes
@@ -59,7 +59,7 @@ class Calibration:
     note : str
     """
 
-    margins: pd.DataFrame = field(repr=False)
+    margins: pd.DataFrame
     source: str
     templates: Sequence[str]
     images: int
@@ -87,12 +87,6 @@ class Calibration:
         known = {name: found for name, found in rows.items() if found.n}
         cells = [(found.mean, found.range, found.n) for found in known.values()]
         return pd.DataFrame(cells, list(known), ["value", "95 % interval", "margins"])
-
-    def __repr__(self) -> str:
-        return typed(self._heading(), self.table())
-
-    def _repr_html_(self) -> str:
-        return titled(self._heading(), self.table())
 
     def _heading(self) -> str:
         words = f"Calibration with {self.source}, {self.images:,} images"
@@ -286,7 +280,7 @@ def _largest_margins(
         chosen = np.random.default_rng(seed).choice(len(judgements), _MOST, replace=False).tolist()
     queries = encoder.encode_texts([judgements.queries[each] for each in chosen], templates)
     words = random_queries(parse("any text"), pool.vectors, encoder, templates)
-    among = np.concatenate([block for block in score_blocks(words, pool)])
+    among = np.concatenate(list(score_blocks(words, pool)))
     by_query = among.mean(axis=0), among.std(axis=0)
     rows = (row for block in score_blocks(queries, pool) for row in block)
     for number, scores in zip(chosen, rows, strict=True):

@@ -18,7 +18,7 @@ from .intervals import Interval, difference
 from .judgements import LABELS, Judgements, read_pool
 from .measuring import AT, DIGITS, Evaluation, ZeroShot, evaluate, measured
 from .references import EIGHTY, PUBLISHED, SEVEN
-from .tables import counted, titled, typed
+from .tables import Tabled, counted
 
 __all__ = [
     "Comparison",
@@ -114,8 +114,8 @@ def index_on_trial(evaluation: Evaluation, judgements: Judgements) -> dict[str, 
     }
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Tabled):
     """Several ways to search, and how each differs from the first; shown as a table.
 
     Attributes
@@ -153,12 +153,6 @@ class Comparison:
             rows.append((found.mean, found.range, *change, self.verdict(way)))
         columns = [self.metric, "95 % interval", "difference", "its 95 % interval", "so it is"]
         return pd.DataFrame(rows, list(self.figures), columns)
-
-    def __repr__(self) -> str:
-        return typed(self._heading(), self.table())
-
-    def _repr_html_(self) -> str:
-        return titled(self._heading(), self.table())
 
     def _heading(self) -> str:
         return f"{counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,} images"

@@ -14,6 +14,7 @@ from scipy import stats
 __all__ = ["UNKNOWN", "Interval", "area_interval", "difference", "interval"]
 
 _LEVEL = 0.95
+_TAIL = (1 + _LEVEL) / 2  # the quantile of what is not above an interval
 _DRAWS = 2000
 _FEW = 10  # groups; below, the bootstrap's interval is too narrow
 _MOSTLY = 0.9  # of the values, if a few ties are to leave a rate a rate
@@ -35,7 +36,7 @@ class Interval(NamedTuple):
     @property
     def range(self) -> str:
         """The interval in words; empty if nothing is known."""
-        return "" if not self.known else f"{self.low:.3f} to {self.high:.3f}"
+        return f"{self.low:.3f} to {self.high:.3f}" if self.known else ""
 
     def holds(self, value: float) -> bool:
         """Return whether a value may be the true one; any may, where no interval is known."""
@@ -105,7 +106,7 @@ def difference(
         gained, lost = (each[known] > 0).sum() + 0.5, (each[known] < 0).sum() + 0.5
         centre = (gained - lost) / (n + 2)
         error = np.sqrt((gained + lost) / (n + 2) - centre**2) / np.sqrt(n + 2)
-        half = float(stats.norm.ppf((1 + _LEVEL) / 2) * error)
+        half = float(stats.norm.ppf(_TAIL) * error)
         return Interval(mean, min(centre - half, mean), max(centre + half, mean), n)
     return Interval(mean, *_of_mean(sums, counts), n)
 
@@ -144,8 +145,7 @@ def _effective(sums: np.ndarray, counts: np.ndarray) -> float:
         return groups
     error = _squared_error(sums, counts)
     apart = n if error * n < mean * (1 - mean) else mean * (1 - mean) / error
-    tail = (1 + _LEVEL) / 2
-    return float(apart * (stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, groups - 1)) ** 2)
+    return float(apart * (stats.t.ppf(_TAIL, n - 1) / stats.t.ppf(_TAIL, groups - 1)) ** 2)
 
 
 def _squared_error(sums: np.ndarray, counts: np.ndarray) -> float:
@@ -157,7 +157,7 @@ def _squared_error(sums: np.ndarray, counts: np.ndarray) -> float:
 
 def _wilson(rate: float, n: float) -> tuple[float, float]:
     """Return Wilson's score interval (1927, "Probable inference, the law of succession ...")."""
-    z = stats.norm.ppf((1 + _LEVEL) / 2)
+    z = stats.norm.ppf(_TAIL)
     centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
@@ -168,7 +168,7 @@ def _of_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     groups = len(counts)
     if groups < 2:
         return np.nan, np.nan
-    student = stats.t.ppf((1 + _LEVEL) / 2, groups - 1)
+    student = stats.t.ppf(_TAIL, groups - 1)
     if groups < _FEW or groups > _MANY:
         mean, error = sums.sum() / counts.sum(), np.sqrt(_squared_error(sums, counts))
         if error < 1e-12 and groups < _FEW:

@@ -11,7 +11,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..batches import batches
 from ..collection.store import ImageStore
 from ..paths import resolve_path
 from ..query.queries import visible
-from .tables import counted, titled, typed
+from .tables import Tabled, counted
 
 __all__ = [
     "Judgements",
@@ -69,7 +69,7 @@ class Pool:
 
 
 @dataclass(frozen=True, repr=False)
-class Judgements:
+class Judgements(Tabled):
     """Queries, and for each the places in the pool of what is relevant; shown as a table.
 
     Attributes
@@ -91,9 +91,10 @@ class Judgements:
     queries: Sequence[str]
     relevant: Sequence[np.ndarray]
     groups: Sequence[Hashable]
-    pool: Pool = field(repr=False)
+    pool: Pool
     wrong: Sequence[np.ndarray] = ()
     note: str = ""
+    _most = _SHOWN
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -104,12 +105,6 @@ class Judgements:
         counts = [len(each) for each in self.relevant]
         columns = {"query": list(self.queries), "relevant images": counts, "such as": examples}
         return pd.DataFrame(columns)
-
-    def __repr__(self) -> str:
-        return typed(self._heading(), self.table().head(_SHOWN))
-
-    def _repr_html_(self) -> str:
-        return titled(self._heading(), self.table().head(_SHOWN))
 
     def _heading(self) -> str:
         queries = counted(len(self), "query", "queries")
@@ -335,12 +330,11 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
 
 def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
     """Return judgements of one query as `from_csv` reads them; paths count from the folder."""
-    table = pd.DataFrame({"query": query, "filepath": list(judged), "relevant": judged.values()})
-    table["filepath"] = [
-        (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
-        for path in judged
-    ]
-    return table.astype({"relevant": int}).to_csv(index=False)
+    rows = []
+    for path, relevant in judged.items():
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+        rows.append((query, inside.as_posix(), int(relevant)))
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(index=False)
 
 
 class _Finder:

@@ -5,16 +5,17 @@ Not about what is right (`judgements`) or what a metric is (`metrics`).
 
 import functools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ..models.encoder import ClipEncoder
+from ..query.mixing import PLAIN
 from .intervals import Interval, interval
 from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
-from .tables import counted, titled, typed
+from .tables import Tabled, counted
 
 __all__ = [
     "Evaluation",
@@ -39,8 +40,8 @@ _CELLS = 1 << 24  # scores computed at once: 64 MB
 _FAILED = 500  # queries whose mistakes are looked at, at most
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Tabled):
     """How well queries found what they should; a notebook shows it as a table.
 
     Attributes
@@ -65,7 +66,7 @@ class Evaluation:
     chance: pd.DataFrame
     groups: Sequence[Hashable]
     pool: int
-    vectors: np.ndarray = field(repr=False)
+    vectors: np.ndarray
     note: str = ""
 
     def of(self, metric: str) -> Interval:
@@ -80,12 +81,6 @@ class Evaluation:
             rows.append((found.mean, found.range, chance, _beside(found, chance)))
         columns = ["mean", "95 % interval", "chance", "compared with chance"]
         return pd.DataFrame(rows, self.chance.columns, columns)
-
-    def __repr__(self) -> str:
-        return typed(self._heading(), self.table())
-
-    def _repr_html_(self) -> str:
-        return titled(self._heading(), self.table())
 
     def _heading(self) -> str:
         count = int((self.values["relevant"] > 0).sum())
@@ -165,7 +160,7 @@ def evaluate(
     templates : sequence of str, optional
         Phrasings for the queries, see `ClipEncoder.encode_texts`.
     """
-    vectors = encoder.encode_texts(judgements.queries, templates or ("{}",))
+    vectors = encoder.encode_texts(judgements.queries, templates or PLAIN)
     blocks = score_blocks(vectors, judgements.pool)
     title = f"texts to images, {judgements.source}"
     return measured(title, judgements, vectors, blocks)
@@ -187,7 +182,7 @@ def evaluate_captions(
     for caption, places in enumerate(judgements.relevant):
         of_image.setdefault(int(places[0]), []).append(caption)
     images, pool = list(of_image), judgements.pool
-    captions = encoder.encode_texts(judgements.queries, templates or ("{}",))
+    captions = encoder.encode_texts(judgements.queries, templates or PLAIN)
     names = [pool.filepaths[image] for image in images]
     turned = Judgements(
         CAPTIONS,
@@ -210,7 +205,7 @@ def zero_shot(
     With class folders, its accuracy is what is known as zero-shot accuracy. With captions, it is
     the success at 1 from image to text. Images that are relevant for no query are left out.
     """
-    texts = encoder.encode_texts(judgements.queries, templates or ("{}",))
+    texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
     sizes = [len(places) for places in judgements.relevant]
     of_query = np.repeat(np.arange(len(judgements)), sizes)
     images, of_image = np.unique(np.concatenate(list(judgements.relevant)), return_inverse=True)

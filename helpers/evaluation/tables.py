@@ -4,18 +4,33 @@ import html
 
 import pandas as pd
 
-__all__ = ["counted", "titled", "typed"]
+__all__ = ["Tabled", "counted"]
 
 
-def titled(title: str, table: pd.DataFrame) -> str:
-    """Return a table below its title as HTML; the title alone if it is empty."""
-    heading = f"<p><b>{html.escape(title)}</b></p>"
-    return heading if table.empty else heading + table.to_html(float_format="{:.3f}".format)
+class Tabled:
+    """What shows itself as a table below its heading; as the heading alone, if that is empty."""
 
+    _most: int | None = None  # rows that are shown, if not all
 
-def typed(title: str, table: pd.DataFrame) -> str:
-    """Return a table below its title as text."""
-    return title if table.empty else f"{title}\n{table.to_string(float_format='{:.3f}'.format)}"
+    def table(self) -> pd.DataFrame:
+        """Return the figures."""
+        raise NotImplementedError
+
+    def _heading(self) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        table = self._shown()
+        text = "" if table.empty else "\n" + table.to_string(float_format="{:.3f}".format)
+        return self._heading() + text
+
+    def _repr_html_(self) -> str:
+        table = self._shown()
+        text = "" if table.empty else table.to_html(float_format="{:.3f}".format)
+        return f"<p><b>{html.escape(self._heading())}</b></p>{text}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table().iloc[: self._most]
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -315,14 +315,14 @@ def _is_blank(term: object) -> bool:
 
 def _shared(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
     """Return terms with shares of a weight, in three digits, as code shows them."""
-    pairs = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
+    pairs = _weighted(terms)
     return [(term, float(f"{weight * own / len(pairs):.3g}")) for term, own in pairs]
 
 
 def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
     if isinstance(terms, Term):
         raise TypeError(f"like and unlike must be lists: write [{terms!r}]")
-    pairs = [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
+    pairs = _weighted(terms)
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[1], Real):
             raise TypeError(f"a weighted term must be a pair (term, weight), got {pair!r}")
@@ -331,6 +331,11 @@ def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
                 f"a weight must be finite and above 0, got {pair[1]}; to avoid a term, use unlike"
             )
     return [(_term(term), float(weight)) for term, weight in pairs]
+
+
+def _weighted(terms: Sequence) -> list[tuple]:
+    """Return terms with their weights, which are 1 where none is given."""
+    return [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
 
 
 def _term(term: Term) -> _Kind:

@@ -1,7 +1,6 @@
 """What a search found: hits that show themselves as pictures, a table, a CSV file or a text."""
 
 import filecmp
-import itertools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -195,16 +194,16 @@ class SearchResults(Sequence):
 
 def _copied(path: Path, folder: Path) -> Path:
     """Copy a file into a folder, under a name that is free."""
-    for number in itertools.count(1):
-        ending = f" ({number})" if number > 1 else ""
-        target = folder / f"{path.stem}{ending}{path.suffix}"
+    target, number = folder / path.name, 1
+    while True:
         try:
             with open(path, "rb") as source, open(target, "xb") as copy:
                 shutil.copyfileobj(source, copy)
         except FileExistsError:
             if filecmp.cmp(path, target, shallow=False):
                 return target
-            continue
-        shutil.copystat(path, target)
-        return target
-    raise AssertionError("numbers do not end")
+            number += 1
+            target = folder / f"{path.stem} ({number}){path.suffix}"
+        else:
+            shutil.copystat(path, target)
+            return target
