@@ -30,7 +30,7 @@ test: setup  ## lint, types, unit tests, every notebook by papermill and nbval, 
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lab: setup  ## open JupyterLab on the notebooks; .jupyter lets it take large images and keep widgets
+lab: setup  ## open JupyterLab on the notebooks; .jupyter makes it keep widgets' state
 	JUPYTER_CONFIG_PATH="$$PWD/.jupyter" $(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_setup.ipynb
 
 app: setup  ## serve the search panel as a page, on this machine, by a link; COLLECTION=photos, MODEL=name
