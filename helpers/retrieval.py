@@ -125,7 +125,7 @@ def search(
             _without_alike if unique else None,
             within(where),
         )
-    note = "" if rows or not expression else _why_nothing(where or {}, expression, vector, store)
+    note = "" if rows else _why_nothing(where or {}, expression, offset, vector, store)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)
@@ -184,11 +184,15 @@ def _newest(found: list[_Found], field: str, threshold: float | None) -> list[_F
 
 
 def _why_nothing(
-    where: Mapping[str, object], expression: str, vector: np.ndarray, store: ImageStore
+    where: Mapping[str, object],
+    expression: str,
+    offset: int,
+    vector: np.ndarray,
+    store: ImageStore,
 ) -> str:
-    """Return why there is nothing, if that can be said; refuse fields that no image has."""
+    """Return why there is nothing; refuse fields that no image has."""
     if not (count := store.count()):
-        return ""
+        return "The collection is empty: run 02_ingestion first."
     fields = store.fields()
     if unknown := names_in(expression) - fields:
         known = ", ".join(sorted(fields))
@@ -207,7 +211,7 @@ def _why_nothing(
     ]
     missing = [label for label in wanted if not {*forms(label)} & {*labels}]
     if not missing:
-        return ""
+        return "" if offset else "No image passes these filters."
     near = difflib.get_close_matches(missing[0], labels, cutoff=0.5) or labels[:5]
     return f"No image has the label {missing[0]!r}. Some labels: {', '.join(near) or 'none'}."
 

@@ -38,7 +38,7 @@ def test_all_but_the_search_box_is_folded_away_until_it_is_asked_for(form):
     head, fold = form.widget.children
     assert form.query in head.children
     assert fold.layout.display == "none"
-    form.filters.value = True
+    form.options.value = True
     assert fold.layout.display == "flex"
     assert {form.unlike, form.label, form.taken_from, form.folder} <= set(fold.children)
 

@@ -123,14 +123,15 @@ def test_more_goes_on_where_the_first_ones_end(panel, sent, encoder, filled):
     panel.limit.value = 7
     panel.query.value = "a fish"
     assert panel.results.more
-    ask(panel, "more")
+    ask(panel, "more", first=7)
     (added,) = sent
     expected = search("a fish", encoder, filled, limit=50)
     assert names(panel) + [photo["name"] for photo in added["add"]] == [
         Path(hit.filepath).name for hit in expected
     ]
     assert not added["more"]
-    assert not panel.results.more
+    ask(panel, "more", first=7)  # another page, which has seven as well
+    assert sent[-1] == added
 
 
 def test_more_belongs_to_the_question_that_was_asked(panel, sent, encoder, filled):
@@ -139,7 +140,7 @@ def test_more_belongs_to_the_question_that_was_asked(panel, sent, encoder, fille
     panel.query.value = "a fish"
     panel._settling = True
     panel.query.value = "a star"
-    ask(panel, "more")
+    ask(panel, "more", first=7)
     expected = search("a fish", encoder, filled, limit=43, offset=7)
     assert [photo["path"] for photo in sent[0]["add"]] == [str(hit.path) for hit in expected]
 
@@ -174,7 +175,7 @@ def test_judged_photos_become_a_file_that_05_reads(panel, sent, filled, tmp_path
     good, bad = panel.found[1], panel.found[2]
     ask(panel, "judge", place=1, sign=1)
     ask(panel, "judge", place=2, sign=-1)
-    ask(panel, "judged")
+    panel.form.save_thumbs.click()
     (tmp_path / "judged.csv").write_text(sent[-1]["text"], encoding="utf-8", newline="")
     read = from_csv(filled, tmp_path / "judged.csv")
     assert read.queries == ['a "fish", or not']
@@ -187,20 +188,21 @@ def test_one_goes_back_and_forward_through_the_questions(panel):
     panel.form.unlike.value = "a star"
     ask(panel, "like", place=0)
     asked = panel.asked
-    assert (panel.results.back, panel.results.forward) == (True, False)
-    ask(panel, "step", by=-1)
+    back, forward = panel.form.back, panel.form.forward
+    assert (back.disabled, forward.disabled) == (False, True)
+    back.click()
     assert panel.asked == Asked("a fish", unlike="a star")
-    ask(panel, "step", by=-1)
+    back.click()
     assert panel.asked == Asked("a fish")
     assert "a fish: " in panel.results.status
-    ask(panel, "step", by=-1)
-    assert (panel.results.back, panel.results.forward) == (False, True)
-    ask(panel, "step", by=1)
-    ask(panel, "step", by=1)
+    back.click()
+    assert (back.disabled, forward.disabled) == (True, False)
+    forward.click()
+    forward.click()
     assert panel.asked == asked
-    ask(panel, "step", by=-1)
+    back.click()
     panel.query.value = "a heart"  # from here on there is another way forward
-    assert (panel.results.back, panel.results.forward) == (True, False)
+    assert (back.disabled, forward.disabled) == (False, True)
 
 
 def test_the_address_asks_the_same_question(panel, encoder, filled, tmp_path):
@@ -215,6 +217,8 @@ def test_the_address_asks_the_same_question(panel, encoder, filled, tmp_path):
     assert other.found.hits == panel.found.hits
     ask(other, "visit", address="query_text=a+star")
     assert other.asked == Asked("a star")
+    ask(other, "visit", address="")  # where the page was when it was opened
+    assert other.asked == panel.asked
 
 
 def test_an_uploaded_image_is_the_query_and_can_be_asked_for_again(panel, tmp_path):
@@ -317,6 +321,9 @@ def test_a_filter_that_leaves_nothing_says_so(panel):
     panel.query.value = "a fish"
     assert "No image has the label" in panel.message.value
     assert names(panel) == []
+    panel.labels = ()
+    panel.form.name.value = "no such name"
+    assert "No image passes these filters" in panel.message.value
 
 
 def test_any_failure_is_seen(panel, store):
@@ -337,10 +344,45 @@ def test_a_picture_that_is_gone_is_in_the_way_of_nothing(encoder, store, drawing
     before = names(panel)
     ask(panel, "like", place=2)
     assert f"{gone.path.name} is gone" in html.unescape(panel.message.value)
-    assert (panel.image, names(panel)) == (None, before)
+    assert (panel.image, panel.query.value, names(panel)) == (None, "a fish", before)
     panel.query.value = "a star"
+    assert f"{judged.path.name} is gone" in html.unescape(panel.message.value)
     assert "a star: 50 images" in panel.results.status
+    assert panel.judged == {}
+    panel.query.value = "a heart"
     assert panel.message.value == ""
+    panel.query.value, panel.image = "", judged.path
+    panel.button.click()
+    assert f"{judged.path.name} is gone" in html.unescape(panel.message.value)
+    assert "a heart: 50 images" in panel.results.status
+
+
+def test_more_that_fails_can_be_asked_for_again(panel, sent, monkeypatch):
+    panel.limit.value = 7
+    panel.query.value = "a fish"
+    with monkeypatch.context() as patch:
+        patch.setattr(panel_module.Asked, "search", lambda *_: 1 / 0)
+        ask(panel, "more", first=7)
+    assert "division by zero" in panel.message.value
+    ask(panel, "more", first=7)
+    assert len(sent[-1]["add"]) == 43
+
+
+def test_a_form_that_changes_is_answered_by_the_page(panel, monkeypatch):
+    answers: list = []
+    monkeypatch.setattr(
+        panel.results, "send", lambda content, _buffers=None: answers.append(content)
+    )
+    ask(panel, "ping")
+    assert answers == [{"done": "ping"}]
+
+
+def test_a_label_that_is_chosen_already_is_only_taken_out_of_its_box(panel):
+    label = panel.form.label.options[0]
+    panel.query.value = "a fish"
+    for _ in range(2):
+        panel.form.label.value = label
+    assert (panel.labels, panel.form.label.value, panel.message.value) == ((label,), "", "")
 
 
 def test_nothing_matches_well_is_said(tmp_path):
@@ -376,14 +418,18 @@ def test_the_lines_to_copy_ask_the_same_again(panel, encoder, filled, drawings):
 
 def test_photos_are_saved_copied_and_chosen(panel, sent, tmp_path):
     panel.query.value = "a fish"
-    ask(panel, "csv", places=[0, 2])
+    panel.form.save.click()
+    assert len(sent[-1]["text"].splitlines()) == 51
+    ask(panel, "choose", places=[2, 0])
+    panel.form.save.click()
     lines = sent[-1]["text"].splitlines()
-    assert [line.split(",")[2] for line in lines[1:]] == [
-        panel.found[0].filepath,
-        panel.found[2].filepath,
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["a fish", "1", panel.found[0].filepath],
+        ["a fish", "3", panel.found[2].filepath],
     ]
+    panel.form.paths.click()
+    assert sent[-1]["copy"] == f"{panel.found[0].path}\n{panel.found[2].path}"
     panel.form.folder.value = str(tmp_path / "copies")
-    ask(panel, "choose", places=[0, 2])
     panel.form.copy.click()
     copied = {path.name for path in (tmp_path / "copies").iterdir()}
     assert copied == {panel.found[0].path.name, panel.found[2].path.name}
@@ -394,13 +440,30 @@ def test_photos_are_saved_copied_and_chosen(panel, sent, tmp_path):
     assert "File exists" in panel.message.value
 
 
+def test_there_is_nothing_to_take_away_before_the_first_search(panel):
+    for button in (panel.form.save, panel.form.paths, panel.form.copy):
+        panel._say("")
+        button.click()
+        assert "there are no photos yet" in panel.message.value
+    assert panel.form.back.disabled
+    assert panel.form.forward.disabled
+    assert panel.form.save_thumbs.disabled
+
+
+def test_the_numbers_are_shown_on_demand(panel):
+    panel.form.numbers.value = True
+    assert "numbers" in panel.widget._dom_classes
+    panel.form.numbers.value = False
+    assert "numbers" not in panel.widget._dom_classes
+
+
 def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypatch):
     panel = SearchPanel(encoder, filled, query_text="a fish", visitors=True)
     shown = str(panel.results.get_state())
     assert str(drawings) not in shown
     assert "papermill" not in str([widget.value for widget in (panel.code, panel.message)])
     assert panel.code not in panel.widget.children
-    assert panel.form.copy not in panel.form.widget.children[1].children
+    assert {panel.form.copy, panel.form.paths}.isdisjoint(panel.form.widget.children[1].children)
 
     def fail(*_):
         raise OSError(f"cannot read {drawings}")
@@ -409,6 +472,12 @@ def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypa
     panel.query.value = "a star"
     assert str(drawings) not in panel.message.value
     assert "this did not work" in panel.message.value
+
+
+def test_visitors_are_told_what_is_wrong_with_what_they_typed(encoder, filled):
+    panel = SearchPanel(encoder, filled, query_text="a fish", visitors=True)
+    panel.form.taken_from.value = "1/2/2019"
+    assert "'1/2/2019' is not a date" in html.unescape(panel.message.value)
 
 
 def test_visitors_cannot_copy_files(encoder, filled, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,29 @@ def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
 
 def test_the_first_thumbnails_come_unasked_in_the_size_of_the_last(photos, found):
     ask(photos, "thumbs", places=[0], height=128)
-    photos.sent.clear()
-    photos.send_first()
-    assert [content["thumbs"] for content, _ in photos.sent] == [[*range(8)], [*range(8, 12)]]
-    assert Image.open(io.BytesIO(photos.sent[0][1][0])).size == (128, 128)
-    js = Path(photos_module.__file__).with_name("photos.js").read_text("utf-8")
-    assert f"const FIRST = {photos_module.FIRST};" in js
+    found[1].path.write_bytes(b"no image")
+    photos.show(found, {}, more=True)
+    photos.finish()
+    assert [bool(jpeg) for jpeg in photos.first] == [True, False] + 10 * [True]
+    assert Image.open(io.BytesIO(photos.first[0])).size == (128, 128)
+    assert photos.height == 128
+
+
+def test_photos_do_not_wait_long_for_their_thumbnails(photos, found, monkeypatch):
+    go_on = threading.Event()
+    drawn = photos_module.whole_jpeg
+
+    def slow(path, *options):
+        go_on.wait()
+        return drawn(path, *options)
+
+    monkeypatch.setattr(photos_module, "whole_jpeg", slow)
+    photos.show(found, {}, more=True)
+    assert len(photos.photos) == 12
+    assert photos.first == 12 * [None]
+    go_on.set()
+    photos.finish()
+    assert all(photos.first)
 
 
 def test_a_photo_is_sent_whole_and_large(photos, found):
@@ -73,10 +91,11 @@ def test_a_photo_that_is_gone_is_an_empty_answer_and_the_others_come(photos, fou
 
 
 def test_more_photos_go_on_counting(photos, found):
-    photos.add(found, {found[1].path: 1}, more=False)
+    photos.add(found, {found[1].path: 1}, 12, more=False)
     ((content, _),) = photos.sent
     assert [photo["judged"] for photo in content["add"]] == [0, 1] + [0] * 10
-    assert (content["more"], photos.more) == (False, False)
+    assert (content["first"], content["more"]) == (12, False)
+    assert photos.more  # after those of the first page
     assert len(photos.photos) == 12  # those of the first page: a saved notebook keeps them
     ask(photos, "thumbs", places=[23], height=64)
     assert photos.sent[-1][1]
@@ -115,5 +134,5 @@ def test_very_wide_and_very_high_photos_leave_room_for_others(found):
 def test_the_page_is_one_file_of_each_kind_and_takes_nothing_from_elsewhere():
     for name in ("photos.js", "photos.css"):
         text = (Path(photos_module.__file__).with_name(name)).read_text("utf-8")
-        assert "http" not in text.replace("over http ", "")
+        assert "http" not in text.replace("over http", "").replace("http://www.w3.org/2000/svg", "")
         assert "import " not in text

@@ -262,7 +262,9 @@ def test_a_label_that_no_image_has_is_said_with_similar_ones(ingested, encoder):
         found = search("a star", encoder, ingested, where={"label": asked})
         assert len(found) == 0
         assert f"No image has the label '{label}s!'. Some labels: {label}" in found.summary
-    assert search("a star", encoder, ingested, where={"width": (10**6, None)}).note == ""
+    nothing = search("a star", encoder, ingested, where={"width": (10**6, None)})
+    assert nothing.note == "No image passes these filters."
+    assert search("a star", encoder, ingested, where={"label": label}, offset=999).note == ""
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +335,8 @@ def test_where_no_photo_tells_it_is_said(
     ingest(tmp_path, encoder, store, progress=False)
     assert f"No image here tells {told}" in search("a star", encoder, store, where=where).summary
     where_many_tell = {"taken": 1950} if "taken" in where else where
-    assert search("a star", encoder, dated, where=where_many_tell).note == ""
+    nothing = search("a star", encoder, dated, where=where_many_tell)
+    assert nothing.note == "No image passes these filters."
     monkeypatch.setattr(retrieval, "FORMAT", 10)
     note = search("a star", encoder, store, where=where).note
     assert note.endswith(": ingest once more to read it.")
@@ -411,7 +414,7 @@ def test_a_label_in_the_other_form_of_its_accents_is_not_said_to_be_missing(enco
     shutil.move(photos[0], folder)
     ingest(folder.parent, encoder, store, progress=False)
     where = {"label": ["Caf\u00e9"], "width": (10**6, None)}
-    assert search("a star", encoder, store, where=where).note == ""
+    assert search("a star", encoder, store, where=where).note == "No image passes these filters."
 
 
 def test_hits_are_sorted_by_dates_only(ingested, encoder):

@@ -67,7 +67,7 @@ class SearchResults(Sequence):
         The largest margin among the hits or ten images, whichever are more: from `offset` on, or
         of all if the hits are sorted.
     note : str
-        Why a filter found nothing, if that is known.
+        Why nothing was found, if nothing was.
     threshold : float or None
         The margin at which matches begin; None if it was not measured.
     milliseconds : dict
@@ -145,12 +145,13 @@ class SearchResults(Sequence):
         path.write_text(self.csv(), encoding="utf-8", newline="")
         return path
 
-    def csv(self) -> str:
-        """Return the text of that file."""
+    def csv(self, places: Sequence[int] | None = None) -> str:
+        """Return the text of that file, or of its rows at these places, counted from 0."""
         table = self.to_frame()
         first = 1 + self.options.get("offset", 0)
         table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
+        table = table if places is None else table.iloc[list(places)]
         return table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S")
 
     def copy_to(self, folder: str | os.PathLike) -> list[Path]:

@@ -21,7 +21,7 @@ from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "History"]
 
 _WORDS = {"unlike": "unlike", "taken_from": "from", "taken_to": "until", "camera": "camera"}
 _WORDS |= {"name": "name has"}
@@ -170,10 +170,44 @@ class Asked:
             query_image=_inside(given.get("query_image", ""), folder),
             labels=tuple(lists.get("labels", [])),
             sort_by=sort_by if sort_by in sortable() else "",
-            templates=bool(given.get("templates")),
+            templates=given.get("templates") == "1",
             judged={path: weight for path, weight in judged.items() if path and weight},
             **asked,
         )
+
+
+class History:
+    """The questions that were asked, and which of them is shown now."""
+
+    def __init__(self) -> None:
+        self._all: list[Asked] = []
+        self._at = -1
+
+    @property
+    def first(self) -> Asked:
+        """The oldest question; one that asks nothing if there is none."""
+        return self._all[0] if self._all else Asked()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether none is before the one that is shown."""
+        return self._at <= 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether none is after it."""
+        return self._at + 1 == len(self._all)
+
+    def add(self, asked: Asked) -> None:
+        """Take another question in the place of all after the one that is shown."""
+        if not self._all or self._all[self._at] != asked:
+            self._all[self._at + 1 :] = [asked]
+            self._at += 1
+
+    def step(self, by: int) -> Asked:
+        """Go back by -1 or forward by 1, if one can; return the question that is shown then."""
+        self._at = min(max(self._at + by, 0), len(self._all) - 1)
+        return self._all[self._at]
 
 
 def _picture(path: Path) -> dict[str, str]:
@@ -209,4 +243,6 @@ def _weight(text: str) -> float:
         weight = float(text)
     except ValueError:
         return 0.0
-    return weight if math.isfinite(weight) else 0.0
+    if not math.isfinite(weight) or not weight:
+        return 0.0
+    return math.copysign(min(max(abs(weight), 0.1), 10), weight)  # as far as a chip goes

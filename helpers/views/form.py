@@ -27,24 +27,31 @@ class Form:
     """
 
     def __init__(self, labels: Sequence[str], limit: int, query_text: str, visitors: bool) -> None:
+        self.back = _button("", "The question before", icon="chevron-left", disabled=True)
+        self.forward = _button("", "The next question", icon="chevron-right", disabled=True)
         self.query = _text("", "what to look for, in English", value=query_text)
-        self.button = widgets.Button(description="Search", icon="search", button_style="primary")
-        self.filters = widgets.ToggleButton(description="filters", icon="sliders")
+        self.button = _button("Search", "", icon="search", button_style="primary")
+        self.options = widgets.ToggleButton(description="options", icon="sliders")
+        self.options.layout.width = "auto"
         self.unlike = _text("unlike", "words to stay away from")
         self.label = _text("label", "one of the labels", widgets.Combobox, options=labels)
         self.taken_from = _text("from", "2019, 2019-06 or 2019-06-15")
         self.taken_to = _text("until", "the end of then")
-        self.camera = _text("camera", "a piece of its name")
-        self.name = _text("file", "a piece of its name, or of its folder's")
+        self.camera = _text("camera", "a piece of its name; capitals count")
+        self.name = _text("file", "a piece of its name, or its folder's; capitals count")
         orders = [("best first", ""), ("newest first", "taken")]
         self.sort_by = widgets.Dropdown(description="order", options=orders)
         self.limit = widgets.IntText(limit, description="at first")
         self.templates = widgets.Checkbox(description="several phrasings", indent=False)
-        self.folder = _text("copy into", "a folder: the chosen photos, or all of these")
-        self.copy = widgets.Button(description="Copy", tooltip="No file is written over")
-        for part in (self.button, self.filters, self.copy):
-            part.layout.width = "auto"
-        for part in (self.sort_by, self.limit, self.templates):
+        self.numbers = widgets.Checkbox(description="show numbers", indent=False)
+        self.save = _button("save as CSV", "The chosen photos, or all, with their facts")
+        self.save_thumbs = _button(
+            "save thumbs", "As a CSV file, which notebook 5 reads", disabled=True
+        )
+        self.paths = _button("copy paths", "Where the chosen photos are, or all")
+        self.folder = _text("copy into", "a folder: the chosen photos, or all")
+        self.copy = _button("Copy", "No file is written over")
+        for part in (self.sort_by, self.limit, self.templates, self.numbers):
             part.layout.width = part.style.description_width = "auto"
         self.limit.layout.width = "130px"
         self.fields = {
@@ -58,12 +65,13 @@ class Form:
             "templates": self.templates,
         }
         folded = [self.unlike, self.label, self.taken_from, self.taken_to, self.camera, self.name]
-        folded += [self.sort_by, self.limit, self.templates]
-        folded += [] if visitors else [self.folder, self.copy]
-        head = widgets.Box([self.query, self.button, self.filters], layout=_ROW)
+        folded += [self.sort_by, self.limit, self.templates, self.numbers]
+        folded += [self.save, self.save_thumbs]
+        folded += [] if visitors else [self.paths, self.folder, self.copy]
+        head = [self.back, self.forward, self.query, self.button, self.options]
         self._fold = widgets.Box(folded, layout=_ROW | {"display": "none"})
-        self.widget = widgets.VBox([head, self._fold])
-        self.filters.observe(self._unfold, names="value")
+        self.widget = widgets.VBox([widgets.Box(head, layout=_ROW), self._fold])
+        self.options.observe(self._unfold, names="value")
 
     @property
     def values(self) -> dict[str, Any]:
@@ -85,7 +93,13 @@ class Form:
         self.button.on_click(does)
 
     def _unfold(self, _change: object) -> None:
-        self._fold.layout.display = "flex" if self.filters.value else "none"
+        self._fold.layout.display = "flex" if self.options.value else "none"
+
+
+def _button(description: str, tooltip: str, **options: object) -> widgets.Button:
+    return widgets.Button(
+        description=description, tooltip=tooltip, layout={"width": "auto"}, **options
+    )
 
 
 def _text(

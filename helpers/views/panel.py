@@ -3,7 +3,6 @@
 It only asks (`retrieval`) and shows; what a question means is decided there.
 """
 
-import hashlib
 import html
 import math
 import os
@@ -13,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,18 @@ import ipywidgets as widgets
 
 from ..collection.store import MAX_LIMIT, ImageStore
 from ..evaluation.judgements import judged_csv
-from ..images.pictures import load_image
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
-from .asked import Asked
+from .asked import Asked, History
 from .form import Form
 from .photos import Photos
+from .transfers import Uploads, copy_photos
 
 __all__ = ["SearchPanel"]
 
 _IN_A_PAGE = 10
+_PATH = re.compile(r"(?<![\w.])(/|[A-Za-z]:\\)\w")
 _MORE = 100  # photos asked for when the first ones have been looked at
 
 
@@ -80,13 +81,12 @@ class SearchPanel:
         address: str = "",
     ) -> None:
         self._encoder, self._store, self._visitors = encoder, store, visitors
-        self._upload_dir = Path(upload_dir or resolve_path("runs") / "uploads")
+        self._uploads = Uploads(Path(upload_dir or resolve_path("runs") / "uploads"))
         self._settling = False
-        self._history: list[Asked] = []
-        self._at = -1
+        self._history = History()
         self._hits: list[Hit] = []
+        self._shown, self._is_more = Asked(), False
         self._chosen: list[int] = []
-        self._uploaded = bytearray()
         self.image: Path | None = None
         self.labels: tuple[str, ...] = ()
         self.judged: dict[Path, float] = {}
@@ -99,8 +99,9 @@ class SearchPanel:
         self.widget.add_class("search-panel")
         self.form.on_change(self.show_results)
         self.form.label.observe(self._take_label, names="value")
-        if not visitors:  # their page knows the models of all widgets, even of those not shown
-            self.form.copy.on_click(self._copy)
+        self.form.numbers.observe(self._show_numbers, names="value")
+        for button, does in self._buttons().items():
+            button.on_click(partial(self._try, does))
         asked = Asked.at(address, store.image_dir)
         if asked != Asked():
             self.asked = asked
@@ -143,11 +144,13 @@ class SearchPanel:
         self._show_chips()
         gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
         if gone:  # else it would be in the way of all that follows
-            self.image = None if self.image in gone else self.image
-            self.judged = {path: each for path, each in self.judged.items() if path not in gone}
+            image = None if asked.query_image in gone else asked.query_image
+            judged = {path: each for path, each in asked.judged.items() if path not in gone}
+            self.asked = asked = replace(asked, query_image=image, judged=judged)
             self._show_chips()
-            self._say(f"{gone[0].name} is gone: the file was moved or deleted", failed=True)
-            return
+            if not (asked.query_text or asked.unlike or image or judged):
+                self._say(_gone(gone[0]), failed=True)
+                return
         self.results.busy = True
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -156,7 +159,9 @@ class SearchPanel:
             with self.results.hold_sync():
                 self._show(asked, found)
                 self.results.busy = False
-            self.results.send_first()
+            self.results.finish()
+            if gone:
+                self._say(_gone(gone[0]), failed=True)
             if too_long := [str(w.message) for w in caught if w.category is UserWarning]:
                 self._say(too_long[0])
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
@@ -165,26 +170,22 @@ class SearchPanel:
             self.results.busy = False
 
     def _show(self, asked: Asked, found: SearchResults) -> None:
-        if not self._history or self._history[self._at] != asked:
-            self._history[self._at + 1 :] = [asked]
-            self._at = len(self._history) - 1
-        self.found, self._hits, self._chosen = found, list(found), []
-        self.results.back = self._at > 0
-        self.results.forward = self._at + 1 < len(self._history)
+        self._history.add(asked)
+        self.found, self._hits, self._chosen, self._shown = found, list(found), [], asked
+        self._is_more = len(found) == self.limit.value
+        self.form.back.disabled = self._history.is_first
+        self.form.forward.disabled = self._history.is_last
         spent = found.milliseconds
         shares = f" (query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f})"
         line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
         self.results.status = f"{found.question.title}: {line}"
         self.results.said = f"{found.question.title}: {found.counted}. {found.verdict}"
-        self.results.show(found, self.judged, len(found) == self.limit.value)
+        self.results.show(found, self.judged, self._is_more)
         self.results.address = asked.address(self._store.image_dir)
         self._show_chips()
         if not self._visitors:
             self._show_lines(asked, found)
-        if not found:
-            self._say(found.note or "The collection is empty: run 02_ingestion first.")
-        else:
-            self._say(found.verdict if found.matches is False else "")
+        self._say(found.note or (found.verdict if found.matches is False else ""))
 
     def _answers(self) -> dict[str, Callable[..., None]]:
         """Return what to do for each message of the pictures."""
@@ -195,16 +196,29 @@ class SearchPanel:
             "weigh": self._weigh,
             "drop": self._drop,
             "choose": self._choose,
-            "csv": self._save_csv,
-            "judged": self._save_judged,
-            "step": self._step,
             "visit": self._visit,
             "upload": self._take_upload,
             "say": self._say,
         }
 
+    def _buttons(self) -> dict[widgets.Button, Callable[[], None]]:
+        """Return what the buttons beside Search do."""
+        form = self.form
+        does: dict[widgets.Button, Callable[[], None]]
+        does = {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
+        does |= {form.save: self._save, form.save_thumbs: self._save_thumbs}
+        # A visitor's page knows the models of all widgets, even of those not shown.
+        return does if self._visitors else does | {form.paths: self._paths, form.copy: self._copy}
+
+    def _try(self, does: Callable[[], None], _button: object) -> None:
+        try:
+            does()
+        except Exception as error:  # anything that happens must be seen: widgets swallow errors
+            self._fail(error)
+
     def _show_chips(self) -> None:
         self.results.chips = self.asked.chips()
+        self.form.save_thumbs.disabled = not self.judged
 
     def _show_lines(self, asked: Asked, found: SearchResults) -> None:
         lines = found.code, asked.papermill(self.parameters)
@@ -212,14 +226,23 @@ class SearchPanel:
         code = "<br>".join(f"<code style='{style}'>{html.escape(line)}</code>" for line in lines)
         self.code.value = f"<details><summary>The same as code</summary>{code}</details>"
 
-    def _ask_more(self) -> None:
-        number = min(_MORE, MAX_LIMIT - len(self._hits))
-        page = self._history[self._at].search(self._encoder, self._store, number, len(self._hits))
-        self._hits += page
-        self.results.add(page, self.judged, len(page) == number and len(self._hits) < MAX_LIMIT)
+    def _ask_more(self, first: int) -> None:
+        """Show what follows the first ones; another page may have asked for it before."""
+        last = min(first + _MORE, MAX_LIMIT)
+        lacking = last - len(self._hits)
+        if self._is_more and lacking > 0:
+            page = self._shown.search(self._encoder, self._store, lacking, len(self._hits))
+            self._hits += page
+            self._is_more = len(page) == lacking and last < MAX_LIMIT
+        hits = range(first, min(last, len(self._hits)))
+        more = self._is_more or len(self._hits) > last
+        self.results.add(self._taken(hits), self.judged, first, more)
 
     def _more_like(self, place: int) -> None:
-        self.asked = Asked(query_image=self._hits[place].path)
+        path = self._hits[place].path
+        if not path.is_file():
+            raise OSError(_gone(path))
+        self.asked = Asked(query_image=path)
         self.show_results()
 
     def _judge(self, place: int, sign: int) -> None:
@@ -237,40 +260,48 @@ class SearchPanel:
         self.show_results()
 
     def _step(self, by: int) -> None:
-        """Go back to the question before, or forward again."""
-        self._at = min(max(self._at + by, 0), len(self._history) - 1)
-        self.asked = self._history[self._at]
+        self.asked = self._history.step(by)
         self.show_results()
 
     def _visit(self, address: str) -> None:
-        self.asked = Asked.at(address, self._store.image_dir)
+        asked = Asked.at(address, self._store.image_dir)
+        self.asked = self._history.first if asked == Asked() else asked
         self.show_results()
 
     def _choose(self, places: Sequence[int]) -> None:
         self._chosen = list(places)
 
+    def _places(self) -> list[int]:
+        """Return the places of what is taken away: of the chosen photos, or of all."""
+        return sorted(self._chosen) or list(range(len(self._hits)))
+
     def _taken(self, places: Sequence[int]) -> SearchResults:
         """Return these results alone."""
-        assert self.found is not None
+        if not self.found:
+            raise ValueError("there are no photos yet: search first")
         return replace(self.found, hits=tuple(self._hits[place] for place in places))
 
-    def _save_csv(self, places: Sequence[int]) -> None:
-        self.results.send({"csv": "photos.csv", "text": self._taken(places).csv()})
+    def _show_numbers(self, _change: object) -> None:
+        change = self.widget.add_class if self.form.numbers.value else self.widget.remove_class
+        change("numbers")
 
-    def _save_judged(self) -> None:
+    def _save(self) -> None:
+        text = self._taken(range(len(self._hits))).csv(self._places())
+        self.results.send({"csv": "photos.csv", "text": text})
+
+    def _paths(self) -> None:
+        paths = [str(hit.path) for hit in self._taken(self._places())]
+        self.results.send({"copy": "\n".join(paths)})
+
+    def _save_thumbs(self) -> None:
         words = self.asked.query_text or "photos like these"
         folder = self._store.image_dir or Path()
         signs = {path: weight > 0 for path, weight in self.judged.items()}
         self.results.send({"csv": "judged.csv", "text": judged_csv(words, signs, folder)})
 
-    def _copy(self, _button: object) -> None:
-        places = self._chosen or range(len(self._hits))
-        try:
-            folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
-            copies = self._taken(places).copy_to(folder)
-            self._say(f"{len(set(copies)):,} photos are in {folder}")
-        except Exception as error:  # as above
-            self._fail(error)
+    def _copy(self) -> None:
+        folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
+        self._say(copy_photos(self._taken(self._places()), folder))
 
     def _take_label(self, _change: object) -> None:
         label = self.form.label.value.strip()
@@ -278,34 +309,19 @@ class SearchPanel:
             self.labels = (*self.labels, label)
             self.form.label.value = ""
             self.show_results()
+        elif label in self.labels:
+            self.form.label.value = ""
         elif label and not self._settling:
             self._say(f"no photo has the label {label!r}", failed=True)
 
     def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
-        """Take a piece of an image: one message holds 10 MB at most, an image may hold more."""
-        if first:
-            self._uploaded.clear()
-        self._uploaded += content
-        if last:
-            self.image = self._keep(name, bytes(self._uploaded))
+        if image := self._uploads.take(name, first, last, content):
+            self.image = image
             self.show_results()
-
-    def _keep(self, name: str, content: bytes) -> Path:
-        """Write an uploaded image to a file of its own; OSError if it is none."""
-        self._upload_dir.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.blake2b(content, digest_size=4).hexdigest()
-        path = self._upload_dir / f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-60:]}"
-        path.write_bytes(content)
-        try:
-            load_image(path)
-        except OSError as error:
-            path.unlink()
-            raise OSError(str(error).replace(str(path), name)) from error
-        return path
 
     def _fail(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
-        if self._visitors and os.sep in text:
+        if self._visitors and _PATH.search(text):
             traceback.print_exception(error, file=sys.__stderr__)  # the terminal, not the page
             text = "this did not work; whoever runs the app can read why in its terminal"
         self._say(text, failed=True)
@@ -324,3 +340,7 @@ class SearchPanel:
         first = replace(self.found, hits=self.found.hits[:_IN_A_PAGE])
         shown = {"text/html": first.to_html()}
         return self.widget._repr_mimebundle_(**options) | shown
+
+
+def _gone(path: Path) -> str:
+    return f"{path.name} is gone: the file was moved or deleted"

@@ -5,7 +5,7 @@ It sends thumbnails and photos when they come into sight. What a click on them m
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,17 @@ from ..query.results import Hit, SearchResults
 __all__ = ["FIRST", "Photos", "described"]
 
 FIRST = 24
-"""Thumbnails that are sent with the answer to a search; `photos.js` knows it as well."""
+"""Thumbnails that come with a search, and that a saved notebook keeps."""
 
-# What is asked of photos by their places, and is not done if they are gone meanwhile.
-_ABOUT_PHOTOS = ("thumbs", "photo", "more", "like", "judge", "choose", "csv")
-
-_AT_ONCE = 8  # of them in a message
+_AT_ONCE = 8  # of them, where they take their time
+_SOON = 0.1  # seconds that photos wait for their thumbnails
 _LARGE = 1600  # pixels high: a photo that fills the window
 _NARROWEST = 0.25  # a tile's width by its height
+_GONE = {
+    False: "The kernel does not answer: it is busy, or gone. "
+    "If it is gone, run the cells from the top to search again.",
+    True: "The server does not answer. Reload the page to go on.",
+}
 
 
 class Photos(anywidget.AnyWidget):
@@ -37,19 +40,22 @@ class Photos(anywidget.AnyWidget):
     photos : list of dict
         What is to be seen of the first photos, see `described`.
     chips : list of dict
-        What narrows the search: `id`, `text`, and if there are, `path` and `weight`.
+        What narrows the search: `id`, `text`, and if there are, `picture` and `weight`.
     number : int
         Counts the searches, so that a late answer to an older one is not taken for a new one's.
     more : bool
-        Whether there are more photos to ask for.
+        Whether there are more photos than `photos` to ask for.
     status, said : str
         A line above the photos, and what a screen reader says.
-    busy, visitors, back, forward : bool
+    busy, visitors : bool
         `visitors` are not told where files are.
     address : str
         The question as part of a page's address.
-    kept : dict
-        The first thumbnails, which the page itself keeps for when there is no kernel any more.
+    first : list of bytes
+        The first thumbnails as JPEG, `height` pixels high: empty if a photo cannot be read, and
+        None if it takes longer.
+    gone : str
+        What the page says if nobody answers.
     """
 
     _esm = Path(__file__).with_name("photos.js")
@@ -63,10 +69,10 @@ class Photos(anywidget.AnyWidget):
     said = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
     visitors = traitlets.Bool(False).tag(sync=True)
-    back = traitlets.Bool(False).tag(sync=True)
-    forward = traitlets.Bool(False).tag(sync=True)
     address = traitlets.Unicode().tag(sync=True)
-    kept = traitlets.Dict().tag(sync=True)
+    first: traitlets.List = traitlets.List().tag(sync=True)
+    height = traitlets.Int(256).tag(sync=True)
+    gone = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -75,30 +81,46 @@ class Photos(anywidget.AnyWidget):
         visitors: bool = False,
     ) -> None:
         """Take what to do for each `ask` of a message, which gets the rest of it by name."""
-        super().__init__(visitors=visitors)
+        super().__init__(visitors=visitors, gone=_GONE[visitors])
         own: dict[str, Callable[..., None]]
-        own = {"thumbs": self._send_thumbs, "photo": self._send_photo}
+        own = {"thumbs": self._send_thumbs, "photo": self._send_photo, "ping": lambda: None}
         self._answers = own | dict(answers)
         self._failed = failed
         self._paths: list[Path] = []
-        self._height = 256
+        self._drawn: list[Future[bytes]] = []
         self._pool = ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1))  # one is the page's
         self.on_msg(self._hear)
 
     def show(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
         """Show the photos of a new search instead of those that are there."""
         self._paths = [hit.path for hit in found]
+        for late in self._drawn:
+            late.cancel()
+        self._drawn = [self._pool.submit(_jpeg, path, self.height) for path in self._paths[:FIRST]]
+        photos = list(self._described(found, judged))
+        wait(self._drawn, _SOON)
         with self.hold_sync():
             self.number += 1
             self.more = more
-            self.photos = list(self._described(found, judged))
+            self.photos = photos
+            self.first = self._there()
 
-    def add(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
-        """Show more photos, below those that are there."""
-        self._paths += [hit.path for hit in found]
-        self.more = more
+    def finish(self) -> None:
+        """Send the first thumbnails that came later than the photos."""
+        for some in batches(self._drawn, _AT_ONCE):
+            wait(some)
+            self.first = self._there()
+
+    def _there(self) -> list[bytes | None]:
+        return [jpeg.result() if jpeg.done() else None for jpeg in self._drawn]
+
+    def add(
+        self, found: SearchResults, judged: Mapping[Path, float], first: int, more: bool
+    ) -> None:
+        """Show more photos from a place on, on a page that has all before it."""
+        self._paths[first : first + len(found)] = [hit.path for hit in found]
         photos = list(self._described(found, judged))
-        self.send({"add": photos, "number": self.number, "more": more})
+        self.send({"add": photos, "first": first, "more": more, "number": self.number})
 
     def _described(self, found: SearchResults, judged: Mapping[Path, float]) -> Iterator[dict]:
         for hit in found:
@@ -108,22 +130,16 @@ class Photos(anywidget.AnyWidget):
         """Do what the page asks for; whatever goes wrong is seen there."""
         asked = dict(content)
         name = asked.pop("ask", "")
-        number = asked.pop("number", self.number)
-        if number != self.number and name in _ABOUT_PHOTOS:
-            return
+        if asked.pop("number", self.number) != self.number:
+            return  # it is about photos that are gone
         try:
             self._answers[name](**asked, **({"content": buffers[0]} if buffers else {}))
         except Exception as error:
             self._failed(error)
         self.send({"done": name})
 
-    def send_first(self) -> None:
-        """Send the first thumbnails before they are asked for, as they will be in sight."""
-        for places in batches(range(min(FIRST, len(self.photos))), _AT_ONCE):
-            self._send_thumbs(places, self._height)
-
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
-        self._height = height
+        self.height = height
         paths = [self._paths[place] for place in places]
         jpegs = list(self._pool.map(lambda path: _jpeg(path, height), paths))
         self.send({"thumbs": list(places), "height": height, "number": self.number}, jpegs)
@@ -146,11 +162,12 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
         "size": f"{hit.width:,} x {hit.height:,}" if hit.width else "",
         "copies": ", ".join(Path(other).name for other in hit.alike),
         "match": found.explained(hit),
+        "path": "" if visitors else str(hit.path),
     }
     return {
         "name": name,
         "alt": f"{hit.label}: {name}" if hit.label else name,
-        "path": "" if visitors else str(hit.path),
+        "path": facts["path"],
         "date": hit.taken and f"{hit.taken:%Y-%m-%d}",
         "numbers": hit.caption.splitlines()[0],
         "ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3),

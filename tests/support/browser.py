@@ -256,11 +256,15 @@ class PanelPage:
 
     def type(self, placeholder: str, text: str) -> None:
         """Type into one of the folded boxes, and press Enter."""
+        self.unfold()
         box = self.root.get_by_placeholder(placeholder)
-        if not box.is_visible():
-            self.root.get_by_role("button", name="filters").click()
         box.fill(text)
         box.press("Enter")
+
+    def unfold(self) -> None:
+        """Show what is folded away."""
+        if not self.root.get_by_placeholder("words to stay away from").is_visible():
+            self.root.get_by_role("button", name="options").click()
 
     def upload(self, path: Path) -> None:
         """Choose a file as the image to be like."""
@@ -276,8 +280,6 @@ class PanelPage:
     def wait_for(self, status: str, first: set[str] | None = None) -> None:
         """Wait until the panel says this, all photos in sight are there, and these labels first."""
         self.status.filter(has_text=status).wait_for()
-        # Photos come with their first thumbnails, or 150 ms later, by a timer that is set by now.
-        self.page.evaluate("() => new Promise(done => setTimeout(done, 200))")
         number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
         wait_until(lambda: self.photos.count() >= number)
         wait_until(lambda: self.page.evaluate(IN_SIGHT_ARE_DRAWN))
