@@ -2,6 +2,7 @@
 # The page comes at once and says what it waits for, while the model and the browser's side load.
 import asyncio
 import os
+import tempfile
 
 import ipywidgets as widgets
 from IPython import get_ipython
@@ -30,7 +31,12 @@ async def start() -> None:
         say("Searching …")
         address = os.environ.get("QUERY_STRING", "")
         panel = helpers.SearchPanel(
-            encoder, store, query_text=query_text, visitors=True, address=address
+            encoder,
+            store,
+            query_text=query_text,
+            upload_dir=uploads.name,
+            visitors=True,
+            address=address,
         )
         page.children = [panel.widget]
     except Exception:  # whatever it is, a visitor can do nothing about it
@@ -38,6 +44,7 @@ async def start() -> None:
         say(SORRY, "failed")
 
 
+uploads = tempfile.TemporaryDirectory(prefix="uploads-")  # it goes when the visitor has gone
 page = widgets.VBox()
 starting = asyncio.get_running_loop().create_task(start())
 display(page)

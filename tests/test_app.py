@@ -56,11 +56,18 @@ def app(small, tmp_path_factory) -> Iterator[types.SimpleNamespace]:
     gate = folder / "gate"
     (folder / "sitecustomize.py").write_text(IN_KERNELS.format(gate=str(gate)))
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]
-    env = small.env | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    env = small.env | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(scratch)}
     with browser.voila_app(folder, env, *small.options, *QUICK) as (link, server):
         address = "{0.scheme}://{0.netloc}".format(urlsplit(link))
         yield types.SimpleNamespace(
-            link=link, address=address, server=server, gate=gate, log=folder / "server.log"
+            link=link,
+            address=address,
+            server=server,
+            gate=gate,
+            scratch=scratch,
+            log=folder / "server.log",
         )
 
 
@@ -122,7 +129,9 @@ def test_the_app_is_the_panel_for_this_machine_only_and_its_kernels_end(app, chr
         browser.wait_until(lambda: len(set(kernels(app.server)) - set(before)) == 1)
         panel.enter("a blue bird")  # the kernel of the open page goes on
         panel.wait_for("a blue bird")
+        assert len(list(app.scratch.glob("uploads-*/*large.bmp"))) == 1
     browser.wait_until(lambda: not set(kernels(app.server)) - set(before))
+    assert list(app.scratch.glob("uploads-*/*large.bmp")) == []
 
 
 @browser.needed
@@ -182,6 +191,22 @@ def test_the_address_is_the_question_and_the_browser_goes_back(app, chromium):
         browser.wait_until(lambda: panel.query.input_value() == "")
         page.go_forward()
         panel.wait_for(f"a star + {chosen}: 50 images")
+
+
+@browser.needed
+def test_back_leads_to_the_beginning_and_two_quick_ones_go_two_questions_back(app, chromium):
+    with browser.open_page(chromium, app.link) as page:
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images")
+        for text in ("a blue bird", "a fish"):
+            panel.enter(text)
+            panel.wait_for(f"{text}: 50 images")
+        page.evaluate("history.back(), setTimeout(() => history.back(), 50)")
+        panel.wait_for("a red star: 50 images")
+        assert panel.query.input_value() == "a red star"
+        for text in ("a blue bird", "a fish"):  # nothing was lost of what comes after
+            page.go_forward()
+            panel.wait_for(f"{text}: 50 images")
 
 
 @browser.needed

@@ -215,6 +215,68 @@ def test_more_photos_come_when_one_scrolls_to_the_end(panel):
     assert len(set(panel.names())) == 250
 
 
+def test_after_a_reload_clicks_mean_the_photos_that_are_seen(kernel_that_ran_03, lab, chromium):
+    """The kernel goes on and knows 150 photos; the page begins with 50 again."""
+    with browser.open_notebook(chromium, lab, "03_search") as page:
+        browser.run_cell(page, "panel = SearchPanel(")
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images", {"red star"})
+        panel.mark(1, "choose")
+        panel.root.get_by_role("button", name="1 chosen").wait_for()
+        panel.photos.nth(49).scroll_into_view_if_needed()
+        browser.wait_until(lambda: panel.photos.count() == 150)
+        names = panel.names()
+        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        page.reload()
+        page.wait_for_function(browser.READY)
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images", {"red star"})
+        assert panel.photos.count() == 50
+        assert panel.root.get_by_role("button", name="chosen").is_hidden()
+        panel.photos.nth(49).scroll_into_view_if_needed()
+        browser.wait_until(lambda: panel.photos.count() == 150)
+        assert panel.names() == names
+        panel.photos.nth(120).scroll_into_view_if_needed()
+        panel.mark(120, "like")
+        panel.wait_for(f"{names[120]}: 50 images")
+
+
+def test_two_views_of_one_panel_show_the_same_photos(panel):
+    """As JupyterLab's "create new view for output" makes them."""
+    panel.page.evaluate("() => jupyterapp.commands.execute('notebook:create-output-view')")
+    both = panel.page.locator(".search-photos")
+    browser.wait_until(lambda: both.count() == 2)
+    other = browser.PanelPage(panel.page)
+    other.root = panel.page.locator(".search-panel").nth(1)
+    other.photos = other.root.locator(".photos > li")
+    for one in (panel, other):
+        browser.wait_until(lambda one=one: one.photos.count() >= 50)
+        one.photos.first.scroll_into_view_if_needed()
+        browser.wait_until(
+            lambda one=one: one.photos.first.locator("img").evaluate("image => image.naturalWidth")
+        )
+
+
+def test_a_photo_that_cannot_be_read_says_so_small_and_large(panel, images):
+    broken = list_images(images / "two red apples")[0]
+    content = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    try:
+        panel.enter("two red apples")
+        panel.wait_for("two red apples: 50 images", {"two red apples"})
+        place = panel.names().index(broken.name)
+        photo = panel.photos.nth(place).locator(".photo")
+        browser.wait_until(lambda: "unreadable" in photo.get_attribute("class"))
+        photo.click()
+        panel.root.locator("dialog.unreadable").wait_for()
+        assert panel.large.locator("img").is_hidden()
+        panel.keys("ArrowRight" if place == 0 else "ArrowLeft")
+        panel.root.locator("dialog[open]:not(.unreadable)").wait_for()
+        assert panel.large.locator("img").is_visible()
+    finally:
+        broken.write_bytes(content)
+
+
 def test_photos_are_taken_away(panel, tmp_path):
     names = panel.names()
     panel.mark(1, "choose")
@@ -225,6 +287,15 @@ def test_photos_are_taken_away(panel, tmp_path):
         panel.root.get_by_role("button", name="save as CSV").click()
     table = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[2].split("/")[-1] for line in table[1:]] == [names[1], names[4]]
+    panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    panel.root.get_by_role("button", name="copy paths").click()
+    read = "navigator.clipboard.readText()"
+    browser.wait_until(
+        lambda: (
+            [line.split("/")[-1] for line in panel.page.evaluate(read).splitlines()]
+            == [names[1], names[4]]
+        )
+    )
     panel.type("a folder: the chosen", str(tmp_path / "copies"))
     panel.root.get_by_role("button", name="Copy", exact=True).click()
     panel.message.filter(has_text="2 photos are in").wait_for()
