@@ -24,9 +24,12 @@ from .support.processes import ROOT, SCREENSHOTS, environment, python
 
 QUICK = ["--MappingKernelManager.cull_idle_timeout=20", "--MappingKernelManager.cull_interval=1"]
 SORRY = "The photos cannot be searched at the moment"
-# What a kernel runs before anything else: it waits while there is a file.
+# What a kernel runs before anything else: it waits while there is a file, or dies of another.
 IN_KERNELS = """
-import os, time
+import os, sys, time
+if os.path.exists({gate!r} + "-dead") and "ipykernel_launcher" in sys.orig_argv:
+    os.remove({gate!r} + "-dead")
+    os._exit(1)
 import helpers
 opened = helpers.open_collection
 def open_collection(settings):
@@ -169,6 +172,17 @@ def test_the_page_says_what_it_waits_for(app, chromium):
             assert page.locator(".said").filter(visible=True).count() == 0
     finally:
         app.gate.unlink(missing_ok=True)
+
+
+@browser.needed
+def test_a_kernel_that_dies_at_its_start_is_followed_by_another(app, chromium):
+    """Voila says nothing about it; the page would wait for ever."""
+    dead = app.gate.with_name("gate-dead")
+    dead.touch()
+    with browser.open_page(chromium, app.link) as page:
+        page.get_by_text("Starting …").wait_for()
+        browser.wait_until(lambda: not dead.exists())
+        browser.PanelPage(page).wait_for("a red star: 50 images")
 
 
 @browser.needed

@@ -149,7 +149,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Page]:
     page.add_locator_handler(
         page.locator(".jp-Dialog"), lambda dialog: dialog.locator("button").last.click()
     )
-    page.goto(address)
+    page.goto(address, wait_until="commit")
     yield page
     page.context.close()
 
