@@ -145,3 +145,14 @@ def test_an_address_that_somebody_made_up_leads_nowhere(address, drawings):
 
 def test_an_address_tells_nothing_of_an_image_elsewhere(whole):
     assert not {"query_image", "judged"} & set(parse_qs(whole.address(Path("elsewhere"))))
+
+
+def test_a_chip_stays_the_same_when_another_goes(photos):
+    """Clicks may wait for a busy kernel while the chips that were clicked are still to be seen."""
+    asked = Asked("a fish", judged={photos[0]: 1, photos[1]: -1, photos[2]: 1})
+    first, second, _ = [chip["id"] for chip in asked.chips()]
+    assert asked.without(first).without(second).judged == {photos[2]: 1}
+    weighed = asked.without(first).weighed(second, 2)
+    assert weighed.judged == {photos[1]: -2, photos[2]: 1}
+    assert weighed.weighed(first, 5) == weighed
+    assert not any(str(photos[0].parent) in str(chip["id"]) for chip in asked.chips())

@@ -176,6 +176,10 @@ def test_thumbs_steer_the_next_search(panel):
     weight.fill("2")
     weight.press("Enter")
     browser.wait_until(lambda: panel.chips.first.get_by_role("spinbutton").input_value() == "2")
+    weight.press("ArrowUp")  # each step is a change; the focus stays
+    weight.press("ArrowUp")
+    browser.wait_until(lambda: panel.chips.first.get_by_role("spinbutton").input_value() == "2.2")
+    assert panel.focused().startswith("Weight of more like ")
     panel.chips.last.get_by_role("button").click()
     browser.wait_until(lambda: panel.chips.count() == len(good + bad) - 1)
     panel.unfold()

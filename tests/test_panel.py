@@ -357,6 +357,13 @@ def test_a_picture_that_is_gone_is_in_the_way_of_nothing(encoder, store, drawing
     assert "a heart: 50 images" in panel.results.status
 
 
+def test_there_is_nothing_after_the_last_that_milvus_gives(panel, monkeypatch):
+    monkeypatch.setattr(panel_module, "MAX_LIMIT", 50)
+    panel.query.value = "a fish"
+    assert len(names(panel)) == 50
+    assert not panel.results.more
+
+
 def test_more_that_fails_can_be_asked_for_again(panel, sent, monkeypatch):
     panel.limit.value = 7
     panel.query.value = "a fish"

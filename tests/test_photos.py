@@ -73,6 +73,27 @@ def test_photos_do_not_wait_long_for_their_thumbnails(photos, found, monkeypatch
     assert all(photos.first)
 
 
+def test_what_a_page_makes_up_changes_nothing(found, photos):
+    """A visitor can send whatever a widget's page can."""
+    photos = Photos({}, photos.failed.append, visitors=True)
+    photos.set_state({"visitors": False, "height": 0})
+    photos.show(found, {}, more=False)
+    photos.finish()
+    assert not any(photo["path"] for photo in photos.photos)
+    assert all(photos.first)
+    sent = []
+    photos.send = lambda content, buffers=(): sent.extend(buffers)
+    for height in (0, 10**6):
+        ask(photos, "thumbs", places=[0], height=height)
+    assert [Image.open(io.BytesIO(jpeg)).height for jpeg in sent] == [1, 256]
+
+
+def test_a_page_that_is_opened_later_knows_what_was_judged(photos, found):
+    photos.judge(1, -1)
+    photos.judge(99, 1)
+    assert [photo["judged"] for photo in photos.get_state("photos")["photos"]][:3] == [0, -1, 0]
+
+
 def test_a_photo_is_sent_whole_and_large(photos, found):
     Image.new("RGB", (4000, 3000), "red").save(found[1].path)
     ask(photos, "photo", place=1)

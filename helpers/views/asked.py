@@ -108,9 +108,9 @@ class Asked:
             if value := getattr(self, name):
                 chips.append({"id": name, "text": f"{words} {value}"})
         chips += [{"id": f"labels:{label}", "text": label} for label in self.labels]
-        for number, (path, weight) in enumerate(self.judged.items()):
+        for path, weight in self.judged.items():
             text = f"{'more' if weight > 0 else 'less'} like {path.name}"
-            chips.append({"id": f"judged:{number}", "text": text, "weight": abs(weight)})
+            chips.append({"id": _chip(path), "text": text, "weight": abs(weight)})
             chips[-1] |= _picture(path)
         if self.sort_by:
             chips.append({"id": "sort_by", "text": "newest first"})
@@ -122,9 +122,17 @@ class Asked:
         if name == "labels":
             return replace(self, labels=tuple(label for label in self.labels if label != part))
         if name == "judged":
-            return self.weighing(list(self.judged)[int(part)], 0)
+            return self.weighed(chip, 0)
         blank: Any = None if name == "query_image" else ""
         return replace(self, **{name: blank})
+
+    def weighed(self, chip: str, weight: float) -> "Asked":
+        """Return the question where what a chip stands for counts so much, as good or as bad."""
+        judged = {
+            path: math.copysign(weight, each) if _chip(path) == chip else each
+            for path, each in self.judged.items()
+        }
+        return replace(self, judged={path: each for path, each in judged.items() if each})
 
     def weighing(self, path: Path, weight: float) -> "Asked":
         """Return the question with an image that counts so much; 0 for not at all."""
@@ -208,6 +216,11 @@ class History:
         """Go back by -1 or forward by 1, if one can; return the question that is shown then."""
         self._at = min(max(self._at + by, 0), len(self._all) - 1)
         return self._all[self._at]
+
+
+def _chip(path: Path) -> str:
+    """Return the id of a thumb's chip, which tells visitors no path."""
+    return f"judged:{hash(path)}"
 
 
 def _picture(path: Path) -> dict[str, str]:

@@ -4,7 +4,6 @@ It only asks (`retrieval`) and shows; what a question means is decided there.
 """
 
 import html
-import math
 import os
 import re
 import sys
@@ -172,7 +171,7 @@ class SearchPanel:
     def _show(self, asked: Asked, found: SearchResults) -> None:
         self._history.add(asked)
         self.found, self._hits, self._chosen, self._shown = found, list(found), [], asked
-        self._is_more = len(found) == self.limit.value
+        self._is_more = len(found) == self.limit.value < MAX_LIMIT
         self.form.back.disabled = self._history.is_first
         self.form.forward.disabled = self._history.is_last
         spent = found.milliseconds
@@ -248,11 +247,11 @@ class SearchPanel:
     def _judge(self, place: int, sign: int) -> None:
         self.judged = dict(self.asked.weighing(self._hits[place].path, sign).judged)
         self._show_chips()
+        self.results.judge(place, sign)
         self.results.status = "Search again to use your thumbs" if self.judged else ""
 
     def _weigh(self, id: str, weight: float) -> None:
-        path = list(self.judged)[int(id.removeprefix("judged:"))]
-        self.judged[path] = math.copysign(weight, self.judged[path])
+        self.judged = dict(self.asked.weighed(id, weight).judged)
         self._show_chips()
 
     def _drop(self, id: str) -> None:

@@ -32,10 +32,8 @@ function render({ model, el }) {
   let shown = 0; // the number of the search that is shown
   let photos = []; // what is known of each
   let urls = []; // of blobs, to be given back
-  let current = 0; // the place that the Tab key reaches
-  let open = -1; // the place of the photo that is shown large
-  let asking = false; // for more photos
-  let waiting = false; // for thumbnails
+  let [current, open] = [0, -1]; // the places that the Tab key reaches, and of the photo that is shown large
+  let [asking, waiting] = [false, false]; // for more photos, for thumbnails
   let visits = 0; // to addresses, whose answers are not there yet
   let patience;
 
@@ -129,6 +127,7 @@ function render({ model, el }) {
   }
 
   function restart() {
+    const focused = list.contains(document.activeElement);
     urls.forEach((url) => URL.revokeObjectURL(url));
     seen.disconnect();
     [shown, photos, urls, current, open, asking, waiting] = [model.get("number"), [], [], 0, -1, false, false];
@@ -140,7 +139,7 @@ function render({ model, el }) {
     view.scrollTop = 0;
     add(model.get("photos"), model.get("more"));
     drawFirst();
-    if (photos.length) mark(0); // the Tab key reaches it
+    if (photos.length) focused ? focus(0) : mark(0); // the Tab key reaches it
   }
 
   const url = (content, type) => urls[urls.push(URL.createObjectURL(new Blob([content], { type }))) - 1];
@@ -164,12 +163,13 @@ function render({ model, el }) {
     if (message.done === "more") asking = false; // it may have failed
     if (message.done === "visit") visits--;
     if (message.done === "thumbs") (waiting = false), askThumbs();
-    if ("csv" in message) make("a", { href: url(message.text, "text/csv"), download: message.csv }).click();
-    if ("copy" in message) copy(message.copy);
+    // Once, however many views there are:
+    if (message.csv) make("a", { href: url(message.text, "text/csv"), download: message.csv }).click(), delete message.csv;
+    if (message.copy) copy(message.copy), delete message.copy;
     if (message.number !== shown) return; // about photos that are gone, or none
-    message.thumbs?.forEach((place, index) => draw(place, buffers[index]));
+    message.thumbs?.forEach((place, index) => photos[place] && draw(place, buffers[index]));
     if (message.first === photos.length) (asking = false), add(message.add, message.more); // no other view's
-    if ("photo" in message) photos[message.photo].large = buffers[0].byteLength ? url(buffers[0], "image/jpeg") : "";
+    if (photos[message.photo]) photos[message.photo].large = buffers[0].byteLength ? url(buffers[0], "image/jpeg") : "";
     if (open >= 0 && !message.thumbs) enlarge(open); // it is this one, or the next may be asked for
   }
 
@@ -212,8 +212,7 @@ function render({ model, el }) {
     const down = (item) => step * (item.offsetTop - here.offsetTop);
     const along = (item) => Math.abs(item.offsetLeft - here.offsetLeft);
     const rest = [...list.children].filter((item) => down(item) > 0);
-    const row = rest.filter((item) => down(item) === Math.min(...rest.map(down)));
-    return +(row.sort((a, b) => along(a) - along(b))[0] ?? here).dataset.place;
+    return +(rest.sort((a, b) => down(a) - down(b) || along(a) - along(b))[0] ?? here).dataset.place;
   }
 
   function judge(place, sign) {
@@ -223,10 +222,7 @@ function render({ model, el }) {
   }
 
   function choose(...places) {
-    for (const place of places) {
-      if (!chosen.delete(place)) chosen.add(place);
-      mark(place);
-    }
+    for (const place of places) chosen.delete(place) || chosen.add(place), mark(place);
     [none.hidden, none.textContent] = [!chosen.size, `${chosen.size} chosen ×`];
     about("choose", { places: [...chosen] });
   }
@@ -241,7 +237,7 @@ function render({ model, el }) {
     open: enlarge, more: askMore, choose: (place) => choose(place), none: () => choose(...chosen),
     up: (place) => judge(place, 1), down: (place) => judge(place, -1),
     like: (place) => (dialog.close(), about("like", { place })), drop: (_, id) => ask("drop", { id }),
-    image: () => make("input", { type: "file", accept: "image/*", onchange: choice }).click(),
+    image: () => make("input", { type: "file", accept: "image/*", onchange: pick }).click(),
     previous: () => enlarge(open - 1), next: () => enlarge(open + 1), close: () => dialog.close(),
     path: (place) => copy(photos[place].path),
   };
@@ -266,7 +262,9 @@ function render({ model, el }) {
   size.onchange = askThumbs; // larger ones
 
   // ---- an image to search with
-  const choice = ({ target }) => upload(target.files[0]);
+  const pick = ({ target }) => take(target.files);
+  const take = ([image]) => // which may be a folder
+    image && upload(image).catch((error) => ask("say", { text: error.message, failed: true }));
   async function upload(image) {
     const bytes = new Uint8Array(await image.arrayBuffer());
     for (let start = 0; start === 0 || start < bytes.length; start += PIECE) {
@@ -286,13 +284,14 @@ function render({ model, el }) {
       const { files, types } = event.dataTransfer ?? event.clipboardData;
       if (event.target.matches("input") && types.includes("text/plain")) return; // it is text
       if (name === "drop" || files.length) event.preventDefault();
-      if (files.length) upload(files[0]);
+      take(files);
     });
-    on("focusin", ({ target }) => { // Lumino looks at the focused element itself, before its parents
-      target.dataset.lmSuppressShortcuts = "true"; // else `d d` deletes the cell of a clicked button
-    });
+    // Else `d d` deletes the cell of a clicked button: Lumino looks at the focused element itself first.
+    on("focusin", ({ target }) => (target.dataset.lmSuppressShortcuts = "true"));
+    // What ipywidgets sends, no message answers: is anybody there?
+    on("click", ({ target }) => target.closest(".jupyter-button") && ask("ping"));
     on("change", ({ target }) => {
-      if (!el.contains(target)) ask("ping"); // ipywidgets sends it: is anybody there?
+      if (!el.contains(target)) ask("ping");
       if (target.validity?.valid === false) ask("say", { text: `${target.value}: ${target.validationMessage}` });
     });
     for (const each of box.querySelectorAll("input, .jupyter-button"))
@@ -310,7 +309,11 @@ function render({ model, el }) {
     status: () => (status.textContent = model.get("status")),
     said: () => (said.textContent = model.get("said")),
     busy: () => el.classList.toggle("busy", model.get("busy")),
-    chips: () => chips.replaceChildren(...model.get("chips").map(chip)),
+    chips: () => {
+      const at = [...chips.querySelectorAll("input, button")].indexOf(document.activeElement);
+      chips.replaceChildren(...model.get("chips").map(chip));
+      chips.querySelectorAll("input, button")[at]?.focus();
+    },
     number: restart,
   };
   for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, does), does();

@@ -23,6 +23,7 @@ FIRST = 24
 
 _AT_ONCE = 8  # of them, where they take their time
 _SOON = 0.1  # seconds that photos wait for their thumbnails
+_HEIGHTS = (256, 512)  # pixels of a thumbnail, as `photos.js` asks for them; others are not kept
 _LARGE = 1600  # pixels high: a photo that fills the window
 _NARROWEST = 0.25  # a tile's width by its height
 _GONE = {
@@ -71,7 +72,7 @@ class Photos(anywidget.AnyWidget):
     visitors = traitlets.Bool(False).tag(sync=True)
     address = traitlets.Unicode().tag(sync=True)
     first: traitlets.List = traitlets.List().tag(sync=True)
-    height = traitlets.Int(256).tag(sync=True)
+    height = traitlets.Int(_HEIGHTS[0]).tag(sync=True)
     gone = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -86,6 +87,8 @@ class Photos(anywidget.AnyWidget):
         own = {"thumbs": self._send_thumbs, "photo": self._send_photo, "ping": lambda: None}
         self._answers = own | dict(answers)
         self._failed = failed
+        self._visitors = visitors  # the page could set the trait
+        self._wanted = _HEIGHTS[0]
         self._paths: list[Path] = []
         self._drawn: list[Future[bytes]] = []
         self._pool = ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1))  # one is the page's
@@ -96,14 +99,14 @@ class Photos(anywidget.AnyWidget):
         self._paths = [hit.path for hit in found]
         for late in self._drawn:
             late.cancel()
-        self._drawn = [self._pool.submit(_jpeg, path, self.height) for path in self._paths[:FIRST]]
+        self._drawn = [self._pool.submit(_jpeg, path, self._wanted) for path in self._paths[:FIRST]]
         photos = list(self._described(found, judged))
         wait(self._drawn, _SOON)
         with self.hold_sync():
             self.number += 1
             self.more = more
             self.photos = photos
-            self.first = self._there()
+            self.first, self.height = self._there(), self._wanted
 
     def finish(self) -> None:
         """Send the first thumbnails that came later than the photos."""
@@ -122,9 +125,15 @@ class Photos(anywidget.AnyWidget):
         photos = list(self._described(found, judged))
         self.send({"add": photos, "first": first, "more": more, "number": self.number})
 
+    def judge(self, place: int, sign: int) -> None:
+        """Note what was judged, for a page that is opened later."""
+        if place < len(self.photos):
+            self.photos[place]["judged"] = sign
+            self.send_state("photos")
+
     def _described(self, found: SearchResults, judged: Mapping[Path, float]) -> Iterator[dict]:
         for hit in found:
-            yield described(hit, found, self.visitors) | {"judged": judged.get(hit.path, 0)}
+            yield described(hit, found, self._visitors) | {"judged": judged.get(hit.path, 0)}
 
     def _hear(self, _widget: object, content: dict, buffers: Sequence[memoryview]) -> None:
         """Do what the page asks for; whatever goes wrong is seen there."""
@@ -139,9 +148,9 @@ class Photos(anywidget.AnyWidget):
         self.send({"done": name})
 
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
-        self.height = height
+        height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
         paths = [self._paths[place] for place in places]
-        jpegs = list(self._pool.map(lambda path: _jpeg(path, height), paths))
+        jpegs = list(self._pool.map(lambda path: _jpeg(path, height, height in _HEIGHTS), paths))
         self.send({"thumbs": list(places), "height": height, "number": self.number}, jpegs)
 
     def _send_photo(self, place: int) -> None:
