@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 import webbrowser
 from concurrent.futures import ProcessPoolExecutor
@@ -122,7 +123,9 @@ def _serve(page: Path, settings: Settings, options: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))  # ends it without a traceback
     opens, voila.open_browser = voila.open_browser, False  # without the token it would be in vain
     IOLoop.current().add_callback(lambda: _announce(voila, opens))  # when the port is known
-    voila.start()
+    with tempfile.TemporaryDirectory(prefix="image-search-") as uploads:
+        os.environ["UPLOAD_DIR"] = uploads  # of all visitors; a kernel may be killed
+        voila.start()
 
 
 def _announce(voila: Any, opens: bool) -> None:

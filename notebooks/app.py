@@ -2,7 +2,6 @@
 # The page comes at once and says what it waits for, while the model and the browser's side load.
 import asyncio
 import os
-import tempfile
 
 import ipywidgets as widgets
 from IPython import get_ipython
@@ -34,7 +33,7 @@ async def start() -> None:
             encoder,
             store,
             query_text=query_text,
-            upload_dir=uploads.name,
+            upload_dir=os.environ.get("UPLOAD_DIR"),
             visitors=True,
             address=address,
         )
@@ -44,7 +43,6 @@ async def start() -> None:
         say(SORRY, "failed")
 
 
-uploads = tempfile.TemporaryDirectory(prefix="uploads-")  # it goes when the visitor has gone
 page = widgets.VBox()
 starting = asyncio.get_running_loop().create_task(start())
 display(page)

@@ -132,9 +132,8 @@ def test_the_app_is_the_panel_for_this_machine_only_and_its_kernels_end(app, chr
         browser.wait_until(lambda: len(set(kernels(app.server)) - set(before)) == 1)
         panel.enter("a blue bird")  # the kernel of the open page goes on
         panel.wait_for("a blue bird")
-        assert len(list(app.scratch.glob("uploads-*/*large.bmp"))) == 1
+        assert len(list(app.scratch.glob("image-search-*/*large.bmp"))) == 1
     browser.wait_until(lambda: not set(kernels(app.server)) - set(before))
-    assert list(app.scratch.glob("uploads-*/*large.bmp")) == []
 
 
 @browser.needed
@@ -342,17 +341,23 @@ def test_a_visitor_sees_a_sentence_and_the_terminal_the_details(small, chromium,
 @browser.needed
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl+C is another thing there")
 def test_the_demo_is_made_ready_and_ctrl_c_ends_it_in_peace(demo_data, chromium, tmp_path):
-    env = environment(demo_data(tmp_path / "data"), IMAGE_SEARCH_PROFILE="demo")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = environment(
+        demo_data(tmp_path / "data"), IMAGE_SEARCH_PROFILE="demo", TMPDIR=str(scratch)
+    )
     with (
         browser.voila_app(tmp_path, env) as (link, server),
         browser.open_page(chromium, link) as page,
     ):
         browser.PanelPage(page).wait_for("a red star: 50 images", {"red star"})
+        assert len(list(scratch.glob("image-search-*"))) == 1
         family = server.children(recursive=True)
         server.send_signal(signal.SIGINT)
         assert server.wait(browser.PATIENCE) in (0, None)  # None where others have waited for it
     _, alive = psutil.wait_procs(family, browser.PATIENCE)
     assert not alive
+    assert list(scratch.glob("image-search-*")) == []  # the visitors' uploads
     log = (tmp_path / "server.log").read_text()
     assert "1,000 images in demo_collection" in log
     assert "Traceback" not in log
