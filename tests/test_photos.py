@@ -60,9 +60,9 @@ def test_photos_do_not_wait_long_for_their_thumbnails(photos, found, monkeypatch
     go_on = threading.Event()
     drawn = photos_module.whole_jpeg
 
-    def slow(path, *options):
+    def slow(path, *options, **more):
         go_on.wait()
-        return drawn(path, *options)
+        return drawn(path, *options, **more)
 
     monkeypatch.setattr(photos_module, "whole_jpeg", slow)
     photos.show(found, {}, more=True)

@@ -7,7 +7,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -128,11 +128,10 @@ class Asked:
 
     def weighed(self, chip: str, weight: float) -> "Asked":
         """Return the question where what a chip stands for counts so much, as good or as bad."""
-        judged = {
-            path: math.copysign(weight, each) if _chip(path) == chip else each
-            for path, each in self.judged.items()
-        }
-        return replace(self, judged={path: each for path, each in judged.items() if each})
+        for path, each in self.judged.items():
+            if _chip(path) == chip:
+                return self.weighing(path, math.copysign(weight, each))
+        return self
 
     def weighing(self, path: Path, weight: float) -> "Asked":
         """Return the question with an image that counts so much; 0 for not at all."""
@@ -141,7 +140,7 @@ class Asked:
 
     def parameters(self, folder: Path | None) -> dict[str, Any]:
         """Return what is set as parameters of 03_search; paths count from `folder` if they can."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = dict(vars(self))
         values["labels"] = list(self.labels)
         values["templates"] = list(TEMPLATES) if self.templates else None
         values["query_image"] = _below(self.query_image, folder)
@@ -156,7 +155,7 @@ class Asked:
 
     def address(self, folder: Path | None) -> str:
         """Return the question as the end of a page's address; images elsewhere are left out."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = dict(vars(self))
         values["query_image"] = _relative(self.query_image, folder)
         judged = {_relative(path, folder): weight for path, weight in self.judged.items()}
         values["judged"] = [f"{weight:g} {path}" for path, weight in judged.items() if path]

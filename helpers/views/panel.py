@@ -140,16 +140,16 @@ class SearchPanel:
         if self._settling:
             return
         asked = self.asked
-        self._show_chips()
         gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
         if gone:  # else it would be in the way of all that follows
             image = None if asked.query_image in gone else asked.query_image
             judged = {path: each for path, each in asked.judged.items() if path not in gone}
             self.asked = asked = replace(asked, query_image=image, judged=judged)
-            self._show_chips()
             if not (asked.query_text or asked.unlike or image or judged):
+                self._show_chips()
                 self._say(_gone(gone[0]), failed=True)
                 return
+        self._show_chips()
         self.results.busy = True
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -181,7 +181,6 @@ class SearchPanel:
         self.results.said = f"{found.question.title}: {found.counted}. {found.verdict}"
         self.results.show(found, self.judged, self._is_more)
         self.results.address = asked.address(self._store.image_dir)
-        self._show_chips()
         if not self._visitors:
             self._show_lines(asked, found)
         self._say(found.note or (found.verdict if found.matches is False else ""))

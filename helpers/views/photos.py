@@ -6,6 +6,7 @@ It sends thumbnails and photos when they come into sight. What a click on them m
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,9 @@ from ..batches import batches
 from ..images.thumbnails import WIDEST, whole_jpeg
 from ..query.results import Hit, SearchResults
 
-__all__ = ["FIRST", "Photos", "described"]
+__all__ = ["Photos", "described"]
 
-FIRST = 24
-"""Thumbnails that come with a search, and that a saved notebook keeps."""
-
+_FIRST = 24  # thumbnails that come with a search, and that a saved notebook keeps
 _AT_ONCE = 8  # of them, where they take their time
 _SOON = 0.1  # seconds that photos wait for their thumbnails
 _HEIGHTS = (256, 512)  # pixels of a thumbnail, as `photos.js` asks for them; others are not kept
@@ -88,7 +87,7 @@ class Photos(anywidget.AnyWidget):
         self._answers = own | dict(answers)
         self._failed = failed
         self._visitors = visitors  # the page could set the trait
-        self._wanted = _HEIGHTS[0]
+        self._wanted = _HEIGHTS[0]  # for the next thumbnails; `height` is that of `first`
         self._paths: list[Path] = []
         self._drawn: list[Future[bytes]] = []
         self._pool = ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1))  # one is the page's
@@ -99,7 +98,9 @@ class Photos(anywidget.AnyWidget):
         self._paths = [hit.path for hit in found]
         for late in self._drawn:
             late.cancel()
-        self._drawn = [self._pool.submit(_jpeg, path, self._wanted) for path in self._paths[:FIRST]]
+        self._drawn = [
+            self._pool.submit(_jpeg, path, self._wanted) for path in self._paths[:_FIRST]
+        ]
         photos = list(self._described(found, judged))
         wait(self._drawn, _SOON)
         with self.hold_sync():
@@ -150,11 +151,11 @@ class Photos(anywidget.AnyWidget):
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
         paths = [self._paths[place] for place in places]
-        jpegs = list(self._pool.map(lambda path: _jpeg(path, height, height in _HEIGHTS), paths))
+        jpegs = list(self._pool.map(partial(_jpeg, height=height), paths))
         self.send({"thumbs": list(places), "height": height, "number": self.number}, jpegs)
 
     def _send_photo(self, place: int) -> None:
-        jpeg = _jpeg(self._paths[place], _LARGE, keep=False)
+        jpeg = _jpeg(self._paths[place], _LARGE)
         self.send({"photo": place, "number": self.number}, [jpeg])
 
 
@@ -184,9 +185,9 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     }
 
 
-def _jpeg(path: Path, height: int, keep: bool = True) -> bytes:
+def _jpeg(path: Path, height: int) -> bytes:
     """Return a photo as a JPEG, or nothing if it cannot be read."""
     try:
-        return whole_jpeg(path, height, keep)
+        return whole_jpeg(path, height, keep=height in _HEIGHTS)
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return b""
