@@ -1,5 +1,6 @@
 """The photos of the panel: what the page gets, and when."""
 
+import base64
 import io
 import shutil
 import threading
@@ -27,8 +28,8 @@ def photos(found):
     photos.failed = failed
     photos.sent = []
 
-    def send(content, buffers=()):
-        photos.sent.extend([(content, list(buffers))] if "done" not in content else [])
+    def send(content):
+        photos.sent.extend([content] if "done" not in content else [])
 
     photos.send = send
     photos.show(found, {}, more=True)
@@ -39,11 +40,17 @@ def ask(photos, name, **more):
     photos._handle_custom_msg({"ask": name, "number": photos.number, **more}, [])
 
 
+def opened(address):
+    jpeg = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
+    return Image.open(io.BytesIO(jpeg))
+
+
 def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
     ask(photos, "thumbs", places=[3, 0], height=128)
-    ((content, jpegs),) = photos.sent
-    assert content == {"thumbs": [3, 0], "height": 128, "number": photos.number}
-    assert [Image.open(io.BytesIO(jpeg)).size for jpeg in jpegs] == [(128, 128)] * 2
+    (content,) = photos.sent
+    assert list(content["thumbs"]) == [3, 0]
+    assert content["number"] == photos.number
+    assert [opened(address).size for address in content["thumbs"].values()] == [(128, 128)] * 2
 
 
 def test_the_first_thumbnails_come_unasked_in_the_size_of_the_last(photos, found):
@@ -51,8 +58,8 @@ def test_the_first_thumbnails_come_unasked_in_the_size_of_the_last(photos, found
     found[1].path.write_bytes(b"no image")
     photos.show(found, {}, more=True)
     photos.finish()
-    assert [bool(jpeg) for jpeg in photos.first] == [True, False] + 10 * [True]
-    assert Image.open(io.BytesIO(photos.first[0])).size == (128, 128)
+    assert [bool(address) for address in photos.first] == [True, False] + 10 * [True]
+    assert opened(photos.first[0]).size == (128, 128)
     assert photos.height == 128
 
 
@@ -82,10 +89,10 @@ def test_what_a_page_makes_up_changes_nothing(found, photos):
     assert not any(photo["path"] for photo in photos.photos)
     assert all(photos.first)
     sent = []
-    photos.send = lambda content, buffers=(): sent.extend(buffers)
+    photos.send = lambda content: sent.extend(content.get("thumbs", {}).values())
     for height in (0, 10**6):
         ask(photos, "thumbs", places=[0], height=height)
-    assert [Image.open(io.BytesIO(jpeg)).height for jpeg in sent] == [1, 256]
+    assert [opened(address).height for address in sent] == [1, 256]
 
 
 def test_a_page_that_is_opened_later_knows_what_was_judged(photos, found):
@@ -97,29 +104,29 @@ def test_a_page_that_is_opened_later_knows_what_was_judged(photos, found):
 def test_a_photo_is_sent_whole_and_large(photos, found):
     Image.new("RGB", (4000, 3000), "red").save(found[1].path)
     ask(photos, "photo", place=1)
-    ((content, (jpeg,)),) = photos.sent
-    assert content == {"photo": 1, "number": photos.number}
-    assert Image.open(io.BytesIO(jpeg)).size == (2133, 1600)
+    (content,) = photos.sent
+    assert (content["photo"], content["number"]) == (1, photos.number)
+    assert opened(content["address"]).size == (2133, 1600)
 
 
 def test_a_photo_that_is_gone_is_an_empty_answer_and_the_others_come(photos, found):
     found[0].path.unlink()
     found[2].path.write_bytes(b"no image")
     ask(photos, "thumbs", places=[0, 1, 2], height=64)
-    ((_, jpegs),) = photos.sent
-    assert [bool(jpeg) for jpeg in jpegs] == [False, True, False]
+    (content,) = photos.sent
+    assert [bool(address) for address in content["thumbs"].values()] == [False, True, False]
     assert photos.failed == []
 
 
 def test_more_photos_go_on_counting(photos, found):
     photos.add(found, {found[1].path: 1}, 12, more=False)
-    ((content, _),) = photos.sent
+    (content,) = photos.sent
     assert [photo["judged"] for photo in content["add"]] == [0, 1] + [0] * 10
     assert (content["first"], content["more"]) == (12, False)
     assert photos.more  # after those of the first page
     assert len(photos.photos) == 12  # those of the first page: a saved notebook keeps them
     ask(photos, "thumbs", places=[23], height=64)
-    assert photos.sent[-1][1]
+    assert photos.sent[-1]["thumbs"][23]
 
 
 def test_each_search_has_a_number_of_its_own(photos, found):

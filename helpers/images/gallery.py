@@ -11,7 +11,7 @@ from IPython.display import HTML
 
 from .thumbnails import EDGE, thumbnail_jpeg
 
-__all__ = ["grid_html", "image_grid", "picture_address", "tile_html"]
+__all__ = ["as_address", "grid_html", "image_grid", "picture_address", "tile_html"]
 
 
 def image_grid(
@@ -90,5 +90,9 @@ def picture_address(path: str | os.PathLike) -> str:
 @lru_cache(maxsize=2000)
 def _encoded(path: str, mtime: int, size: int) -> str:
     """Keep the last two thousand, some 8 KB each; a file that changes is read again."""
-    jpeg = thumbnail_jpeg(path)
+    return as_address(thumbnail_jpeg(path))
+
+
+def as_address(jpeg: bytes) -> str:
+    """Return a JPEG as an address that holds it."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

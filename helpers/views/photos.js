@@ -31,7 +31,6 @@ function render({ model, el }) {
   const inSight = new Set(); // places of thumbnails
   let shown = 0; // the number of the search that is shown
   let photos = []; // what is known of each
-  let urls = []; // of blobs, to be given back
   let [current, open] = [0, -1]; // the places that the Tab key reaches, and of the photo that is shown large
   let [asking, waiting] = [false, false]; // for more photos, for thumbnails
   let visits = 0; // to addresses, whose answers are not there yet
@@ -128,9 +127,8 @@ function render({ model, el }) {
 
   function restart() {
     const focused = list.contains(document.activeElement);
-    urls.forEach((url) => URL.revokeObjectURL(url));
     seen.disconnect();
-    [shown, photos, urls, current, open, asking, waiting] = [model.get("number"), [], [], 0, -1, false, false];
+    [shown, photos, current, open, asking, waiting] = [model.get("number"), [], 0, -1, false, false];
     inSight.clear();
     chosen.clear();
     none.hidden = true;
@@ -142,34 +140,32 @@ function render({ model, el }) {
     if (photos.length) focused ? focus(0) : mark(0); // the Tab key reaches it
   }
 
-  const url = (content, type) => urls[urls.push(URL.createObjectURL(new Blob([content], { type }))) - 1];
-
-  function draw(place, jpeg) {
+  function draw(place, address) {
     const button = list.children[place].firstChild;
-    button.classList.toggle("unreadable", !jpeg.byteLength);
-    if (jpeg.byteLength) button.firstChild.src = url(jpeg, "image/jpeg");
+    button.classList.toggle("unreadable", !address);
+    if (address) button.firstChild.src = address;
   }
 
   function drawFirst() { // they come unasked
     if (model.get("number") !== shown) return;
-    model.get("first").forEach((jpeg, place) => {
+    model.get("first").forEach((address, place) => {
       photos[place].height = model.get("height");
-      if (jpeg && !list.children[place].querySelector("[src], .unreadable")) draw(place, jpeg);
+      if (address !== null && !list.children[place].querySelector("[src], .unreadable")) draw(place, address);
     });
   }
 
-  function hear(message, buffers) {
+  function hear(message) {
     answered();
     if (message.done === "more") asking = false; // it may have failed
     if (message.done === "visit") visits--;
     if (message.done === "thumbs") (waiting = false), askThumbs();
     // Once, however many views there are:
-    if (message.csv) make("a", { href: url(message.text, "text/csv"), download: message.csv }).click(), delete message.csv;
+    if (message.csv) save(message.csv, message.text), delete message.csv;
     if (message.copy) copy(message.copy), delete message.copy;
     if (message.number !== shown) return; // about photos that are gone, or none
-    message.thumbs?.forEach((place, index) => photos[place] && draw(place, buffers[index]));
+    for (const place in message.thumbs) if (photos[place]) draw(place, message.thumbs[place]);
     if (message.first === photos.length) (asking = false), add(message.add, message.more); // no other view's
-    if (photos[message.photo]) photos[message.photo].large = buffers[0].byteLength ? url(buffers[0], "image/jpeg") : "";
+    if (photos[message.photo]) photos[message.photo].large = message.address;
     if (open >= 0 && !message.thumbs) enlarge(open); // it is this one, or the next may be asked for
   }
 
@@ -225,6 +221,12 @@ function render({ model, el }) {
     for (const place of places) chosen.delete(place) || chosen.add(place), mark(place);
     [none.hidden, none.textContent] = [!chosen.size, `${chosen.size} chosen ×`];
     about("choose", { places: [...chosen] });
+  }
+
+  function save(name, text) {
+    const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    make("a", { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 60000); // when it is written
   }
 
   async function copy(text) {
@@ -331,11 +333,7 @@ function render({ model, el }) {
     const visit = () => (visits++, ask("visit", { address: location.search.slice(1) }));
     addEventListener("popstate", visit, { signal: stop.signal });
   }
-  return () => {
-    stop.abort();
-    clearTimeout(patience);
-    urls.forEach((url) => URL.revokeObjectURL(url));
-  };
+  return () => (stop.abort(), clearTimeout(patience));
 }
 
 export default { render };

@@ -14,6 +14,7 @@ import anywidget
 import traitlets
 
 from ..batches import batches
+from ..images.gallery import as_address
 from ..images.thumbnails import WIDEST, whole_jpeg
 from ..query.results import Hit, SearchResults
 
@@ -51,9 +52,9 @@ class Photos(anywidget.AnyWidget):
         `visitors` are not told where files are.
     address : str
         The question as part of a page's address.
-    first : list of bytes
-        The first thumbnails as JPEG, `height` pixels high: empty if a photo cannot be read, and
-        None if it takes longer.
+    first : list of str
+        Addresses that hold the first thumbnails, `height` pixels high: empty if a photo cannot be
+        read, and None if it takes longer.
     gone : str
         What the page says if nobody answers.
     """
@@ -89,8 +90,8 @@ class Photos(anywidget.AnyWidget):
         self._visitors = visitors  # the page could set the trait
         self._wanted = _HEIGHTS[0]  # for the next thumbnails; `height` is that of `first`
         self._paths: list[Path] = []
-        self._drawn: list[Future[bytes]] = []
-        self._pool = ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1))  # one is the page's
+        self._drawn: list[Future[str]] = []
+        self._pool = ThreadPoolExecutor(os.cpu_count())
         self.on_msg(self._hear)
 
     def show(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
@@ -99,7 +100,7 @@ class Photos(anywidget.AnyWidget):
         for late in self._drawn:
             late.cancel()
         self._drawn = [
-            self._pool.submit(_jpeg, path, self._wanted) for path in self._paths[:_FIRST]
+            self._pool.submit(_address, path, self._wanted) for path in self._paths[:_FIRST]
         ]
         photos = list(self._described(found, judged))
         wait(self._drawn, _SOON)
@@ -115,8 +116,8 @@ class Photos(anywidget.AnyWidget):
             wait(some)
             self.first = self._there()
 
-    def _there(self) -> list[bytes | None]:
-        return [jpeg.result() if jpeg.done() else None for jpeg in self._drawn]
+    def _there(self) -> list[str | None]:
+        return [drawn.result() if drawn.done() else None for drawn in self._drawn]
 
     def add(
         self, found: SearchResults, judged: Mapping[Path, float], first: int, more: bool
@@ -151,12 +152,12 @@ class Photos(anywidget.AnyWidget):
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
         paths = [self._paths[place] for place in places]
-        jpegs = list(self._pool.map(partial(_jpeg, height=height), paths))
-        self.send({"thumbs": list(places), "height": height, "number": self.number}, jpegs)
+        drawn = self._pool.map(partial(_address, height=height), paths)
+        self.send({"thumbs": dict(zip(places, drawn, strict=True)), "number": self.number})
 
     def _send_photo(self, place: int) -> None:
-        jpeg = _jpeg(self._paths[place], _LARGE)
-        self.send({"photo": place, "number": self.number}, [jpeg])
+        address = _address(self._paths[place], _LARGE)
+        self.send({"photo": place, "address": address, "number": self.number})
 
 
 def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[str, Any]:
@@ -185,9 +186,12 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     }
 
 
-def _jpeg(path: Path, height: int) -> bytes:
-    """Return a photo as a JPEG, or nothing if it cannot be read."""
+def _address(path: Path, height: int) -> str:
+    """Return an address that holds a photo, or nothing if it cannot be read.
+
+    A page draws it sooner than bytes, which a browser makes known to its other processes first.
+    """
     try:
-        return whole_jpeg(path, height, keep=height in _HEIGHTS)
+        return as_address(whole_jpeg(path, height, keep=height in _HEIGHTS))
     except (OSError, ValueError):  # ValueError: a NUL in the name
-        return b""
+        return ""

@@ -64,7 +64,7 @@ def ask(panel: browser.PanelPage, text: str) -> dict[str, float]:
     panel.query.fill(text)
     panel.page.evaluate(STOPWATCH, text)
     panel.query.press("Enter")
-    panel.page.wait_for_function("window.spent")
+    panel.page.wait_for_function("window.spent", polling=100)
     parts = re.findall(r"(query|Milvus|in) ([\d.]+)", panel.status.inner_text())
     spent = panel.page.evaluate("window.spent")
     return {"enter to pictures": spent} | {name: float(value) for name, value in parts}
