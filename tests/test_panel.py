@@ -160,12 +160,15 @@ def test_thumbs_are_chips_until_the_next_search_takes_them(panel, encoder, fille
     panel.button.click()
     assert panel.found.hits == panel.asked.search(encoder, filled, 50).hits
     assert panel.found.hits != before.hits
-    judged = {photo["path"]: photo["judged"] for photo in panel.results.photos if photo["judged"]}
-    assert judged == {str(good): 1, str(bad): -1}
+    judged = {panel.found[int(place)].path: sign for place, sign in panel.results.judged.items()}
+    assert judged == {good: 1, bad: -1}
     ask(panel, "weigh", id=panel.results.chips[1]["id"], weight=2)
     assert panel.judged == {good: 1, bad: -2}
-    ask(panel, "judge", place=names(panel).index(good.name), sign=0)
+    ask(panel, "judge", place=names(panel).index(good.name), sign=1)  # again: no longer
     assert panel.judged == {bad: -2}
+    panel.query.value = ""
+    ask(panel, "drop", id=panel.results.chips[0]["id"])  # nothing is left to search for
+    assert panel.results.judged == {}
 
 
 def test_judged_photos_become_a_file_that_05_reads(panel, sent, filled, tmp_path):

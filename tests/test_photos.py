@@ -32,7 +32,7 @@ def photos(found):
         photos.sent.extend([content] if "done" not in content else [])
 
     photos.send = send
-    photos.show(found, {}, more=True)
+    photos.show(found, more=True)
     return photos
 
 
@@ -48,7 +48,7 @@ def opened(address):
 def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
     ask(photos, "thumbs", places=[3, 0], height=128)
     (content,) = photos.sent
-    assert list(content["thumbs"]) == [3, 0]
+    assert list(content["thumbs"]) == ["3", "0"]
     assert content["number"] == photos.number
     assert [opened(address).size for address in content["thumbs"].values()] == [(128, 128)] * 2
 
@@ -56,7 +56,7 @@ def test_thumbnails_are_sent_for_the_places_asked_for(photos, found):
 def test_the_first_thumbnails_come_unasked_in_the_size_of_the_last(photos, found):
     ask(photos, "thumbs", places=[0], height=128)
     found[1].path.write_bytes(b"no image")
-    photos.show(found, {}, more=True)
+    photos.show(found, more=True)
     photos.finish()
     assert [bool(address) for address in photos.first] == [True, False] + 10 * [True]
     assert opened(photos.first[0]).size == (128, 128)
@@ -72,7 +72,7 @@ def test_photos_do_not_wait_long_for_their_thumbnails(photos, found, monkeypatch
         return drawn(path, *options, **more)
 
     monkeypatch.setattr(photos_module, "whole_jpeg", slow)
-    photos.show(found, {}, more=True)
+    photos.show(found, more=True)
     assert len(photos.photos) == 12
     assert photos.first == 12 * [None]
     go_on.set()
@@ -84,7 +84,7 @@ def test_what_a_page_makes_up_changes_nothing(found, photos):
     """A visitor can send whatever a widget's page can."""
     photos = Photos({}, photos.failed.append, visitors=True)
     photos.set_state({"visitors": False, "height": 0})
-    photos.show(found, {}, more=False)
+    photos.show(found, more=False)
     photos.finish()
     assert not any(photo["path"] for photo in photos.photos)
     assert all(photos.first)
@@ -95,10 +95,12 @@ def test_what_a_page_makes_up_changes_nothing(found, photos):
     assert [opened(address).height for address in sent] == [1, 256]
 
 
-def test_a_page_that_is_opened_later_knows_what_was_judged(photos, found):
-    photos.judge(1, -1)
-    photos.judge(99, 1)
-    assert [photo["judged"] for photo in photos.get_state("photos")["photos"]][:3] == [0, -1, 0]
+def test_photos_are_chosen_until_the_next_search(photos, found):
+    ask(photos, "choose", places=[4, 1])
+    ask(photos, "choose", places=[4, 99])
+    assert photos.get_state("chosen") == {"chosen": [1]}  # as a page that is opened later sees it
+    photos.show(found, more=True)
+    assert photos.chosen == []
 
 
 def test_a_photo_is_sent_whole_and_large(photos, found):
@@ -119,19 +121,19 @@ def test_a_photo_that_is_gone_is_an_empty_answer_and_the_others_come(photos, fou
 
 
 def test_more_photos_go_on_counting(photos, found):
-    photos.add(found, {found[1].path: 1}, 12, more=False)
+    photos.add(found, 12, more=False)
     (content,) = photos.sent
-    assert [photo["judged"] for photo in content["add"]] == [0, 1] + [0] * 10
+    assert [photo["path"] for photo in content["add"]] == [str(hit.path) for hit in found]
     assert (content["first"], content["more"]) == (12, False)
     assert photos.more  # after those of the first page
     assert len(photos.photos) == 12  # those of the first page: a saved notebook keeps them
     ask(photos, "thumbs", places=[23], height=64)
-    assert photos.sent[-1]["thumbs"][23]
+    assert photos.sent[-1]["thumbs"]["23"]
 
 
 def test_each_search_has_a_number_of_its_own(photos, found):
     number = photos.number
-    photos.show(found, {}, more=False)
+    photos.show(found, more=False)
     assert photos.number == number + 1
 
 

@@ -85,7 +85,6 @@ class SearchPanel:
         self._history = History()
         self._hits: list[Hit] = []
         self._shown, self._is_more = Asked(), False
-        self._chosen: list[int] = []
         self.image: Path | None = None
         self.labels: tuple[str, ...] = ()
         self.judged: dict[Path, float] = {}
@@ -170,7 +169,7 @@ class SearchPanel:
 
     def _show(self, asked: Asked, found: SearchResults) -> None:
         self._history.add(asked)
-        self.found, self._hits, self._chosen, self._shown = found, list(found), [], asked
+        self.found, self._hits, self._shown = found, list(found), asked
         self._is_more = len(found) == self.limit.value < MAX_LIMIT
         self.form.back.disabled = self._history.is_first
         self.form.forward.disabled = self._history.is_last
@@ -179,7 +178,8 @@ class SearchPanel:
         line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
         self.results.status = f"{found.question.title}: {line}"
         self.results.said = f"{found.question.title}: {found.counted}. {found.verdict}"
-        self.results.show(found, self.judged, self._is_more)
+        self.results.show(found, self._is_more)
+        self._show_judged()
         self.results.address = asked.address(self._store.image_dir)
         if not self._visitors:
             self._show_lines(asked, found)
@@ -193,7 +193,6 @@ class SearchPanel:
             "judge": self._judge,
             "weigh": self._weigh,
             "drop": self._drop,
-            "choose": self._choose,
             "visit": self._visit,
             "upload": self._take_upload,
             "say": self._say,
@@ -217,6 +216,12 @@ class SearchPanel:
     def _show_chips(self) -> None:
         self.results.chips = self.asked.chips()
         self.form.save_thumbs.disabled = not self.judged
+        self._show_judged()
+
+    def _show_judged(self) -> None:
+        places = {hit.path: str(place) for place, hit in enumerate(self._hits)}
+        judged = self.judged.items()
+        self.results.judged = {places[path]: each for path, each in judged if path in places}
 
     def _show_lines(self, asked: Asked, found: SearchResults) -> None:
         lines = found.code, asked.papermill(self.parameters)
@@ -234,7 +239,8 @@ class SearchPanel:
             self._is_more = len(page) == lacking and last < MAX_LIMIT
         hits = range(first, min(last, len(self._hits)))
         more = self._is_more or len(self._hits) > last
-        self.results.add(self._taken(hits), self.judged, first, more)
+        self.results.add(self._taken(hits), first, more)
+        self._show_judged()
 
     def _more_like(self, place: int) -> None:
         path = self._hits[place].path
@@ -244,9 +250,10 @@ class SearchPanel:
         self.show_results()
 
     def _judge(self, place: int, sign: int) -> None:
-        self.judged = dict(self.asked.weighing(self._hits[place].path, sign).judged)
+        path = self._hits[place].path
+        again = self.judged.get(path, 0) * sign > 0
+        self.judged = dict(self.asked.weighing(path, 0 if again else sign).judged)
         self._show_chips()
-        self.results.judge(place, sign)
         self.results.status = "Search again to use your thumbs" if self.judged else ""
 
     def _weigh(self, id: str, weight: float) -> None:
@@ -266,12 +273,9 @@ class SearchPanel:
         self.asked = self._history.first if asked == Asked() else asked
         self.show_results()
 
-    def _choose(self, places: Sequence[int]) -> None:
-        self._chosen = list(places)
-
     def _places(self) -> list[int]:
         """Return the places of what is taken away: of the chosen photos, or of all."""
-        return sorted(self._chosen) or list(range(len(self._hits)))
+        return self.results.chosen or list(range(len(self._hits)))
 
     def _taken(self, places: Sequence[int]) -> SearchResults:
         """Return these results alone."""

@@ -27,7 +27,6 @@ const marks = () => [
 
 function render({ model, el }) {
   const stop = new AbortController(); // ends what listens outside of `el`
-  const chosen = new Set(); // places of photos
   const inSight = new Set(); // places of thumbnails
   let shown = 0; // the number of the search that is shown
   let photos = []; // what is known of each
@@ -83,9 +82,17 @@ function render({ model, el }) {
     const item = list.children[place];
     if (item.lastChild.className !== "marks") item.append(make("div", { className: "marks" }, ...marks()));
     item.querySelectorAll("button").forEach((each) => (each.tabIndex = place === current ? 0 : -1));
-    const pressed = { up: photos[place].judged > 0, down: photos[place].judged < 0, choose: chosen.has(place) };
+    const [sign, chosen] = [model.get("judged")[place], model.get("chosen").includes(place)];
+    const pressed = { up: sign > 0, down: sign < 0, choose: chosen };
     for (const each of place === open ? [item, dialog] : [item])
       for (const name in pressed) each.querySelector(`[data-act=${name}]`).ariaPressed = pressed[name];
+  }
+
+  function markAll() {
+    const chosen = model.get("chosen");
+    [none.hidden, none.textContent] = [!chosen.length, `${chosen.length} chosen ×`];
+    const before = [...list.querySelectorAll("[aria-pressed=true]")].map((each) => each.closest("li").dataset.place);
+    for (const place of [...before, ...chosen, ...Object.keys(model.get("judged"))]) if (photos[place]) mark(+place);
   }
 
   // ---- photos and their thumbnails
@@ -116,10 +123,8 @@ function render({ model, el }) {
     const first = photos.length;
     photos.push(...found.map((photo) => ({ ...photo }))); // another view has its own
     list.append(...found.map((photo, place) => tile(photo, first + place)));
-    for (let place = first; place < photos.length; place++) {
-      if (photos[place].judged) mark(place);
-      seen.observe(list.children[place]);
-    }
+    for (let place = first; place < photos.length; place++) seen.observe(list.children[place]);
+    markAll();
     more.hidden = !further;
     seen.unobserve(more);
     seen.observe(more); // it may be in sight still
@@ -130,8 +135,6 @@ function render({ model, el }) {
     seen.disconnect();
     [shown, photos, current, open, asking, waiting] = [model.get("number"), [], 0, -1, false, false];
     inSight.clear();
-    chosen.clear();
-    none.hidden = true;
     dialog.close();
     list.replaceChildren();
     view.scrollTop = 0;
@@ -211,18 +214,6 @@ function render({ model, el }) {
     return +(rest.sort((a, b) => down(a) - down(b) || along(a) - along(b))[0] ?? here).dataset.place;
   }
 
-  function judge(place, sign) {
-    photos[place].judged = Math.sign(photos[place].judged) === sign ? 0 : sign;
-    mark(place);
-    about("judge", { place, sign: photos[place].judged });
-  }
-
-  function choose(...places) {
-    for (const place of places) chosen.delete(place) || chosen.add(place), mark(place);
-    [none.hidden, none.textContent] = [!chosen.size, `${chosen.size} chosen ×`];
-    about("choose", { places: [...chosen] });
-  }
-
   function save(name, text) {
     const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
     make("a", { href, download: name }).click();
@@ -236,8 +227,9 @@ function render({ model, el }) {
   }
 
   const actions = {
-    open: enlarge, more: askMore, choose: (place) => choose(place), none: () => choose(...chosen),
-    up: (place) => judge(place, 1), down: (place) => judge(place, -1),
+    open: enlarge, more: askMore,
+    choose: (place) => about("choose", { places: [place] }), none: () => about("choose", { places: model.get("chosen") }),
+    up: (place) => about("judge", { place, sign: 1 }), down: (place) => about("judge", { place, sign: -1 }),
     like: (place) => (dialog.close(), about("like", { place })), drop: (_, id) => ask("drop", { id }),
     image: () => make("input", { type: "file", accept: "image/*", onchange: pick }).click(),
     previous: () => enlarge(open - 1), next: () => enlarge(open + 1), close: () => dialog.close(),
@@ -316,13 +308,12 @@ function render({ model, el }) {
       chips.replaceChildren(...model.get("chips").map(chip));
       chips.querySelectorAll("input, button")[at]?.focus();
     },
-    number: restart,
+    number: restart, chosen: markAll, judged: markAll,
   };
   for (const [name, does] of Object.entries(follow)) model.on(`change:${name}`, does), does();
   model.on("change:first", drawFirst);
   model.on("change", answered);
   model.on("msg:custom", hear);
-  about("choose", { places: [] }); // what an earlier page chose is not seen here
   settle();
   if (model.get("visitors")) { // the page's address is the question
     const here = () => `${location.pathname}${model.get("address") && "?"}${model.get("address")}`;

@@ -4,7 +4,7 @@ It sends thumbnails and photos when they come into sight. What a click on them m
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,10 @@ class Photos(anywidget.AnyWidget):
         Counts the searches, so that a late answer to an older one is not taken for a new one's.
     more : bool
         Whether there are more photos than `photos` to ask for.
+    chosen : list of int
+        The places of the photos that are chosen, to be taken away.
+    judged : dict
+        From the places of photos, as text, to their weights, see `Asked`.
     status, said : str
         A line above the photos, and what a screen reader says.
     busy, visitors : bool
@@ -66,6 +70,8 @@ class Photos(anywidget.AnyWidget):
     chips = traitlets.List(traitlets.Dict()).tag(sync=True)
     number = traitlets.Int(0).tag(sync=True)
     more = traitlets.Bool(False).tag(sync=True)
+    chosen = traitlets.List(traitlets.Int()).tag(sync=True)
+    judged = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
@@ -84,7 +90,8 @@ class Photos(anywidget.AnyWidget):
         """Take what to do for each `ask` of a message, which gets the rest of it by name."""
         super().__init__(visitors=visitors, gone=_GONE[visitors])
         own: dict[str, Callable[..., None]]
-        own = {"thumbs": self._send_thumbs, "photo": self._send_photo, "ping": lambda: None}
+        own = {"thumbs": self._send_thumbs, "photo": self._send_photo}
+        own |= {"choose": self._choose, "ping": lambda: None}
         self._answers = own | dict(answers)
         self._failed = failed
         self._visitors = visitors  # the page could set the trait
@@ -94,7 +101,7 @@ class Photos(anywidget.AnyWidget):
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self.on_msg(self._hear)
 
-    def show(self, found: SearchResults, judged: Mapping[Path, float], more: bool) -> None:
+    def show(self, found: SearchResults, more: bool) -> None:
         """Show the photos of a new search instead of those that are there."""
         self._paths = [hit.path for hit in found]
         for late in self._drawn:
@@ -102,12 +109,12 @@ class Photos(anywidget.AnyWidget):
         self._drawn = [
             self._pool.submit(_address, path, self._wanted) for path in self._paths[:_FIRST]
         ]
-        photos = list(self._described(found, judged))
+        photos = self._described(found)
         wait(self._drawn, _SOON)
         with self.hold_sync():
             self.number += 1
             self.more = more
-            self.photos = photos
+            self.photos, self.chosen = photos, []
             self.first, self.height = self._there(), self._wanted
 
     def finish(self) -> None:
@@ -119,23 +126,14 @@ class Photos(anywidget.AnyWidget):
     def _there(self) -> list[str | None]:
         return [drawn.result() if drawn.done() else None for drawn in self._drawn]
 
-    def add(
-        self, found: SearchResults, judged: Mapping[Path, float], first: int, more: bool
-    ) -> None:
+    def add(self, found: SearchResults, first: int, more: bool) -> None:
         """Show more photos from a place on, on a page that has all before it."""
         self._paths[first : first + len(found)] = [hit.path for hit in found]
-        photos = list(self._described(found, judged))
+        photos = self._described(found)
         self.send({"add": photos, "first": first, "more": more, "number": self.number})
 
-    def judge(self, place: int, sign: int) -> None:
-        """Note what was judged, for a page that is opened later."""
-        if place < len(self.photos):
-            self.photos[place]["judged"] = sign
-            self.send_state("photos")
-
-    def _described(self, found: SearchResults, judged: Mapping[Path, float]) -> Iterator[dict]:
-        for hit in found:
-            yield described(hit, found, self._visitors) | {"judged": judged.get(hit.path, 0)}
+    def _described(self, found: SearchResults) -> list[dict]:
+        return [described(hit, found, self._visitors) for hit in found]
 
     def _hear(self, _widget: object, content: dict, buffers: Sequence[memoryview]) -> None:
         """Do what the page asks for; whatever goes wrong is seen there."""
@@ -149,11 +147,16 @@ class Photos(anywidget.AnyWidget):
             self._failed(error)
         self.send({"done": name})
 
+    def _choose(self, places: Sequence[int]) -> None:
+        """Choose photos, or no longer if they were chosen."""
+        self.chosen = sorted({*self.chosen} ^ {*places} & {*range(len(self._paths))})
+
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
         paths = [self._paths[place] for place in places]
         drawn = self._pool.map(partial(_address, height=height), paths)
-        self.send({"thumbs": dict(zip(places, drawn, strict=True)), "number": self.number})
+        thumbs = dict(zip(map(str, places), drawn, strict=True))
+        self.send({"thumbs": thumbs, "number": self.number})
 
     def _send_photo(self, place: int) -> None:
         address = _address(self._paths[place], _LARGE)
