@@ -241,7 +241,7 @@ def test_nothing_keeps_people_from_using_the_app(app, chromium):
 @browser.needed
 @pytest.mark.parametrize(
     ("width", "height", "share", "columns"),
-    [(360, 740, 0.5, 2), (1280, 720, 0.65, 4), (1920, 1080, 0.65, 7)],
+    [(360, 740, 0.5, 3), (1280, 720, 0.65, 4), (1920, 1080, 0.65, 7)],
 )
 def test_pictures_fill_the_first_screen(app, chromium, width, height, share, columns):
     with browser.open_page(chromium, app.link) as page:

@@ -208,6 +208,12 @@ def test_filters_narrow_the_search_and_their_chips_take_them_back(panel):
     panel.wait_for("a red star: 9 images", {"blue bird"})
 
 
+def test_on_a_narrow_page_photos_are_still_beside_each_other(panel):
+    panel.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+    panel.page.set_viewport_size({"width": 360, "height": 740})
+    browser.wait_until(lambda: browser.filled(panel.page)[1] >= 2)
+
+
 def test_more_photos_come_when_one_scrolls_to_the_end(panel):
     last = panel.photos.nth(49)
     last.scroll_into_view_if_needed()

@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 import os
+import reprlib
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -66,8 +67,8 @@ class Model:
         longest = tokens.shape[1]
         for text in texts:
             if self._length(text) > longest:
-                message = f"longer than the model's {longest} tokens, the rest is cut: {text!r}"
-                warnings.warn(message, stacklevel=2)
+                cut = f"longer than the model's {longest} tokens, the rest is cut"
+                warnings.warn(f"{cut}: {reprlib.repr(text)}", stacklevel=2)
         return tokens[:, : tokens.argmax(dim=1).max() + 1] if self._causal else tokens
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:

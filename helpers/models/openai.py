@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import re
+import reprlib
 import socket
 import tempfile
 import urllib.request
@@ -189,7 +190,9 @@ def _warn_if_long(text: str) -> None:
     try:
         clip.tokenize(text)
     except RuntimeError:
-        warnings.warn(f"longer than CLIP's 77 tokens, the rest is cut: {text!r}", stacklevel=2)
+        warnings.warn(
+            f"longer than CLIP's 77 tokens, the rest is cut: {reprlib.repr(text)}", stacklevel=2
+        )
 
 
 @functools.cache

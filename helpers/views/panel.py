@@ -30,6 +30,7 @@ from .transfers import Uploads, copy_photos
 __all__ = ["SearchPanel"]
 
 _IN_A_PAGE = 10
+_LONGEST = 80  # characters of a query, where it is said again
 _PATH = re.compile(r"(?<![\w.])(/|[A-Za-z]:\\)\w")
 _MORE = 100  # photos asked for when the first ones have been looked at
 
@@ -176,8 +177,10 @@ class SearchPanel:
         spent = found.milliseconds
         shares = f" (query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f})"
         line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
-        self.results.status = f"{found.question.title}: {line}"
-        self.results.said = f"{found.question.title}: {found.counted}. {found.verdict}"
+        title = found.question.title
+        title = title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…"
+        self.results.status = f"{title}: {line}"
+        self.results.said = f"{title}: {found.counted}. {found.verdict}"
         self.results.show(found, self._is_more)
         self._show_judged()
         self.results.address = asked.address(self._store.image_dir)
