@@ -167,7 +167,7 @@ def test_thumbs_steer_the_next_search(panel):
         panel.mark(place, "down")
     browser.wait_until(lambda: panel.chips.count() == len(good + bad))
     panel.status.filter(has_text="Search again").wait_for()
-    panel.root.locator("button.mod-primary").click()
+    panel.query.press("Enter")
     panel.wait_for("a bird + ")
     before = sum(label.startswith(colour) for label in labels[:10])
     assert sum(label.startswith(colour) for label in panel.labels()[:10]) >= before

@@ -69,6 +69,16 @@ def test_a_click_shows_as_many_pictures_as_asked_for(panel):
     assert "a red star: 7 images in" in panel.results.status
 
 
+def test_enter_searches_again_if_something_has_changed(panel):
+    panel.query.value = "a fish"
+    number = panel.results.number
+    ask(panel, "enter")
+    assert panel.results.number == number
+    ask(panel, "judge", place=1, sign=1)
+    ask(panel, "enter")
+    assert panel.results.number == number + 1
+
+
 def test_enter_in_the_box_searches(panel):
     assert names(panel) == []
     panel.query.value = "a fish"  # what the browser sends at Enter

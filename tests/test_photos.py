@@ -95,6 +95,14 @@ def test_what_a_page_makes_up_changes_nothing(found, photos):
     assert [opened(address).height for address in sent] == [1, 256]
 
 
+def test_what_is_judged_is_marked_wherever_it_comes(photos, found):
+    photos.judge({found[1].path: 1, Path("elsewhere.jpg"): 1})
+    assert photos.judged == {"1": 1}
+    photos.show(found, more=True)
+    photos.add(found, 12, more=False)
+    assert photos.judged == {"13": 1}  # the last that was shown of two
+
+
 def test_photos_are_chosen_until_the_next_search(photos, found):
     ask(photos, "choose", places=[4, 1])
     ask(photos, "choose", places=[4, 99])

@@ -182,7 +182,6 @@ class SearchPanel:
         self.results.status = f"{title}: {line}"
         self.results.said = f"{title}: {found.counted}. {found.verdict}"
         self.results.show(found, self._is_more)
-        self._show_judged()
         self.results.address = asked.address(self._store.image_dir)
         if not self._visitors:
             self._show_lines(asked, found)
@@ -195,6 +194,7 @@ class SearchPanel:
             "like": self._more_like,
             "judge": self._judge,
             "weigh": self._weigh,
+            "enter": lambda: None if self.asked == self._shown else self.show_results(),
             "drop": self._drop,
             "visit": self._visit,
             "upload": self._take_upload,
@@ -219,12 +219,7 @@ class SearchPanel:
     def _show_chips(self) -> None:
         self.results.chips = self.asked.chips()
         self.form.save_thumbs.disabled = not self.judged
-        self._show_judged()
-
-    def _show_judged(self) -> None:
-        places = {hit.path: str(place) for place, hit in enumerate(self._hits)}
-        judged = self.judged.items()
-        self.results.judged = {places[path]: each for path, each in judged if path in places}
+        self.results.judge(self.judged)
 
     def _show_lines(self, asked: Asked, found: SearchResults) -> None:
         lines = found.code, asked.papermill(self.parameters)
@@ -243,7 +238,6 @@ class SearchPanel:
         hits = range(first, min(last, len(self._hits)))
         more = self._is_more or len(self._hits) > last
         self.results.add(self._taken(hits), first, more)
-        self._show_judged()
 
     def _more_like(self, place: int) -> None:
         path = self._hits[place].path

@@ -288,6 +288,8 @@ function render({ model, el }) {
       if (!el.contains(target)) ask("ping");
       if (target.validity?.valid === false) ask("say", { text: `${target.value}: ${target.validationMessage}` });
     });
+    // With other thumbs, the same words are a new question.
+    on("keyup", ({ key, target }) => key === "Enter" && target.type === "text" && ask("enter"));
     for (const each of box.querySelectorAll("input, .jupyter-button"))
       each.ariaLabel ||= each.placeholder || (!each.textContent && each.title) || null; // ipywidgets gives no names
   }

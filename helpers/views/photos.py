@@ -97,6 +97,7 @@ class Photos(anywidget.AnyWidget):
         self._visitors = visitors  # the page could set the trait
         self._wanted = _HEIGHTS[0]  # for the next thumbnails; `height` is that of `first`
         self._paths: list[Path] = []
+        self._judged: Mapping[Path, float] = {}
         self._drawn: list[Future[str]] = []
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self.on_msg(self._hear)
@@ -115,6 +116,7 @@ class Photos(anywidget.AnyWidget):
             self.number += 1
             self.more = more
             self.photos, self.chosen = photos, []
+            self.judge(self._judged)
             self.first, self.height = self._there(), self._wanted
 
     def finish(self) -> None:
@@ -129,8 +131,15 @@ class Photos(anywidget.AnyWidget):
     def add(self, found: SearchResults, first: int, more: bool) -> None:
         """Show more photos from a place on, on a page that has all before it."""
         self._paths[first : first + len(found)] = [hit.path for hit in found]
+        self.judge(self._judged)
         photos = self._described(found)
         self.send({"add": photos, "first": first, "more": more, "number": self.number})
+
+    def judge(self, judged: Mapping[Path, float]) -> None:
+        """Mark what is judged, on the photos that are shown and on all that follow."""
+        self._judged = judged
+        places = {path: str(place) for place, path in enumerate(self._paths)}
+        self.judged = {places[path]: each for path, each in judged.items() if path in places}
 
     def _described(self, found: SearchResults) -> list[dict]:
         return [described(hit, found, self._visitors) for hit in found]
