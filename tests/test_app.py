@@ -300,6 +300,23 @@ def test_without_the_token_nobody_sees_or_ends_anything(app, chromium):
 
 
 @browser.needed
+def test_a_visitor_who_does_nothing_stays_connected(app, chromium):
+    """Each ping is a look at whether the visitor answered the ones before."""
+    with browser.open_page(chromium, app.link) as page:
+        browser.PanelPage(page).wait_for("a red star: 50 images")
+        channels = (
+            f"{app.address}/api/kernels/{kernel_id(page)}/channels?{urlsplit(app.link).query}"
+        )
+        opened = websocket.create_connection(channels.replace("http:", "ws:"))
+        pings = 0
+        while pings < 4:
+            kind, _ = opened.recv_data(control_frame=True)  # it answers pings itself
+            assert kind != websocket.ABNF.OPCODE_CLOSE
+            pings += kind == websocket.ABNF.OPCODE_PING
+        opened.close()
+
+
+@browser.needed
 def test_nobody_else_on_the_machine_can_listen_to_a_kernel(app, chromium):
     with browser.open_page(chromium, app.link) as page, zmq.Context() as context:
         panel = browser.PanelPage(page)
