@@ -81,6 +81,8 @@ def test_a_photo_opens_large_and_the_arrow_keys_go_on(panel, images):
     browser.wait_until(lambda: shown.evaluate("image => image.naturalHeight") == 256)
     assert str(images / "red star" / names[1]) in panel.large.inner_text()
     assert "a match: " in panel.large.inner_text()
+    heights = panel.large.locator("dt").evaluate_all("all => all.map(each => each.clientHeight)")
+    assert max(heights) < 30  # one line each
     panel.keys("ArrowRight", "ArrowRight", "ArrowLeft")
     panel.large.get_by_role("heading", name=names[2]).wait_for()
     panel.keys("Escape")
