@@ -197,8 +197,8 @@ def test_filters_narrow_the_search_and_their_chips_take_them_back(panel):
     panel.wait_for("a red star: 10 images", {"blue bird"})
     panel.type("2019, 2019-06", "2019-06")
     panel.chips.filter(has_text="from 2019-06").wait_for()
-    panel.wait_for("a red star: ", {"blue bird"})
     browser.wait_until(lambda: 0 < panel.photos.count() < 10)
+    assert set(panel.labels()) == {"blue bird"}
     panel.type("one of the labels", "no such label")
     panel.message.filter(has_text="no photo has the label 'no such label'").wait_for()
     panel.type("2019, 2019-06", "june")
@@ -470,6 +470,6 @@ def test_a_name_made_of_html_is_only_a_name(panel, images):
     panel.mark(0, "like")
     panel.wait_for(EVIL)
     panel.enter(EVIL)
-    panel.wait_for(f"{EVIL} + {EVIL}")
+    panel.wait_for(f"{EVIL} + <img")
     assert panel.page.title() != "broken"
     assert panel.page.locator("img[src='x']").count() == 0
