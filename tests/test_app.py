@@ -301,7 +301,11 @@ def test_without_the_token_nobody_sees_or_ends_anything(app, chromium):
 
 @browser.needed
 def test_a_visitor_who_does_nothing_stays_connected(app, chromium):
-    """Each ping is a look at whether the visitor answered the ones before."""
+    """Each ping is a look at whether the visitor answered the ones before.
+
+    Tornado takes Jupyter's milliseconds for seconds, and would warn of them in the terminal:
+    `voila.json` keeps it from that.
+    """
     with browser.open_page(chromium, app.link) as page:
         browser.PanelPage(page).wait_for("a red star: 50 images")
         channels = (

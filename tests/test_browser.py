@@ -75,10 +75,14 @@ def test_enter_shows_the_right_pictures(panel):
 
 def test_a_photo_opens_large_and_the_arrow_keys_go_on(panel, images):
     names = panel.names()
+    opened = images / "red star" / names[1]
+    content = opened.read_bytes()
+    Image.open(opened).resize((600, 600)).save(opened)  # larger than its thumbnail
     panel.photos.nth(1).locator(".photo").click()
     panel.large.get_by_role("heading", name=names[1]).wait_for()
     shown = panel.large.locator("img")
-    browser.wait_until(lambda: shown.evaluate("image => image.naturalHeight") == 256)
+    browser.wait_until(lambda: shown.evaluate("image => image.naturalHeight") == 600)
+    opened.write_bytes(content)
     assert str(images / "red star" / names[1]) in panel.large.inner_text()
     assert "a match: " in panel.large.inner_text()
     heights = panel.large.locator("dt").evaluate_all("all => all.map(each => each.clientHeight)")

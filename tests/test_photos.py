@@ -4,6 +4,7 @@ import base64
 import io
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,11 @@ def test_what_a_page_makes_up_changes_nothing(found, photos):
 
 
 def test_what_is_judged_is_marked_wherever_it_comes(photos, found):
-    photos.judge({found[1].path: 1, Path("elsewhere.jpg"): 1})
+    photos.judge({found[1].path: 1, found[7].path: -2, Path("elsewhere.jpg"): 1})
+    photos.show(replace(found, hits=found.hits[:6]), more=True)
     assert photos.judged == {"1": 1}
-    photos.show(found, more=True)
-    photos.add(found, 12, more=False)
-    assert photos.judged == {"13": 1}  # the last that was shown of two
+    photos.add(replace(found, hits=found.hits[6:]), 6, more=False)
+    assert photos.judged == {"1": 1, "7": -2}
 
 
 def test_photos_are_chosen_until_the_next_search(photos, found):
@@ -162,8 +163,6 @@ def test_a_photo_is_described_in_words(found):
 
 
 def test_very_wide_and_very_high_photos_leave_room_for_others(found):
-    from dataclasses import replace
-
     for size, ratio in {(4000, 20): 4, (20, 4000): 0.25, (400, 300): 1.333, (0, 0): 1}.items():
         facts = {**found[0].facts, "width": size[0], "height": size[1]}
         assert described(replace(found[0], facts=facts), found)["ratio"] == ratio

@@ -11,7 +11,7 @@ from IPython.display import HTML
 
 from .thumbnails import EDGE, thumbnail_jpeg
 
-__all__ = ["as_address", "grid_html", "image_grid", "picture_address", "tile_html"]
+__all__ = ["as_address", "grid_html", "image_grid", "picture_address", "shortened", "tile_html"]
 
 
 def image_grid(
@@ -91,6 +91,12 @@ def picture_address(path: str | os.PathLike) -> str:
 def _encoded(path: str, mtime: int, size: int) -> str:
     """Keep the last two thousand, some 8 KB each; a file that changes is read again."""
     return as_address(thumbnail_jpeg(path))
+
+
+def shortened(text: str, longest: int = 28) -> str:
+    """Return a text on one line, cut to so many characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def as_address(jpeg: bytes) -> str:

@@ -6,8 +6,7 @@ from IPython.display import HTML
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, nearest, shared_mistakes
-from ..images.gallery import grid_html
-from .charts import shortened
+from ..images.gallery import grid_html, shortened
 
 __all__ = ["best_and_worst", "failing_together"]
 

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import ZeroShot
+from ..images.gallery import shortened
 from ..images.thumbnails import thumbnail
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "margin_histograms",
     "place_picture",
     "roc_chart",
-    "shortened",
     "similarity_heatmap",
 ]
 
@@ -177,12 +177,6 @@ def _area(present: pd.Series, absent: pd.Series) -> float:
     if not len(present) or not len(absent):
         return float("nan")
     return float(roc_auc_score([1] * len(present) + [0] * len(absent), [*present, *absent]))
-
-
-def shortened(text: str, longest: int = 28) -> str:
-    """Return a text on one line, cut to so many characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def place_picture(

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .charts import place_picture, shortened
+from ..images.gallery import shortened
+from .charts import place_picture
 
 __all__ = ["embedding_map", "project"]
 

@@ -19,6 +19,7 @@ import ipywidgets as widgets
 
 from ..collection.store import MAX_LIMIT, ImageStore
 from ..evaluation.judgements import judged_csv
+from ..images.gallery import shortened
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
@@ -177,8 +178,7 @@ class SearchPanel:
         spent = found.milliseconds
         shares = f" (query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f})"
         line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
-        title = found.question.title
-        title = title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…"
+        title = shortened(found.question.title, _LONGEST)
         self.results.status = f"{title}: {line}"
         self.results.said = f"{title}: {found.counted}. {found.verdict}"
         self.results.show(found, self._is_more)

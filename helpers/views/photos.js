@@ -289,7 +289,7 @@ function render({ model, el }) {
       if (target.validity?.valid === false) ask("say", { text: `${target.value}: ${target.validationMessage}` });
     });
     // With other thumbs, the same words are a new question.
-    on("keyup", ({ key, target }) => key === "Enter" && target.type === "text" && ask("enter"));
+    on("keyup", ({ key, target }) => key === "Enter" && target === box.querySelector("input") && ask("enter"));
     for (const each of box.querySelectorAll("input, .jupyter-button"))
       each.ariaLabel ||= each.placeholder || (!each.textContent && each.title) || null; // ipywidgets gives no names
   }
