@@ -76,8 +76,6 @@ def _make_ready(settings: Settings) -> Settings:
     """Download, draw and ingest what may be; return the settings with which a kernel opens it."""
     from .session import open_collection, prepare
 
-    if settings.given("collection_name"):
-        _check_collection(settings)
     settings = prepare(settings)
     encoder, store = open_collection(settings)
     store.close()
@@ -87,20 +85,6 @@ def _make_ready(settings: Settings) -> Settings:
         milvus_uri=settings.milvus_uri,
         collection_name=settings.collection_name,
         data_dir=settings.data_dir,
-    )
-
-
-def _check_collection(settings: Settings) -> None:
-    """Raise ValueError if a collection is missing or empty, before anything is downloaded."""
-    there: list[str] = []
-    if "://" in settings.milvus_uri or Path(settings.milvus_uri).exists():
-        with ImageStore(settings.milvus_uri, settings.collection_name) as store:
-            if store.count():
-                return
-            there = sorted(store.client.list_collections())
-    raise ValueError(
-        f"there is no collection {settings.collection_name!r}, or nothing in it; there are: "
-        f"{', '.join(there) or 'none'}"
     )
 
 

@@ -3,6 +3,9 @@
 import contextlib
 import html
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from IPython.display import HTML, display
 
@@ -12,15 +15,22 @@ from .images.tutorial import fetch_tutorial_images
 from .ingestion import ingest
 from .models.encoder import ClipEncoder, fetch
 from .parameters import check_flags
-from .settings import Settings, remember_profile, remembered_profile
+from .paths import resolve_path
+from .settings import PROFILES, Settings, remember_profile, remembered_profile
 
 __all__ = ["open_collection", "prepare"]
 
+_COLLECTION = "the collection"
+_OFFLINE = "auto: the tutorial could not be downloaded"
 
-def prepare(settings: Settings, again: bool = False, images: bool | None = None) -> Settings:
-    """Fetch or draw the images, and fetch the weights, if they are not there yet.
 
-    An image folder given as a parameter is yours and is left as it is.
+def prepare(
+    settings: Settings, again: bool = False, images: bool | None = None, recreate: bool = False
+) -> Settings:
+    """Complete the settings by what the collection remembers, and fetch or draw what is missing.
+
+    A collection that exists answers for itself: its folder, its model, and the database in which
+    it lies. An image folder of your own is left as it is.
 
     Parameters
     ----------
@@ -31,6 +41,9 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
     images : bool, optional
         Whether the images are needed as well as the model. By default only if `open_collection`
         might ingest them: a collection that is already filled can be searched without them.
+    recreate : bool
+        Whether the collection will be deleted first, so that it may be given another folder or
+        model.
 
     Returns
     -------
@@ -40,24 +53,39 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
 
     Raises
     ------
+    ValueError
+        If a parameter contradicts the collection, or the collection does not exist and nothing
+        says what to fill it with. Then nothing has been downloaded.
+    FileNotFoundError
+        If the images are needed, and the collection's folder is gone.
     ConnectionError
         If something cannot be downloaded and the demo may not replace it: the profile is not
         "auto", or was prepared before, or the images are your own (the demo's model knows only
         its drawings).
     """
-    check_flags(again=again)
+    check_flags(again=again, recreate=recreate)
+    if settings.given("image_dir") and settings.has_own_images and not settings.image_dir.is_dir():
+        raise FileNotFoundError(f"there is no folder {settings.image_dir}: check image_dir")
+    named = settings.given("collection_name")
+    if named:
+        settings = _completed(settings, recreate, may_make=_may_make(settings, bool(images)))
     images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
     remembered = remembered_profile(settings.data_dir)
     undecided = settings.auto and (again or own_images or not remembered)
+    undecided = undecided and settings.sources.get("model_name") != _COLLECTION
     if undecided:
         settings = settings.switch("tutorial")
+    if not named:
+        settings = _completed(settings, recreate)
+    _check_folder(settings, images)
     try:
         _fetch(settings, images)
     except ConnectionError as error:
-        if not undecided or settings.given("image_dir"):
+        if not undecided or settings.has_own_images:
             raise
-        settings = settings.switch("demo")
+        settings = settings.switch("demo").completed(_OFFLINE, profile="demo")
+        settings = settings if named else _completed(settings, recreate)
         _fetch(settings, images)
         _show_banner(
             "<b>This is the demo.</b> The tutorial's photos and OpenAI's CLIP could not be "
@@ -66,10 +94,10 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
             "01_setup again with a network to get the tutorial."
             f"<br><small>{html.escape(str(error))}</small>"
         )
-    if undecided or again:
+    if (undecided or again) and not settings.has_own_images:
         with contextlib.suppress(PermissionError):  # a prepared folder may be read-only
             remember_profile(settings)
-    drawings = settings.profile == "demo" and not settings.given("image_dir")
+    drawings = settings.profile == "demo" and not settings.has_own_images
     if settings.model_name == "tiny" and not drawings:
         _show_banner(
             "<b>These are not CLIP's answers.</b> The tiny model knows only this project's "
@@ -81,8 +109,9 @@ def prepare(settings: Settings, again: bool = False, images: bool | None = None)
 def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
     """Open what `prepare` made ready; return the model, and the collection with its images.
 
-    An empty collection is filled, as 02_ingestion does, unless it was given by name without an
-    image folder: the name may be mistyped.
+    A collection answers for its own folder and model, as in `prepare`. An empty one is filled, as
+    02_ingestion does, unless it was given by name without an image folder: the name may be
+    mistyped.
 
     Raises
     ------
@@ -91,24 +120,151 @@ def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
     OSError
         If the model, the images or the database cannot be opened.
     """
-    encoder = ClipEncoder(settings.model_name)
+    settings = _completed(settings)
+    with _naming_the_collection(settings):
+        encoder = ClipEncoder(settings.model_name)
     store = ImageStore(settings.milvus_uri, settings.collection_name)
     if not store.count() and _may_fill(settings):
         ingest(settings.image_dir, encoder, store)
     if not store.count():
         raise ValueError(f"{store} is empty: run 02_ingestion with these settings first")
-    if settings.given("image_dir"):
-        store.open_for(encoder, settings.image_dir)
-        return encoder, store
     store.check_model(encoder)
-    folder = store.image_dir
-    if folder and not folder.is_dir():  # the data folder moved, perhaps with the whole project
-        store.follow(settings.image_dir)
+    store.follow(settings.image_dir)  # a folder that moved, perhaps with the whole project
     return encoder, store
 
 
 def _may_fill(settings: Settings) -> bool:
     return settings.given("image_dir") or not settings.given("collection_name")
+
+
+def _may_make(settings: Settings, images: bool) -> bool:
+    """Return whether somebody said what a new collection is for: its name may be mistyped."""
+    said = settings.given("model_name") or not settings.auto
+    return settings.given("image_dir") or (images and said)
+
+
+def _completed(settings: Settings, recreate: bool = False, may_make: bool = True) -> Settings:
+    """Return the settings with what their collection remembers; ValueError if they contradict."""
+    settings = _located(settings)
+    if settings.collection_name not in _names(settings.milvus_uri):
+        if not may_make:
+            raise _missing(settings)
+        return settings
+    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+        filled_by = store.properties
+        model_name = filled_by.get("model") or filled_by["model_name"]
+        if not settings.given("model_name"):
+            settings = _with_model(settings, model_name)
+        elif not recreate:
+            _check_model_name(settings, model_name)
+        folder = store.image_dir or settings.image_dir
+        if not settings.given("image_dir"):
+            moved = not folder.is_dir() and store.holds(settings.image_dir)
+            return settings if moved else settings.completed(_COLLECTION, image_dir=folder)
+        if not recreate and not store.holds(settings.image_dir):
+            raise ValueError(
+                f"collection {settings.collection_name!r} holds the images of {folder}, and most "
+                f"of them are not in {settings.image_dir}. Choose another collection_name for "
+                "these, or leave out image_dir to go on with those"
+            )
+        return settings
+
+
+def _with_model(settings: Settings, model_name: str) -> Settings:
+    """Return the settings with a collection's model, and unless a profile was asked for, its."""
+    if settings.auto:
+        profile = "demo" if model_name == "tiny" else "tutorial"
+        settings = settings.completed(_COLLECTION, profile=profile)
+        if not settings.given("query_text"):
+            settings = replace(settings, query_text=PROFILES[profile]["query_text"])
+    return settings.completed(_COLLECTION, model_name=model_name)
+
+
+def _check_model_name(settings: Settings, model_name: str) -> None:
+    """Refuse another model by its name; a file may hold the same one, which is seen when it opens.
+
+    So may whatever is named in place of a file that is gone.
+    """
+    is_file = resolve_path(settings.model_name).exists()
+    is_gone = Path(model_name).is_absolute() and not Path(model_name).exists()
+    if settings.model_name != model_name and not is_file and not is_gone:
+        raise ValueError(
+            f"collection {settings.collection_name!r} was filled by the model {model_name!r}, not "
+            f"by {settings.model_name!r}: their vectors cannot be compared. Leave out model_name, "
+            "or choose another collection_name"
+        )
+
+
+def _located(settings: Settings) -> Settings:
+    """Return the settings with the database in which their collection lies.
+
+    Earlier versions kept one for each profile. ValueError if it lies in two of them.
+    """
+    earlier = [] if "milvus_uri" in settings.sources else _earlier_databases(settings)
+    name = settings.collection_name
+    if not earlier or name in _names(settings.milvus_uri):
+        return settings
+    found = [uri for uri in earlier if name in _names(uri)]
+    if len(found) > 1:
+        raise ValueError(
+            f"there is a collection {name!r} in {' and in '.join(found)}, where an earlier version "
+            "put it: say by milvus_uri which one you mean"
+        )
+    if not found:
+        return settings
+    _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
+    return settings.completed("an earlier version", milvus_uri=found[0])
+
+
+def _earlier_databases(settings: Settings) -> list[str]:
+    places = [settings.data_dir / profile / "milvus.db" for profile in PROFILES]
+    return [str(place) for place in places if place.is_dir()]
+
+
+def _names(uri: str) -> list[str]:
+    """Return the names of the collections in a database, which need not exist."""
+    if "://" not in uri and not Path(uri).exists():
+        return []
+    with ImageStore(uri) as store:
+        return sorted(store.client.list_collections())
+
+
+def _missing(settings: Settings) -> ValueError:
+    uris = [settings.milvus_uri]
+    uris += [] if "milvus_uri" in settings.sources else _earlier_databases(settings)
+    names = ", ".join(dict.fromkeys(name for uri in uris for name in _names(uri)))
+    return ValueError(
+        f"there is no collection {settings.collection_name!r}; there are: {names or 'none'}. "
+        "Check the name, or name the folder to fill it with as image_dir"
+    )
+
+
+def _check_folder(settings: Settings, needed: bool) -> None:
+    """Say that the folder of the images is gone; FileNotFoundError if it is needed."""
+    if settings.image_dir.is_dir() or not settings.has_own_images:
+        return
+    gone = (
+        f"the images of collection {settings.collection_name!r} were in {settings.image_dir}, "
+        "which is not there. Connect its disk, or name the folder where they are now as image_dir"
+    )
+    if needed:
+        raise FileNotFoundError(gone)
+    _show_banner(html.escape(gone))
+
+
+@contextlib.contextmanager
+def _naming_the_collection(settings: Settings) -> Iterator[None]:
+    """Say whose model it is that is gone."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if settings.sources.get("model_name") != _COLLECTION:
+            raise
+        raise FileNotFoundError(
+            f"collection {settings.collection_name!r} was filled by the model "
+            f"{settings.model_name}, which is not there: put it back, or name where it is now as "
+            "model_name"
+        ) from error
 
 
 def _fetch(settings: Settings, images: bool) -> None:
@@ -122,8 +278,9 @@ def _fetch(settings: Settings, images: bool) -> None:
             "IMAGE_SEARCH_DATA_DIR to a folder that you may write",
             str(folder),
         ) from None
-    fetch(settings.model_name)
-    if settings.given("image_dir") or not images:
+    with _naming_the_collection(settings):
+        fetch(settings.model_name)
+    if settings.has_own_images or not images:
         return
     if settings.profile == "demo":
         draw_demo_images(settings.image_dir)

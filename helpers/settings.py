@@ -7,7 +7,7 @@ import html
 import json
 import os
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,9 @@ class Settings:
         data_dir = resolve_path(values["data_dir"]) if "data_dir" in values else data_folder()
 
         profile, auto, sources["profile"] = _resolve_profile(profile, data_dir)
-        folder = data_dir / profile
         defaults: dict[str, Any] = PROFILES[profile] | {
-            "image_dir": folder / PROFILES[profile]["image_dir"],
-            "milvus_uri": str(folder / "milvus.db"),
+            "image_dir": _images_of(profile, data_dir),
+            "milvus_uri": str(data_dir / "milvus.db"),
             "data_dir": data_dir,
         }
         values = defaults | values | {"data_dir": data_dir}
@@ -124,12 +123,20 @@ class Settings:
         """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
         switched = Settings.resolve(profile, **given)
-        sources = {**switched.sources, "profile": "auto"}  # nobody asked for it by name
-        return Settings(**(vars(switched) | {"auto": self.auto, "sources": sources}))
+        return replace(switched, auto=self.auto).completed("auto", profile=profile)
+
+    def completed(self, source: str, **values: Any) -> "Settings":
+        """Return these settings with other values, and a note of where they come from."""
+        return replace(self, sources={**self.sources, **dict.fromkeys(values, source)}, **values)
 
     def given(self, name: str) -> bool:
         """Return whether a parameter set this value, not the environment or the profile."""
         return self.sources.get(name) == "parameter"
+
+    @property
+    def has_own_images(self) -> bool:
+        """Whether the images are another folder than the one that the profile makes."""
+        return self.image_dir != resolve_path(_images_of(self.profile, self.data_dir))
 
     def _rows(self) -> list[tuple[str, str, str]]:
         shown = {"profile": self.profile} | {name: getattr(self, name) for name in _NAMES}
@@ -176,6 +183,10 @@ def _resolve_profile(profile: str | None, data_dir: Path) -> tuple[str, bool, st
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}, auto")
     return profile, False, source
+
+
+def _images_of(profile: str, data_dir: Path) -> Path:
+    return data_dir / profile / PROFILES[profile]["image_dir"]
 
 
 def _resolve_uri(uri: str) -> str:

@@ -44,8 +44,8 @@ helpers.open_collection = open_collection
 def small(drawings, tiny, tmp_path_factory) -> types.SimpleNamespace:
     """A data folder with a collection of 50 drawings, and the environment of those who use it."""
     data = tmp_path_factory.mktemp("small")
-    (data / "demo").mkdir()
-    with ImageStore(data / "demo" / "milvus.db", "photos") as store:
+    data.mkdir(exist_ok=True)
+    with ImageStore(data / "milvus.db", "photos") as store:
         ingest(drawings, tiny, store, progress=False)
     return types.SimpleNamespace(
         data=data, env=environment(data), options=["--profile=demo", "--collection=photos"]
@@ -344,7 +344,7 @@ def test_a_visitor_sees_a_sentence_and_the_terminal_the_details(small, chromium,
         link,
         _,
     ):
-        with ImageStore(small.data / "demo" / "milvus.db", "photos") as store:
+        with ImageStore(small.data / "milvus.db", "photos") as store:
             store.client.rename_collection("photos", "away")
             try:
                 with browser.open_page(chromium, link) as page:

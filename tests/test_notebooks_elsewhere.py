@@ -69,7 +69,7 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
     assert "1 query has nothing to find" in report
     assert "Fewer than 20 images say too little" in report
     assert "0 broken.jpg" in Path("02_ingestion.ipynb").read_text(encoding="utf-8")
-    with ImageStore(tmp_path / "data" / "demo" / "milvus.db", "demo_collection") as store:
+    with ImageStore(tmp_path / "data" / "milvus.db", "demo_collection") as store:
         assert store.count() == 7
 
 
@@ -116,7 +116,7 @@ def test_a_notebook_on_colab_installs_the_project_and_prepares_what_it_misses(tm
     assert shown[-1].text.strip() == str(own / "helpers" / "__init__.py")
     assert any("This is the demo." in o.get("data", {}).get("text/html", "") for o in shown)
     assert sum("image/png" in output.get("data", {}) for output in shown) == 2
-    assert (content / "data" / "demo" / "milvus.db").exists()
+    assert (content / "data" / "milvus.db").exists()
     check_that_the_demo_can_be_searched(interpreter, tmp_path / "empty", env)
 
 

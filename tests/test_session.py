@@ -1,9 +1,14 @@
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from helpers import (
+    ClipEncoder,
     ImageStore,
     Settings,
     draw_demo_images,
@@ -12,6 +17,7 @@ from helpers import (
     prepare,
     session,
 )
+from helpers.models import encoder as encoders
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +38,23 @@ def offline(monkeypatch, tmp_path, drawings, request):
     monkeypatch.setattr(session, "draw_demo_images", lambda f: draw_demo_images(f, n=10))
     monkeypatch.setattr(session, "display", lambda banner: shown.append(banner))
     return shown
+
+
+def fill(name, encoder, images, data) -> str:
+    """Fill a collection with three images; return its database."""
+    data.mkdir(exist_ok=True)
+    with ImageStore(data / "milvus.db", name) as store:
+        ingest(images, encoder, store, limit=3, progress=False)
+        return store.shown_uri
+
+
+@pytest.fixture
+def mine(drawings, encoder, tmp_path, offline) -> Callable[..., Settings]:
+    """The collection `photos` of somebody's own folder and model, after yesterday's demo."""
+    prepare(Settings.resolve("demo"), again=True)
+    offline.clear()
+    fill("photos", encoder, drawings, tmp_path)
+    return partial(Settings.resolve, collection_name="photos")
 
 
 def prepared(tmp_path) -> str:
@@ -88,11 +111,12 @@ def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_pa
         prepare(Settings.resolve(image_dir=drawings))
     monkeypatch.setattr(session, "fetch", lambda name: None)
     assert prepare(Settings.resolve(image_dir=drawings)).model_name == "ViT-B/32"
-    assert prepared(tmp_path) == "tutorial"  # so that the next notebook uses the same model
+    assert prepared(tmp_path) == "demo"  # what others find does not change
 
 
-def test_a_collection_asked_for_by_name_needs_no_images(monkeypatch):
+def test_a_collection_asked_for_by_name_needs_no_images(monkeypatch, drawings, tiny, tmp_path):
     monkeypatch.setattr(session, "draw_demo_images", None)
+    fill("mine", tiny, drawings, tmp_path)
     assert prepare(Settings.resolve("demo", collection_name="mine")).model_name == "tiny"
 
 
@@ -103,6 +127,8 @@ def test_what_is_open_is_filled_unless_a_name_was_given_and_no_folder(drawings):
     mine = Settings.resolve("demo", collection_name="mine")
     with pytest.raises(ValueError, match=r"'mine'\) is empty: run 02_ingestion"):
         open_collection(mine)
+    with pytest.raises(ValueError, match="no collection 'mine'; there are: demo_collection"):
+        prepare(mine)
     encoder, store = open_collection(
         Settings.resolve("demo", collection_name="mine", image_dir=drawings)
     )
@@ -119,7 +145,7 @@ def test_a_collection_of_another_model_is_refused_when_it_is_opened(drawings, en
     with ImageStore(settings.milvus_uri, settings.collection_name) as store:
         ingest(drawings, encoder, store, limit=3, progress=False)
     with pytest.raises(ValueError, match="filled by the model"):
-        open_collection(Settings.resolve("demo", image_dir=drawings))
+        open_collection(Settings.resolve("demo", "tiny", image_dir=drawings))
 
 
 def test_a_folder_that_moved_is_followed_if_it_is_named(drawings, tmp_path):
@@ -143,7 +169,8 @@ def test_a_data_folder_that_moved_is_followed_unasked(tmp_path, monkeypatch):
     settings = prepare(Settings.resolve("demo"))
     open_collection(settings)[1].close()
     (tmp_path / "new place").mkdir()
-    (tmp_path / "demo").rename(tmp_path / "new place" / "demo")
+    for name in ("demo", "milvus.db"):
+        (tmp_path / name).rename(tmp_path / "new place" / name)
     monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path / "new place"))
     _, store = open_collection(prepare(Settings.resolve("demo")))
     with store:
@@ -168,3 +195,153 @@ def test_a_data_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path, monk
     monkeypatch.setenv("IMAGE_SEARCH_DATA_DIR", str(tmp_path / "file"))
     with pytest.raises(NotADirectoryError, match=r"set the .*IMAGE_SEARCH_DATA_DIR.*file/demo"):
         prepare(Settings.resolve("demo"))
+
+
+@pytest.mark.parametrize("images", [None, True])
+def test_a_collection_answers_for_its_folder_and_its_model(
+    mine, images, drawings, checkpoint, offline, tmp_path
+):
+    settings = prepare(mine(), images=images)
+    assert (settings.image_dir, settings.model_name) == (drawings, str(checkpoint))
+    assert (settings.profile, settings.query_text) == ("tutorial", "a white dog")
+    assert ("model_name", str(checkpoint), "the collection") in settings._rows()
+    assert (offline, prepared(tmp_path)) == ([], "demo")
+    for asked in (settings, mine()):  # prepared or not
+        encoder, store = open_collection(asked)
+        with store:
+            assert (encoder.path, store.count(), store.image_dir) == (checkpoint, 3, drawings)
+
+
+def test_what_is_named_and_contradicts_the_collection_is_said_before_anything_is_downloaded(
+    mine, monkeypatch, tmp_path, drawings
+):
+    monkeypatch.setattr(session, "fetch", None)
+    with pytest.raises(ValueError, match=r"random.pt', not by 'ViT-B/16': .*Leave out model_name"):
+        prepare(mine(model_name="ViT-B/16"))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ValueError, match=rf"images of {drawings}, and most .* not in .*other"):
+        prepare(mine(image_dir=tmp_path / "other"), images=True)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*gone: check image_dir"):
+        prepare(mine(image_dir=tmp_path / "gone"), images=True)
+
+
+def test_a_collection_that_will_be_deleted_first_may_be_given_other_things(mine, tmp_path):
+    (tmp_path / "other").mkdir()
+    settings = mine(image_dir=tmp_path / "other", model_name="tiny")
+    assert prepare(settings, images=True, recreate=True).image_dir == tmp_path / "other"
+    assert prepare(mine(), images=True, recreate=True).model_name.endswith("random.pt")
+
+
+def test_a_mistyped_name_is_answered_with_those_that_exist(mine, monkeypatch):
+    monkeypatch.setattr(session, "fetch", None)
+    for images in (None, True):
+        with pytest.raises(ValueError, match=r"'fotos'; there are: photos. .*as image_dir"):
+            prepare(Settings.resolve(collection_name="fotos"), images=images)
+
+
+@pytest.mark.parametrize("given", [{"profile": "demo"}, {"model_name": "tiny"}])
+def test_a_new_collection_is_made_if_somebody_says_what_of(given):
+    settings = prepare(Settings.resolve(collection_name="mine", **given), images=True)
+    assert settings.model_name == "tiny"
+
+
+def test_a_checkpoint_that_is_gone_is_named_and_found_at_its_new_place(
+    drawings, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(session, "fetch", encoders.fetch)
+    moved = shutil.copy(checkpoint, tmp_path / "before.pt")
+    fill("photos", ClipEncoder(moved, device="cpu"), drawings, tmp_path)
+    moved = moved.rename(tmp_path / "after.pt")
+    for opens in (prepare, open_collection):
+        with pytest.raises(FileNotFoundError, match=r"'photos' was filled by .*before.pt, which"):
+            opens(Settings.resolve(collection_name="photos"))
+    named = prepare(Settings.resolve(collection_name="photos", model_name=moved))
+    _, store = open_collection(named)
+    with store:
+        assert store.count() == 3
+
+
+def test_a_folder_that_is_gone_is_named_where_it_is_needed_and_else_shown(
+    encoder, folder, offline, tmp_path
+):
+    fill("photos", encoder, folder, tmp_path)
+    folder.rename(tmp_path / "moved")
+    photos = partial(Settings.resolve, collection_name="photos")
+    with pytest.raises(FileNotFoundError, match=rf"were in {folder}, which is not there. Connect"):
+        prepare(photos(), images=True)
+    prepare(photos())
+    assert f"were in {folder}, which is not there" in repr(offline[0])
+    settings = prepare(photos(image_dir=tmp_path / "moved"), images=True)
+    open_collection(settings)[1].close()
+    assert prepare(photos()).image_dir == tmp_path / "moved"
+
+
+def test_the_default_collection_answers_for_itself_too(encoder, drawings, tmp_path):
+    fill("image_collection", encoder, drawings, tmp_path)
+    settings = prepare(Settings.resolve(), again=True, images=True)
+    assert (settings.profile, settings.image_dir) == ("tutorial", drawings)
+    assert settings.model_name == encoder.model_name
+
+
+def test_no_run_with_one_profile_changes_what_another_finds(mine, drawings):
+    demo = prepare(Settings.resolve("demo"), again=True, images=True)
+    open_collection(demo)[1].close()
+    assert prepare(mine()).image_dir == drawings
+    assert prepare(mine()).milvus_uri == demo.milvus_uri
+
+
+@pytest.mark.parametrize("profile", ["tutorial", "demo"])
+@pytest.mark.parametrize("name", ["photos", "image_collection"])
+def test_a_collection_of_an_earlier_version_is_opened_where_it_lies(
+    profile, name, encoder, drawings, tmp_path, offline
+):
+    before = fill(name, encoder, drawings, tmp_path / profile)
+    if name == "photos":
+        fill("other", encoder, drawings, tmp_path)
+    settings = Settings.resolve(collection_name=None if name == "image_collection" else name)
+    settings = prepare(settings)
+    assert (settings.milvus_uri, settings.image_dir) == (before, drawings)
+    assert [repr(said) for said in offline] == [
+        f"The collection {name} lies in {before}, and stays there."
+    ]
+    encoder, store = open_collection(settings)
+    with store:
+        assert (store.shown_uri, store.count()) == (before, 3)
+    elsewhere = prepare(Settings.resolve("demo", milvus_uri=tmp_path / "else.db"))
+    assert elsewhere.milvus_uri == str(tmp_path / "else.db")
+
+
+def test_of_one_name_in_two_databases_of_earlier_versions_both_are_named(
+    encoder, tiny, drawings, tmp_path
+):
+    first, second = (
+        fill("photos", model, drawings, tmp_path / profile)
+        for profile, model in (("tutorial", encoder), ("demo", tiny))
+    )
+    with pytest.raises(ValueError, match=f"'photos' in {first} and in {second}, .*milvus_uri"):
+        prepare(Settings.resolve(collection_name="photos"))
+    chosen = prepare(Settings.resolve(collection_name="photos", milvus_uri=second))
+    assert chosen.model_name == "tiny"
+    now = fill("photos", encoder, drawings, tmp_path)
+    assert prepare(Settings.resolve(collection_name="photos")).milvus_uri == now
+
+
+HOLDS = """
+import sys
+from helpers import ImageStore
+store = ImageStore(sys.argv[1], "photos")
+print(store.count(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_database_of_an_earlier_version_may_be_held_by_another_kernel(
+    encoder, drawings, tmp_path
+):
+    before = fill("photos", encoder, drawings, tmp_path / "demo")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLDS, before], **pipes) as other:
+        assert other.stdout.readline() == "3\n"
+        settings = prepare(Settings.resolve(collection_name="photos"))
+        assert (settings.milvus_uri, settings.image_dir) == (before, drawings)
+        other.stdin.close()

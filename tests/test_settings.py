@@ -16,7 +16,7 @@ def test_a_profile_gives_every_value(tmp_path):
     settings = Settings.resolve("demo")
     assert (settings.model_name, settings.query_text) == ("tiny", "a red star")
     assert settings.image_dir == tmp_path / "demo" / "images"
-    assert settings.milvus_uri == str(tmp_path / "demo" / "milvus.db")
+    assert settings.milvus_uri == str(tmp_path / "milvus.db")
     tutorial = Settings.resolve("tutorial")
     assert (tutorial.model_name, tutorial.query_text) == ("ViT-B/32", "a white dog")
     assert tutorial.collection_name == "image_collection"

@@ -236,16 +236,22 @@ class ImageStore:
         if int(self._remembered().get("format", 0)) < columns.FORMAT:
             self._note(format=str(columns.FORMAT))
 
+    def holds(self, image_dir: Path) -> bool:
+        """Return whether most of a sample of the images are in a folder."""
+        if self.image_dir == image_dir:
+            return True
+        known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
+        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
+        return found > len(known) / 2 or not known
+
     def follow(self, image_dir: Path) -> bool:
-        """Take a folder as the place of the images, if most of a sample of them are there.
+        """Take a folder as the place of the images, if it `holds` them.
 
         The collection remembers it, where the server permits that.
         """
         if self.image_dir == image_dir:
             return True
-        known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
-        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
-        if found <= len(known) / 2 and known:
+        if not self.holds(image_dir):
             return False
         self._moved_to = image_dir
         with self._explained("changed"):
