@@ -8,11 +8,15 @@ import argparse
 import io
 import logging
 import os
+import re
+import shlex
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from .paths import project_root
+from .paths import project_root, without_password
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"
@@ -67,15 +71,17 @@ def _main() -> int:
         return 2
 
     options.output.mkdir(parents=True, exist_ok=True)
-    for notebook in notebooks:
+    outputs = [options.output / notebook.name for notebook in notebooks]
+    for notebook, output in zip(notebooks, outputs, strict=True):
         own = {name: value for name, value in parameters.items() if name in known[notebook]}
-        output = options.output / notebook.name
         if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
             return 1
         _write_page(output)
-    for notebook in notebooks:
-        _print_results(options.output / notebook.name)
-    print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
+        if output is outputs[0]:
+            _print_results([output], "settings")
+    _print_results(outputs, "report", "hits")
+    _print_results(outputs[:1], "settings")
+    _print_what_next(outputs, parameters)
     return 0
 
 
@@ -143,7 +149,9 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
         )
     except papermill.PapermillExecutionError as error:
         if error.ename == _NOTHING_TO_DO and not by_name:
-            print(f"\n{notebook.stem} was left out: {error.evalue}\n")
+            _end_with(error, output)
+            why = error.evalue.partition("\n")[0]
+            print(f"\n{notebook.stem} ends early: {why}. Its page says what to do", flush=True)
             return True
         _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
     except (CellTimeoutError, DeadKernelError) as error:
@@ -151,6 +159,18 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
     else:
         return True
     return False
+
+
+def _end_with(error: Any, executed: Path) -> None:
+    """Let a notebook end at the cell that failed, with its message and no traceback."""
+    import nbformat
+    from papermill.execute import remove_error_markers
+
+    notebook = remove_error_markers(nbformat.read(executed, as_version=4))
+    notebook.cells = notebook.cells[: error.cell_index + 1]
+    said = nbformat.v4.new_output("display_data", {"text/plain": error.evalue})
+    notebook.cells[-1].outputs = [said]
+    nbformat.write(notebook, executed)
 
 
 def _literal(path: Path) -> str:
@@ -192,14 +212,41 @@ def _is_progress(output: dict) -> bool:
     return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
 
 
-def _print_results(executed: Path) -> None:
-    """Print the text output of the cells that are tagged `report` (of an ingestion) or `hits`."""
+def _print_results(executed: Sequence[Path], *tags: str) -> None:
+    """Print the text output of the cells that have one of these tags.
+
+    `settings` are what a notebook works with, `report` is an ingestion's, `hits` are a search's.
+    """
+    for cell in _cells(executed):
+        if {*tags} & set(cell.metadata.get("tags", [])):
+            shown = [out for out in cell.outputs if "data" in out and not _is_progress(out)]
+            print("", *(out["data"]["text/plain"] for out in shown), sep="\n", flush=True)
+
+
+def _print_what_next(executed: Sequence[Path], parameters: dict[str, str]) -> None:
+    """Print the page to open, and how to search in this collection from here on."""
+    page = next((path for path in executed if "search" in path.stem), executed[-1])
+    print(f"\nOpen {page.with_suffix('.html')} in a browser.")
+    told = [
+        str(out.get("data", {}).get("text/plain"))
+        for cell in _cells(executed[:1])
+        for out in cell.get("outputs", [])
+    ]
+    if found := re.search(r"^Collection (\w+): ", "\n".join(told), re.MULTILINE):
+        uri = parameters.get("milvus_uri")
+        place = f"MILVUS_URI={shlex.quote(without_password(uri))} " if uri else ""
+        name = found[1]
+        print(
+            f"To search it: {place}make app COLLECTION={name}\n"
+            f"(without make: {place}python -m helpers.app --collection {name})"
+        )
+
+
+def _cells(executed: Sequence[Path]) -> Iterator[Any]:
     import nbformat
 
-    for cell in nbformat.read(executed, as_version=4).cells:
-        if {"report", "hits"} & set(cell.metadata.get("tags", [])):
-            shown = [out for out in cell.outputs if "data" in out and not _is_progress(out)]
-            print("", *(out["data"]["text/plain"] for out in shown), "", sep="\n")
+    for path in executed:
+        yield from nbformat.read(path, as_version=4).cells
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "image_dir": "images",
     },
 }
+_NOT_CLIP = ". It knows this project's drawings and nothing else: these are not CLIP's answers"
 _ENVIRONMENT = {"data_dir": DATA_DIR_VARIABLE, "milvus_uri": "MILVUS_URI"}
 _NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
 
@@ -137,6 +138,17 @@ class Settings:
     def has_own_images(self) -> bool:
         """Whether the images are another folder than the one that the profile makes."""
         return self.image_dir != resolve_path(_images_of(self.profile, self.data_dir))
+
+    def __str__(self) -> str:
+        demo = self.model_name == PROFILES["demo"]["model_name"]
+        return (
+            f"Profile {self.profile} ({self.sources['profile']})\n"
+            f"Collection {self.collection_name}: images of {self.image_dir}, by the model "
+            f"{self.model_name}" + _NOT_CLIP * demo
+        )
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))  # in a terminal, where a notebook has a table
 
     def _rows(self) -> list[tuple[str, str, str]]:
         shown = {"profile": self.profile} | {name: getattr(self, name) for name in _NAMES}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers import Query, ingest, list_images
 from helpers.query.queries import BAD, GOOD
-from helpers.views.asked import Asked
+from helpers.views.asked import Asked, suggestions
 
 
 @pytest.fixture
@@ -156,3 +156,17 @@ def test_a_chip_stays_the_same_when_another_goes(photos):
     assert weighed.judged == {photos[1]: -2, photos[2]: 1}
     assert weighed.weighed(first, 5) == weighed
     assert not any(str(photos[0].parent) in str(chip["id"]) for chip in asked.chips())
+
+
+@pytest.mark.parametrize(
+    ("labels", "suggested"),
+    [
+        ([f"blue_fish {i}" for i in range(100)], [f"blue fish {i}" for i in (0, 25, 50, 75)]),
+        (["cats", "dogs"], ["cats", "dogs"]),
+        (["2019", "2020", "Norway"], ["Norway"]),
+        ([], ["people", "food", "a building", "outdoors"]),
+        (["2019", "12"], ["people", "food", "a building", "outdoors"]),  # as flat as without
+    ],
+)
+def test_what_to_begin_with_are_some_labels_that_are_words_or_else_general_texts(labels, suggested):
+    assert suggestions(labels) == suggested

@@ -86,8 +86,12 @@ def test_without_anything_that_is_right_the_error_says_what_to_write(tmp_path):
     with ImageStore(tmp_path / "flat.db") as store:
         store.open_for(MODEL, tmp_path)
         store.upsert([row("1.jpg"), row("2.jpg")])
-        with pytest.raises(NothingJudgedError, match="query, filepath, relevant"):
+        with pytest.raises(NothingJudgedError, match="judge some of its answers") as raised:
             judgements_of(store)
+    lines = [line.strip() for line in str(raised.value).splitlines()]
+    start = lines.index("query,filepath,relevant")
+    assert lines[start : start + 3] == [lines[start], "my cat,2.jpg,1", "my cat,1.jpg,0"]
+    assert raised.value._render_traceback_() == [str(raised.value)]
 
 
 def test_a_caption_finds_its_own_photo(store, write):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -31,10 +32,10 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(caller)
     monkeypatch.setattr(runner, "project_root", lambda: project)
 
-    def run_notebook(source: str, *arguments: str) -> int:
+    def run_notebook(source: str, *arguments: str, tags: Sequence[str] = ()) -> int:
         parameters = "\n".join(f"{name} = None" for name in PARAMETERS)
         cells = [nbformat.v4.new_code_cell(text) for text in (parameters, source)]
-        cells[0].metadata["tags"] = ["parameters"]
+        cells[0].metadata["tags"], cells[1].metadata["tags"] = ["parameters"], list(tags)
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, project / "notebooks" / "1_one.ipynb")
@@ -102,15 +103,38 @@ def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
     assert "geheim-token" not in executed + said
 
 
-def test_a_notebook_that_finds_nothing_to_judge_is_left_out(run, capfd, tmp_path):
+def test_a_notebook_that_finds_nothing_to_judge_ends_there_without_a_traceback(
+    run, capfd, tmp_path
+):
     """As 05 does with photos of which nobody said what is right; the run goes on."""
-    source = "class NothingJudgedError(ValueError): ...\nraise NothingJudgedError('write it down')"
+    source = "class NothingJudgedError(ValueError): ...\nraise NothingJudgedError('none\\ndo it')"
     assert run(source) == 0
     printed = capfd.readouterr()
-    assert "1_one was left out: write it down" in printed.out
-    assert "write it down" in (tmp_path / "1_one.html").read_text(encoding="utf-8")
+    assert "1_one ends early: none. Its page says what to do" in printed.out
+    page = (tmp_path / "1_one.html").read_text(encoding="utf-8")
+    assert "none\ndo it" in page
+    assert "Traceback" not in page
+    assert "papermill-error" not in page
+    notebook = nbformat.read(tmp_path / "1_one.ipynb", as_version=4)
+    assert [out.output_type for out in notebook.cells[-1].outputs] == ["display_data"]
     assert run(source, "1_one") == 1
     assert "failed in cell" in capfd.readouterr().err
+
+
+def test_the_run_says_what_it_works_with_and_what_comes_next(run, capfd, tmp_path):
+    source = "from helpers import Settings\nSettings.resolve(profile, milvus_uri=milvus_uri)"
+    assert run(source, "-p", "profile", "demo", tags=["settings"]) == 0
+    printed = capfd.readouterr().out
+    said = "Profile demo (parameter)\nCollection demo_collection: images of "
+    assert printed.index(said) < printed.rindex(said)  # at its start, and at its end
+    assert "these are not CLIP's answers" in printed
+    assert f"Open {tmp_path / '1_one.html'} in a browser" in printed
+    assert "To search it: make app COLLECTION=demo_collection\n" in printed
+    address = "http://root:geheim@host:19530"
+    assert run(source, "-p", "profile", "demo", "-p", "milvus_uri", address, tags=["settings"]) == 0
+    printed = capfd.readouterr().out
+    assert "MILVUS_URI=" in printed
+    assert "geheim" not in printed
 
 
 def test_a_cell_that_takes_too_long_is_named(run, capfd):

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import textwrap
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,11 +41,28 @@ _AT_ONCE = 1000
 _SHOWN = 5  # queries
 _NAMED = 3  # examples in an error
 _COLUMNS = ("query", "filepath", "relevant")
+_HOW_TO_JUDGE = """\
+Nothing says what is right for the images of {!r}: no folder is named after what they show
+
+To measure the search, judge some of its answers:
+
+1. Search in the panel (at the end of 03_search, or make app). Mark photos as right or wrong by
+   thumbs up and down, and press "save thumbs" under "options": that writes judged.csv.
+2. Or write this file yourself: a query, a photo, and 1 if it is right or 0 if it is wrong.
+
+{}
+3. Run this notebook again with the parameter judged: -p judged judged.csv
+
+Twenty queries or more also tell where matches begin. If you have captions, name their file as the
+parameter captions instead."""
 _WORDS = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
 
 
 class NothingJudgedError(ValueError):
     """Nothing says what is right for the images of this collection."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]  # in a notebook: it is no fault, and the message says all
 
 
 @dataclass(frozen=True)
@@ -197,12 +215,9 @@ def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Ju
         if text := _asked(names.get(label, label).replace("_", " ")):
             of_each.setdefault(text, []).append(place)
     if len(of_each) < 2:
-        raise NothingJudgedError(
-            f"nothing says what is right for the images of {store.collection_name!r}: they are "
-            "not in folders named after what they show. Write down some queries and which images "
-            "they should find, in a file with the columns query, filepath, relevant, and name it "
-            "as the parameter `judged`; or name a file of captions as `captions`"
-        )
+        signs = dict(zip(pool.paths(range(2)), (True, False), strict=True)) if len(pool) > 1 else {}
+        example = textwrap.indent(judged_csv("my cat", signs, pool.folder), "   ")
+        raise NothingJudgedError(_HOW_TO_JUDGE.format(store.collection_name, example))
     texts = sorted(of_each)
     without = len(pool) - sum(map(len, of_each.values()))
     return Judgements(

@@ -6,7 +6,7 @@ Not about widgets: that is `panel`.
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
-__all__ = ["Asked", "History"]
+__all__ = ["Asked", "History", "suggestions"]
 
 _WORDS = {"unlike": "unlike", "taken_from": "from", "taken_to": "until", "camera": "camera"}
 _WORDS |= {"name": "name has"}
+_GENERAL = ("people", "food", "a building", "outdoors")
 _HERE_ONLY = ("camera", "name", "judged")
 """What 03_search has no parameter for."""
 
@@ -258,3 +259,10 @@ def _weight(text: str) -> float:
     if not math.isfinite(weight) or not weight:
         return 0.0
     return math.copysign(min(max(abs(weight), 0.1), 10), weight)  # as far as a chip goes
+
+
+def suggestions(labels: Sequence[str], most: int = 4) -> list[str]:
+    """Return texts to begin with: a few of a collection's labels, or general ones without any."""
+    named = [label.replace("_", " ").strip() for label in labels]
+    named = [text for text in named if any(map(str.isalpha, text))] or list(_GENERAL)
+    return named[:: max(1, len(named) // most)][:most]
