@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from .paths import project_root
+from .paths import project_root, require
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"
@@ -31,6 +31,9 @@ def main() -> int:
     except BrokenPipeError:  # as by `| head`; at its end Python would complain once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"The notebooks could not be run: {error}. See also --output", file=sys.stderr)
         return 2
@@ -49,6 +52,7 @@ def _main() -> int:
     folder = root / "notebooks"
     parser = _parser(_names(folder), root / "runs")
     options = parser.parse_args(_marked(sys.argv[1:]))
+    require("papermill", "nbconvert", "ipykernel")
     for name in set(options.notebooks) - set(_names(folder)):
         parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]

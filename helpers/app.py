@@ -19,8 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .collection.store import ImageStore
-from .paths import project_root
+from .paths import project_root, require
 from .settings import PROFILES, Settings
 
 
@@ -33,6 +32,9 @@ def main() -> int:
     options, for_voila = _parser().parse_known_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells start it without
     try:
+        require("voila", "ipykernel", "pymilvus")
+        from .collection.store import ImageStore
+
         settings = Settings.resolve(
             options.profile, model_name=options.model, collection_name=options.collection
         )
@@ -92,6 +94,8 @@ def _make_ready(settings: Settings) -> Settings:
 
 def _check_collection(settings: Settings) -> None:
     """Raise ValueError if a collection is missing or empty, before anything is downloaded."""
+    from .collection.store import ImageStore
+
     there: list[str] = []
     if "://" in settings.milvus_uri or Path(settings.milvus_uri).exists():
         with ImageStore(settings.milvus_uri, settings.collection_name) as store:

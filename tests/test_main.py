@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import venv
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from helpers import __main__ as runner
+from helpers import paths
 
 from .support.notebooks import outputs
 from .support.processes import ROOT, environment, make
@@ -86,6 +88,31 @@ def test_without_the_notebooks_one_line_says_so(run, monkeypatch, capfd):
     assert capfd.readouterr().err == (
         "The notebooks are not here: run this in a clone of the project\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"), [("helpers", "papermill"), ("helpers.app", "voila")]
+)
+def test_where_nothing_is_installed_a_command_says_what_to_do(tmp_path, module, missing):
+    """In a new virtual environment, as with the Python of a system."""
+    venv.create(tmp_path / "empty", symlinks=os.name == "posix")
+    folder = "bin" if os.name == "posix" else "Scripts"
+    command = [tmp_path / "empty" / folder / "python", "-I", "-c"]
+    command += [f"import sys, runpy; sys.path[:0] = ['.']; runpy.run_module({module!r}, "]
+    command[-1] += "run_name='__main__')"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert f"{missing} is missing in" in done.stderr
+    assert 'pip install -c constraints.txt -e ".[run]"' in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["papermill", "nbconvert", "ipykernel"])
+def test_no_notebook_is_run_if_a_library_is_missing(run, monkeypatch, tmp_path, capfd, missing):
+    """As after `pip install .`, or without what writes pages."""
+    monkeypatch.setattr(paths, "find_spec", lambda name: None if name == missing else True)
+    assert run("print(1)") == 2
+    assert capfd.readouterr().err.startswith(f"{missing} is missing in {sys.prefix}: ")
+    assert not list(tmp_path.glob("*.ipynb"))
 
 
 def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
@@ -194,7 +221,7 @@ def test_ctrl_c_ends_it_in_one_line(run, monkeypatch, capfd):
 @pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME", "über $$ ", "a;b", "`x`"])
 def test_make_passes_on_whatever_is_in_a_name(value):
     def words(*arguments: str) -> list[str]:
-        return shlex.split(make("-n", "-o", ".venv/installed", *arguments))
+        return shlex.split(make("-n", "-o", ".venv/run", "-o", ".venv/dev", *arguments))
 
     assert words("benchmark", f"IMAGES={value}", f"MODEL={value}")[-4:] == [
         "--images",
