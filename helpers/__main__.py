@@ -8,14 +8,20 @@ import argparse
 import io
 import logging
 import os
+import re
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 from .paths import project_root, require
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"
+# What notebooks are called, or were in an earlier version: files of these names are a run's.
+_EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
+_LINK = re.compile(r"""(<a [^<>]*?href=["'])([^"':?#]+)(?=["'#])""")
 
 
 def main() -> int:
@@ -71,12 +77,19 @@ def _main() -> int:
         return 2
 
     options.output.mkdir(parents=True, exist_ok=True)
-    for notebook in notebooks:
-        own = {name: value for name, value in parameters.items() if name in known[notebook]}
-        output = options.output / notebook.name
-        if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
-            return 1
-        _write_page(output)
+    if options.output.samefile(folder):
+        parser.error("--output is the folder of the notebooks, which would be overwritten")
+    _remove_earlier(options.output, options.notebooks or {*_EVER, *_names(folder)})
+    try:
+        for notebook in notebooks:
+            own = {name: value for name, value in parameters.items() if name in known[notebook]}
+            output = options.output / notebook.name
+            if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
+                return 1
+    finally:  # when it is known to which pages they can lead; also of one that failed
+        for executed in (options.output / notebook.name for notebook in notebooks):
+            if executed.exists():
+                _write_page(executed, folder)
     for notebook in notebooks:
         _print_results(options.output / notebook.name)
     print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
@@ -174,7 +187,13 @@ def _print_failure(output: Path, what: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _write_page(executed: Path) -> None:
+def _remove_earlier(output: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier run wrote of these notebooks, and no other file."""
+    for path in (output / f"{name}{ending}" for name in names for ending in (".ipynb", ".html")):
+        path.unlink(missing_ok=True)
+
+
+def _write_page(executed: Path, folder: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(executed, as_version=4)
@@ -187,7 +206,16 @@ def _write_page(executed: Path) -> None:
         from nbconvert import HTMLExporter
 
         page, _ = HTMLExporter().from_notebook_node(notebook)
+    page = _LINK.sub(lambda found: found[1] + _led(found[2], executed.parent, folder), page)
     executed.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def _led(link: str, output: Path, folder: Path) -> str:
+    """Lead a link to the page beside, else to the file that it names in the notebooks' folder."""
+    here, there = output / unquote(link), folder / unquote(link)
+    if link.endswith(".ipynb") and here.exists():
+        return link.removesuffix("ipynb") + "html"
+    return link if here.exists() or not there.exists() else there.resolve().as_uri()
 
 
 def _is_progress(output: dict) -> bool:
