@@ -12,14 +12,18 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from .paths import project_root, without_password
+from .paths import project_root, require, without_password
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"
+# What notebooks are called, or were in an earlier version: files of these names are a run's.
+_EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
+_LINK = re.compile(r"""(<a [^<>]*?href=["'])([^"':?#]+)(?=["'#])""")
 
 
 def main() -> int:
@@ -35,6 +39,9 @@ def main() -> int:
     except BrokenPipeError:  # as by `| head`; at its end Python would complain once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"The notebooks could not be run: {error}. See also --output", file=sys.stderr)
         return 2
@@ -53,6 +60,7 @@ def _main() -> int:
     folder = root / "notebooks"
     parser = _parser(_names(folder), root / "runs")
     options = parser.parse_args(_marked(sys.argv[1:]))
+    require("papermill", "nbconvert", "ipykernel")
     for name in set(options.notebooks) - set(_names(folder)):
         parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
@@ -71,17 +79,24 @@ def _main() -> int:
         return 2
 
     options.output.mkdir(parents=True, exist_ok=True)
+    if options.output.samefile(folder):
+        parser.error("--output is the folder of the notebooks, which would be overwritten")
+    _remove_earlier(options.output, options.notebooks or {*_EVER, *_names(folder)})
     outputs = [options.output / notebook.name for notebook in notebooks]
-    for notebook, output in zip(notebooks, outputs, strict=True):
-        own = {name: value for name, value in parameters.items() if name in known[notebook]}
-        if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
-            return 1
-        _write_page(output)
-        if output is outputs[0]:
-            _print_results([output], "settings")
-    _print_results(outputs, "report", "hits")
-    _print_results(outputs[:1], "settings")
-    _print_what_next(outputs, parameters)
+    try:
+        for notebook, output in zip(notebooks, outputs, strict=True):
+            own = {name: value for name, value in parameters.items() if name in known[notebook]}
+            if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
+                return 1
+            if output is outputs[0]:
+                print(_told([output], "settings"), flush=True)
+    finally:  # when it is known to which pages they can lead; also of one that failed
+        for executed in outputs:
+            if executed.exists():
+                _write_page(executed, folder)
+    settings = _told(outputs[:1], "settings")
+    print(_told(outputs, "report", "hits"), settings, sep="")
+    print(_what_next(outputs, settings, parameters.get("milvus_uri")))
     return 0
 
 
@@ -190,7 +205,13 @@ def _print_failure(output: Path, what: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _write_page(executed: Path) -> None:
+def _remove_earlier(output: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier run wrote of these notebooks, and no other file."""
+    for path in (output / f"{name}{ending}" for name in names for ending in (".ipynb", ".html")):
+        path.unlink(missing_ok=True)
+
+
+def _write_page(executed: Path, folder: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(executed, as_version=4)
@@ -203,7 +224,16 @@ def _write_page(executed: Path) -> None:
         from nbconvert import HTMLExporter
 
         page, _ = HTMLExporter().from_notebook_node(notebook)
+    page = _LINK.sub(lambda found: found[1] + _led(found[2], executed.parent, folder), page)
     executed.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def _led(link: str, output: Path, folder: Path) -> str:
+    """Lead a link to the page beside, else to the file that it names in the notebooks' folder."""
+    here, there = output / unquote(link), folder / unquote(link)
+    if link.endswith(".ipynb") and here.exists():
+        return link.removesuffix("ipynb") + "html"
+    return link if here.exists() or not there.exists() else there.resolve().as_uri()
 
 
 def _is_progress(output: dict) -> bool:
@@ -212,41 +242,28 @@ def _is_progress(output: dict) -> bool:
     return "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
 
 
-def _print_results(executed: Sequence[Path], *tags: str) -> None:
-    """Print the text output of the cells that have one of these tags.
+def _told(executed: Iterable[Path], *tags: str) -> str:
+    """Return the text output of the cells that have one of these tags.
 
     `settings` are what a notebook works with, `report` is an ingestion's, `hits` are a search's.
     """
-    for cell in _cells(executed):
-        if {*tags} & set(cell.metadata.get("tags", [])):
-            shown = [out for out in cell.outputs if "data" in out and not _is_progress(out)]
-            print("", *(out["data"]["text/plain"] for out in shown), sep="\n", flush=True)
-
-
-def _print_what_next(executed: Sequence[Path], parameters: dict[str, str]) -> None:
-    """Print the page to open, and how to search in this collection from here on."""
-    page = next((path for path in executed if "search" in path.stem), executed[-1])
-    print(f"\nOpen {page.with_suffix('.html')} in a browser.")
-    told = [
-        str(out.get("data", {}).get("text/plain"))
-        for cell in _cells(executed[:1])
-        for out in cell.get("outputs", [])
-    ]
-    if found := re.search(r"^Collection (\w+): ", "\n".join(told), re.MULTILINE):
-        uri = parameters.get("milvus_uri")
-        place = f"MILVUS_URI={shlex.quote(without_password(uri))} " if uri else ""
-        name = found[1]
-        print(
-            f"To search it: {place}make app COLLECTION={name}\n"
-            f"(without make: {place}python -m helpers.app --collection {name})"
-        )
-
-
-def _cells(executed: Sequence[Path]) -> Iterator[Any]:
     import nbformat
 
-    for path in executed:
-        yield from nbformat.read(path, as_version=4).cells
+    cells = [cell for path in executed for cell in nbformat.read(path, as_version=4).cells]
+    shown = [c.outputs for c in cells if {*tags} & set(c.metadata.get("tags", []))]
+    results = [out for outputs in shown for out in outputs if "data" in out]
+    return "".join(f"\n{o.data['text/plain']}\n" for o in results if not _is_progress(o))
+
+
+def _what_next(executed: Sequence[Path], settings: str, milvus_uri: str | None) -> str:
+    """Return the page to open, and how to go on with the collection that the settings name."""
+    page = next((path for path in executed if "search" in path.stem), executed[-1])
+    words = f"\nOpen {page.with_suffix('.html')} in a browser."
+    if named := re.search(r"^Collection (\w+):", settings, re.MULTILINE):
+        at = f"MILVUS_URI={shlex.quote(without_password(milvus_uri))} " if milvus_uri else ""
+        words += f"\nTo search on: {at}make app COLLECTION={named[1]}"
+        words += f" (without make: {at}python -m helpers.app --collection {named[1]})"
+    return words
 
 
 if __name__ == "__main__":

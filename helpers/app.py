@@ -19,8 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .collection.store import ImageStore
-from .paths import project_root
+from .paths import project_root, require
 from .settings import PROFILES, Settings
 
 
@@ -33,6 +32,9 @@ def main() -> int:
     options, for_voila = _parser().parse_known_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells start it without
     try:
+        require("voila", "ipykernel", "pymilvus")
+        from .collection.store import ImageStore
+
         settings = Settings.resolve(
             options.profile, model_name=options.model, collection_name=options.collection
         )

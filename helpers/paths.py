@@ -1,13 +1,16 @@
-"""Where the project is, and where a typed path leads.
+"""Where the project is, where a typed path leads, and what is installed.
 
 Not about what is in those places: that is `settings`.
 """
 
 import os
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["DATA_DIR_VARIABLE", "data_folder", "project_root", "resolve_path", "without_password"]
+__all__ = ["DATA_DIR_VARIABLE", "data_folder", "project_root", "require", "resolve_path"]
+__all__ += ["without_password"]
 
 DATA_DIR_VARIABLE = "IMAGE_SEARCH_DATA_DIR"
 """The environment variable that names the data folder."""
@@ -29,6 +32,22 @@ def project_root() -> Path | None:
 def data_folder() -> Path:
     """Return the data folder of the environment, else `data`. It may not exist."""
     return resolve_path(os.environ.get(DATA_DIR_VARIABLE) or "data")
+
+
+def require(*modules: str) -> None:
+    """Check that what only a command needs is installed: libraries of the extra `run`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If one of them is missing; it says what to do.
+    """
+    for name in modules:
+        if not find_spec(name):
+            raise ModuleNotFoundError(
+                f"{name} is missing in {sys.prefix}: install what running needs by `make run`, or "
+                'in the project\'s folder by pip install -c constraints.txt -e ".[run]"'
+            )
 
 
 def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:

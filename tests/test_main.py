@@ -1,5 +1,6 @@
 """`python -m helpers`, on notebooks of two cells."""
 
+import html
 import os
 import re
 import shlex
@@ -7,18 +8,33 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import venv
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
 
 import nbformat
 import pytest
 
 from helpers import __main__ as runner
+from helpers import paths
 
-from .support.notebooks import outputs
+from .support.notebooks import NOTEBOOKS, outputs
 from .support.processes import ROOT, environment, make
 
 PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text"]
+
+
+def write_notebook(path: Path, source: str, markdown: str = "", tags: Sequence[str] = ()) -> None:
+    parameters = "\n".join(f"{name} = None" for name in PARAMETERS)
+    cells = [nbformat.v4.new_code_cell(text) for text in (parameters, source)]
+    cells[0].metadata["tags"], cells[1].metadata["tags"] = ["parameters"], list(tags)
+    cells.append(nbformat.v4.new_markdown_cell(markdown))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
 
 
 @pytest.fixture
@@ -33,12 +49,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "project_root", lambda: project)
 
     def run_notebook(source: str, *arguments: str, tags: Sequence[str] = ()) -> int:
-        parameters = "\n".join(f"{name} = None" for name in PARAMETERS)
-        cells = [nbformat.v4.new_code_cell(text) for text in (parameters, source)]
-        cells[0].metadata["tags"], cells[1].metadata["tags"] = ["parameters"], list(tags)
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, project / "notebooks" / "1_one.ipynb")
+        write_notebook(project / "notebooks" / "1_one.ipynb", source, tags=tags)
         monkeypatch.setattr(sys, "argv", ["helpers", "--output", str(tmp_path), *arguments])
         return runner.main()
 
@@ -89,6 +100,31 @@ def test_without_the_notebooks_one_line_says_so(run, monkeypatch, capfd):
     )
 
 
+@pytest.mark.parametrize(
+    ("module", "missing"), [("helpers", "papermill"), ("helpers.app", "voila")]
+)
+def test_where_nothing_is_installed_a_command_says_what_to_do(tmp_path, module, missing):
+    """In a new virtual environment, as with the Python of a system."""
+    venv.create(tmp_path / "empty", symlinks=os.name == "posix")
+    folder = "bin" if os.name == "posix" else "Scripts"
+    command = [tmp_path / "empty" / folder / "python", "-I", "-c"]
+    command += [f"import sys, runpy; sys.path[:0] = ['.']; runpy.run_module({module!r}, "]
+    command[-1] += "run_name='__main__')"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert f"{missing} is missing in" in done.stderr
+    assert 'pip install -c constraints.txt -e ".[run]"' in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["papermill", "nbconvert", "ipykernel"])
+def test_no_notebook_is_run_if_a_library_is_missing(run, monkeypatch, tmp_path, capfd, missing):
+    """As after `pip install .`, or without what writes pages."""
+    monkeypatch.setattr(paths, "find_spec", lambda name: None if name == missing else True)
+    assert run("print(1)") == 2
+    assert capfd.readouterr().err.startswith(f"{missing} is missing in {sys.prefix}: ")
+    assert not list(tmp_path.glob("*.ipynb"))
+
+
 def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
     run, tmp_path, monkeypatch, capfd
 ):
@@ -129,12 +165,111 @@ def test_the_run_says_what_it_works_with_and_what_comes_next(run, capfd, tmp_pat
     assert printed.index(said) < printed.rindex(said)  # at its start, and at its end
     assert "these are not CLIP's answers" in printed
     assert f"Open {tmp_path / '1_one.html'} in a browser" in printed
-    assert "To search it: make app COLLECTION=demo_collection\n" in printed
+    assert "To search on: make app COLLECTION=demo_collection (" in printed
     address = "http://root:geheim@host:19530"
     assert run(source, "-p", "profile", "demo", "-p", "milvus_uri", address, tags=["settings"]) == 0
     printed = capfd.readouterr().out
     assert "MILVUS_URI=" in printed
     assert "geheim" not in printed
+
+
+@pytest.fixture
+def links(tmp_path):
+    """Return a function that writes a page of some Markdown, and lists where its links lead."""
+    for name in ("notebooks/2_two.ipynb", "README.md", "helpers/a b.py", "notebooks/a b.ipynb"):
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).touch()
+
+    def links_of(markdown: str, output: Path) -> list[str]:
+        write_notebook(output / "1_one.ipynb", "", markdown)
+        runner._write_page(output / "1_one.ipynb", tmp_path / "project" / "notebooks")
+        page = (output / "1_one.html").read_text(encoding="utf-8")
+        return re.findall(r"""<a [^>]*?href=["']([^"'#].*?)["']""", page)
+
+    return links_of
+
+
+@pytest.mark.parametrize("output", ["project/runs", "somewhere/else"])
+def test_links_between_notebooks_lead_to_the_pages_beside(links, tmp_path, output):
+    for name in ("2_two", "a b"):
+        write_notebook(tmp_path / output / f"{name}.ipynb", "")
+    markdown = """[next](2_two.ipynb) [part](2_two.ipynb#A-part) [spaces](a%20b.ipynb "title")
+        <a class="x" href='2_two.ipynb'>html</a> [ours](https://example.org/2_two.ipynb)
+        `[code](2_two.ipynb) href="2_two.ipynb"` [file](3_gone.ipynb)
+    """
+    assert links(" ".join(markdown.split()), tmp_path / output) == [
+        "2_two.html",
+        "2_two.html#A-part",
+        "a%20b.html",
+        "2_two.html",
+        "https://example.org/2_two.ipynb",
+        "3_gone.ipynb",
+    ]
+    assert 'href="2_two.ipynb"' in (
+        html.unescape((tmp_path / output / "1_one.html").read_text(encoding="utf-8"))
+    )
+
+
+@pytest.mark.parametrize("output", ["project/runs", "somewhere/else"])
+def test_other_links_lead_to_the_projects_files(links, tmp_path, output):
+    """So does one to a notebook that has no page."""
+    project, page = tmp_path / "project", (tmp_path / output / "1_one.html").as_uri()
+    markdown = "[a](2_two.ipynb#x) [b](../README.md#which-model) [c](../helpers/a%20b.py) [d](.)"
+    found = links(markdown, tmp_path / output)
+    leads = [Path(url2pathname(urlsplit(urljoin(page, link)).path)).resolve() for link in found]
+    assert leads[:-1] == [
+        project / "notebooks" / "2_two.ipynb",
+        project / "README.md",
+        project / "helpers" / "a b.py",
+    ]
+    assert [urlsplit(link).fragment for link in found] == ["x", "which-model", "", ""]
+
+
+def test_every_name_of_a_notebook_is_known_to_later_versions():
+    """Whoever renames one leaves the old name in the list."""
+    assert {path.stem for path in NOTEBOOKS} <= set(runner._EVER)
+
+
+def test_no_page_of_an_earlier_run_stays_beside_new_ones(run, tmp_path):
+    """Here the second of three notebooks fails. What has another name stays."""
+    output = tmp_path / "output"
+    output.mkdir()
+    others = {"1_one.csv", "1_one_more.html", "notes.html", "4_four.ipynb", "05_evaluation.pdf"}
+    ours = ["1_one", "2_two", "3_three", "05_evaluation"]
+    for name in others | {f"{name}.{end}" for name in ours for end in ("html", "ipynb")}:
+        (output / name).write_text("earlier")
+    write_notebook(tmp_path / "project" / "notebooks" / "2_two.ipynb", "1 / 0", "[a](1_one.ipynb)")
+    write_notebook(tmp_path / "project" / "notebooks" / "3_three.ipynb", "")
+    assert run("", "--output", str(output)) == 1
+    new = {"1_one.ipynb", "1_one.html", "2_two.ipynb", "2_two.html"}
+    assert {path.name for path in output.iterdir()} == others | new
+    page = (output / "2_two.html").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in page
+    assert 'href="1_one.html"' in page
+    assert not [name for name in new if (output / name).read_text(encoding="utf-8") == "earlier"]
+
+
+def test_a_run_of_one_notebook_leaves_the_other_pages(run, tmp_path, monkeypatch):
+    """Its own earlier page goes, even if it is interrupted at once."""
+    write_notebook(tmp_path / "project" / "notebooks" / "2_two.ipynb", "")
+    for name in ("1_one.html", "1_one.ipynb", "2_two.html", "2_two.ipynb", "05_evaluation.html"):
+        (tmp_path / name).write_text("earlier")
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_run", interrupt)
+    assert run("", "1_one") == 130
+    left = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert left == {"2_two.html", "2_two.ipynb", "05_evaluation.html"}
+
+
+def test_the_notebooks_themselves_are_never_removed(run, tmp_path, capfd):
+    folder = tmp_path / "project" / "notebooks"
+    with pytest.raises(SystemExit):
+        run("", "--output", str(folder))
+    assert "--output is the folder of the notebooks" in capfd.readouterr().err
+    assert (folder / "1_one.ipynb").exists()
 
 
 def test_a_cell_that_takes_too_long_is_named(run, capfd):
@@ -218,7 +353,7 @@ def test_ctrl_c_ends_it_in_one_line(run, monkeypatch, capfd):
 @pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME", "über $$ ", "a;b", "`x`"])
 def test_make_passes_on_whatever_is_in_a_name(value):
     def words(*arguments: str) -> list[str]:
-        return shlex.split(make("-n", "-o", ".venv/installed", *arguments))
+        return shlex.split(make("-n", "-o", ".venv/run", "-o", ".venv/dev", *arguments))
 
     assert words("benchmark", f"IMAGES={value}", f"MODEL={value}")[-4:] == [
         "--images",

@@ -1,16 +1,21 @@
 """What holds for the project as a whole: its parts agree, and imports stay light."""
 
 import ast
+import importlib.metadata
 import itertools
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import helpers
 
@@ -113,6 +118,111 @@ def test_every_dependency_has_a_bound_a_reason_and_a_tested_version():
     assert names_in(others) <= tested
 
 
+@cache
+def brought(extra: str) -> set[str]:
+    """List what is installed with an extra of pyproject.toml, down to the last library."""
+    project = PYPROJECT["project"]
+    parts = project["optional-dependencies"]
+    left = [(project["name"], ""), (project["name"], extra)]
+    found = set()
+    while left:
+        if (asked := left.pop()) in found:
+            continue
+        found.add(asked)
+        name, part = asked
+        if name == project["name"]:
+            lines = parts[part] if part else project["dependencies"]
+        else:
+            lines = importlib.metadata.requires(name) or []
+        for other in map(Requirement, lines):
+            if not other.marker or other.marker.evaluate({"extra": part}):
+                left += [(canonicalize_name(other.name), each) for each in ("", *other.extras)]
+    return {name for name, _ in found}
+
+
+libraries = cache(importlib.metadata.packages_distributions)
+
+
+def distributions(path: Path) -> set[str]:
+    """List the libraries that a module or a notebook imports, anywhere in it."""
+    if path.suffix == ".py":
+        found = imports(path)
+    else:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        lines = [line for c in cells if c["cell_type"] == "code" for line in c["source"]]
+        found = set(re.findall(r"^ *(?:import|from) ([\w.]+)", "".join(lines), re.MULTILINE))
+    roots = {name.split(".")[0] for name in found} - {"helpers", *sys.stdlib_module_names}
+    return {canonicalize_name(libraries()[root][0]) for root in roots}
+
+
+def test_what_a_person_runs_imports_only_what_running_installs():
+    """Where it is imported late as well: here are all of them, whatever was asked for."""
+    installed = brought("run")
+    notebooks = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks").glob("*.py")]
+    assert len(notebooks) > 1
+    for path in [*MODULES, *notebooks]:
+        assert not distributions(path) - installed, path.name
+    assert {"torch", "papermill", "voila", "open-clip-torch", "rawpy", "ipykernel"} < installed
+    assert not {"pytest", "playwright", "mypy", "milvus"} & installed
+
+
+def test_a_library_that_is_not_listed_is_found(tmp_path):
+    (tmp_path / "1.ipynb").write_text(
+        json.dumps({"cells": [{"cell_type": "code", "source": ["import os\n", "import pytest"]}]})
+    )
+    assert distributions(tmp_path / "1.ipynb") == {"pytest"}
+    assert "pytest" in brought("dev") - brought("run")
+
+
+def test_every_command_of_make_installs_what_it_runs():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rules = re.findall(r"^(\w+): \.venv/(\w+) +##.*\n((?:\t.+\n)*)", text, re.MULTILINE)
+    assert {command for command, extra, _ in rules if extra == "run"} == {"run", "lab", "app"}
+    assert {("server", "server"), ("test", "dev"), ("setup", "dev")} < {rule[:2] for rule in rules}
+    for command, extra, lines in rules:
+        started = set(re.findall(r"\$\(BIN\)/(?:python -m )?([\w.]+)", lines))
+        others = {name for name in started if not name.startswith(("helpers", "tests."))}
+        assert others <= brought(extra), command
+
+
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("make"), reason="no make here")
+def test_what_is_installed_is_not_installed_again_until_it_changes(tmp_path):
+    """By a stand-in for Python, which writes down what it is asked to install."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "pip").touch()
+    script = '#!/bin/sh\ncase "$*" in *pip*) eval "echo \\$$#" >> installed; esac\n'
+    (folder / "python").write_text(script)
+    (folder / "python").chmod(0o755)
+
+    def installed(*commands: str) -> list[str]:
+        (tmp_path / "installed").write_text("")
+        for command in commands:
+            make("-C", str(tmp_path), command)
+        return (tmp_path / "installed").read_text().split()
+
+    def change() -> None:
+        for stamp in folder.parent.glob("[!b]*"):
+            os.utime(stamp, (0, 0))  # older than pyproject.toml
+
+    assert installed("run", "run", "app", "lab") == [".[run]"]
+    assert installed("server", "setup", "setup") == [".[server]", ".[dev]"]
+    assert installed("run", "server", "app") == []
+    change()
+    assert installed("run", "run", "setup", "server") == [".[run]", ".[dev]"]
+    change()
+    assert installed("setup", "run", "server") == [".[dev]"]
+
+
+def test_what_is_installed_for_tests_holds_what_is_for_running_and_for_a_server():
+    assert brought("run") | brought("server") <= brought("dev")
+    others = set(PYPROJECT["project"]["optional-dependencies"]) - {"run", "server", "dev"}
+    assert others == {"lab", "app", "raw", "jxl", "models"}
+    assert all(brought(extra) <= brought("run") for extra in others)
+
+
 def test_constraints_hold_exact_versions_and_no_addresses():
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.+!-]+", line), line
@@ -144,7 +254,7 @@ def test_conda_goes_through_the_one_list_of_dependencies():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     conda = re.findall(r"^ +- (.+)$", text, re.MULTILINE)
     python = PYPROJECT["project"]["requires-python"]
-    expected = ["conda-forge", f"python{python}", "pip", "pip:", "-c constraints.txt", "-e .[dev]"]
+    expected = ["conda-forge", f"python{python}", "pip", "pip:", "-c constraints.txt", "-e .[run]"]
     assert conda == expected
 
 
