@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -79,7 +78,7 @@ def _main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
-    _remove_earlier(options.output, options.notebooks or {*_EVER, *_names(folder)})
+    _remove_earlier(options.output, set(options.notebooks) or {*_EVER, *_names(folder)})
     try:
         for notebook in notebooks:
             own = {name: value for name, value in parameters.items() if name in known[notebook]}
@@ -87,9 +86,8 @@ def _main() -> int:
             if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
                 return 1
     finally:  # when it is known to which pages they can lead; also of one that failed
-        for executed in (options.output / notebook.name for notebook in notebooks):
-            if executed.exists():
-                _write_page(executed, folder)
+        for executed in filter(Path.exists, (options.output / each.name for each in notebooks)):
+            _write_page(executed, folder)
     for notebook in notebooks:
         _print_results(options.output / notebook.name)
     print(f"Look at {options.output}/*.html in a browser, or at the notebooks with: make lab")
@@ -187,7 +185,7 @@ def _print_failure(output: Path, what: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _remove_earlier(output: Path, names: Iterable[str]) -> None:
+def _remove_earlier(output: Path, names: set[str]) -> None:
     """Remove what an earlier run wrote of these notebooks, and no other file."""
     for path in (output / f"{name}{ending}" for name in names for ending in (".ipynb", ".html")):
         path.unlink(missing_ok=True)
