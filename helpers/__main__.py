@@ -81,7 +81,7 @@ def _main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
-    _remove_earlier(options.output, options.notebooks or {*_EVER, *_names(folder)})
+    _remove_earlier(options.output, set(options.notebooks) or {*_EVER, *_names(folder)})
     outputs = [options.output / notebook.name for notebook in notebooks]
     try:
         for notebook, output in zip(notebooks, outputs, strict=True):
@@ -91,9 +91,8 @@ def _main() -> int:
             if output is outputs[0]:
                 print(_told([output], "settings"), flush=True)
     finally:  # when it is known to which pages they can lead; also of one that failed
-        for executed in outputs:
-            if executed.exists():
-                _write_page(executed, folder)
+        for executed in filter(Path.exists, outputs):
+            _write_page(executed, folder)
     settings = _told(outputs[:1], "settings")
     print(_told(outputs, "report", "hits"), settings, sep="")
     print(_what_next(outputs, settings, parameters.get("milvus_uri")))
@@ -205,7 +204,7 @@ def _print_failure(output: Path, what: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _remove_earlier(output: Path, names: Iterable[str]) -> None:
+def _remove_earlier(output: Path, names: set[str]) -> None:
     """Remove what an earlier run wrote of these notebooks, and no other file."""
     for path in (output / f"{name}{ending}" for name in names for ending in (".ipynb", ".html")):
         path.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ Not about what is in those places: that is `settings`.
 
 import os
 import re
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def require(*modules: str) -> None:
     for name in modules:
         if not find_spec(name):
             raise ModuleNotFoundError(
-                f"{name} is missing in {sys.prefix}: install what running needs by `make run`, or "
-                'in the project\'s folder by pip install -c constraints.txt -e ".[run]"'
+                f'{name} is missing: `make run`, or pip install -c constraints.txt -e ".[run]"'
             )
 
 

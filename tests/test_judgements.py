@@ -137,12 +137,68 @@ def test_files_are_found_however_they_are_written(store, write, tmp_path, writte
     assert found(from_captions(store, path)) == {"a café": {NAMES[3]}}
 
 
-def test_files_that_are_not_here_are_counted_and_named(store, write):
-    lines = [{"file": name, "captions": ["a star"]} for name in (NAMES[0], "gone.jpg")]
-    judgements = from_captions(store, write("\n".join(map(json.dumps, lines))))
-    assert judgements.note == "list names files that are not in the collection, 1 time: gone.jpg"
-    with pytest.raises(ValueError, match=r"none of its files is in the collection \(gone.jpg"):
+@pytest.fixture
+def find(tmp_path, write):
+    """Return a function that gives the image which a file of captions means by a name, or None."""
+
+    def find_(name: str, *rows: str) -> str | None:
+        with ImageStore(tmp_path / "other.db") as other:
+            other.open_for(MODEL, tmp_path / "images")
+            other.upsert([row(each) for each in (*rows, "sure.jpg")])
+            lines = [{"file": each, "captions": [each]} for each in (name, "sure.jpg")]
+            path = write("\n".join(map(json.dumps, lines)))
+            return next(iter(found(from_captions(other, path)).get(name, [])), None)
+
+    return find_
+
+
+NFD, NFC = "Cafe\u0301/e\u0301.jpg", "Caf\u00e9/\u00e9.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "meant"),
+    [
+        ("790.jpg", ["2019/790.jpg", "2019/1790.jpg"], 0),
+        ("summer/a.jpg", ["2019/summer/a.jpg", "2020/a.jpg"], 0),
+        ("/home/me/Photos/a.jpg", ["a.jpg", "b/a.jpg"], 0),
+        ("/home/me/Photos/b/a.jpg", ["a.jpg", "b/a.jpg"], 1),
+        ("images/a.jpg", ["a.jpg"], 0),
+        ("C:\\Users\\me\\b\\a.jpg", ["a.jpg", "b/a.jpg"], 1),
+        ("b\\a.jpg", ["2019/b/a.jpg"], 0),
+        (NFD, [f"2019/{NFC}"], 0),
+        (NFC, [f"2019/{NFD}"], 0),
+        (f"/home/{NFD}", [NFC], 0),
+        ("a.jpg", ["b/a.jpg", "a.jpg"], 1),
+        ("b/a.jpg", ["c/b/a.jpg", "a.jpg"], 0),
+        ("a.jpg", ["2019/a.jpg", "2020/a.jpg"], None),
+        ("c/a.jpg", ["b/a.jpg"], None),
+        ("a.jpg", ["aa.jpg", "b/aa.jpg"], None),
+        ("b/", ["b/a.jpg", "a.jpg"], None),
+    ],
+)
+def test_a_name_means_the_only_image_that_ends_so_or_whose_path_it_ends_in(find, name, rows, meant):
+    assert find(name, *rows) == (None if meant is None else rows[meant])
+
+
+def test_files_that_are_not_here_or_not_clear_are_counted_with_an_example(store, write):
+    names = [NAMES[4], "gone.jpg", "1.jpg", "gone too.jpg", "gone.jpg"]
+    lines = [{"file": name, "captions": ["a star"]} for name in names]
+    note = from_captions(store, write("\n".join(map(json.dumps, lines)))).note
+    assert note.startswith("list names 4 files; 2 not in the collection, such as gone.jpg (there ")
+    assert any(f"(there are {name}" in note for name in NAMES)
+    assert "; 1 not clear, such as 1.jpg (is it " in note
+    a, b = NAMES[0], NAMES[2]
+    assert f"{a} or {b}?" in note or f"{b} or {a}?" in note
+    with pytest.raises(ValueError, match=r"no query: list names 1 file; 1 not in .* gone\.jpg"):
         from_captions(store, write(json.dumps(lines[1])))
+
+
+def test_a_table_of_judged_queries_finds_its_files_likewise(store, write):
+    text = "query,filepath,relevant\nit,/home/me/5.jpg,1\nit,é.jpg,0\nit,1.jpg,1\n"
+    judgements = from_csv(store, write(text))
+    assert found(judgements) == {"it": {"5.jpg"}}
+    assert [judgements.pool.filepaths[place] for place in judgements.wrong[0]] == ["Café/é.jpg"]
+    assert "1 not clear, such as 1.jpg" in judgements.note
 
 
 @pytest.mark.parametrize(
@@ -224,7 +280,7 @@ def test_a_query_whose_images_are_not_here_is_not_one_that_nothing_shows(store, 
     text = "query,filepath,relevant\na dog,gone.jpg,1\na star,5.jpg,1\na cat,other.jpg,0\n"
     judgements = from_csv(store, write(text))
     assert judgements.queries == ["a star"]
-    assert "list names files that are not in the collection, 2 times" in judgements.note
+    assert "list names 3 files; 2 not in the collection, such as gone.jpg" in judgements.note
 
 
 def test_that_nothing_shows_a_query_is_more_than_that_some_images_do_not(store, write):

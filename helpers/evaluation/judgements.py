@@ -7,6 +7,7 @@ and never encoded again.
 
 import csv
 import io
+import itertools
 import json
 import os
 import textwrap
@@ -39,7 +40,7 @@ __all__ = [
 CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
 _AT_ONCE = 1000
 _SHOWN = 5  # queries
-_NAMED = 3  # examples in an error
+_NAMED = 3  # examples of paths
 _COLUMNS = ("query", "filepath", "relevant")
 _HOW_TO_JUDGE = """\
 Nothing says what is right for the images of {!r}: no folder is named after what they show
@@ -241,7 +242,9 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
     store : ImageStore
     path : path
         A file with an object a line: {"file": "dog.jpg", "captions": ["a white dog", ...]}. Files
-        count from the image folder, or from the folder of the captions.
+        count from the image folder, or from the folder of the captions. Another path is matched by
+        its end: "dog.jpg" finds "2019/dog.jpg", and "photos/dog.jpg" finds "dog.jpg", if there is
+        but one. The note counts what was not found or is not sure.
 
     Raises
     ------
@@ -252,8 +255,17 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
     """
     path = resolve_path(path)
     pool = read_pool(store)
-    find = _Finder(pool, path.parent)
-    queries, relevant, missing = [], [], []
+    entries = list(_captions(path))
+    found = _find([file for file, _ in entries], pool, path.parent)
+    sure = [(found[file], texts) for file, texts in entries if len(found[file]) == 1]
+    queries = [text for _, texts in sure for text in texts]
+    relevant = [np.array(places) for places, texts in sure for _ in texts]
+    note = _missing(path, found, len(queries), pool)
+    groups = [int(places[0]) for places in relevant]
+    return Judgements(CAPTIONS, queries, relevant, groups, pool, note=note)
+
+
+def _captions(path: Path) -> Iterator[tuple[str, list[str]]]:
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
@@ -262,21 +274,12 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
             file, captions = entry["file"], entry["captions"]
             if not isinstance(file, str) or not isinstance(captions, list):
                 raise TypeError("file is a text, captions a list")
-            texts = list(filter(None, map(_asked, captions)))
+            yield file, list(filter(None, map(_asked, captions)))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number}: expected an object like "
                 f'{{"file": "dog.jpg", "captions": ["a white dog"]}} ({error!r:.200})'
             ) from None
-        place = find(file)
-        if place is None:
-            missing.append(file)
-            continue
-        queries += texts
-        relevant += [np.array([place])] * len(texts)
-    note = _missing(path, missing, len(queries), pool)
-    groups = [int(places[0]) for places in relevant]
-    return Judgements(CAPTIONS, queries, relevant, groups, pool, note=note)
 
 
 def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
@@ -298,21 +301,19 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     """
     path = resolve_path(path)
     pool = read_pool(store)
-    find = _Finder(pool, path.parent)
+    rows = list(_judged_rows(path))
+    found = _find([filepath for _, (_, filepath, _) in rows if filepath], pool, path.parent)
     judged: dict[str, dict[int, bool]] = {}
-    missing = []
     lost, not_shown = set(), set()  # queries whose relevant images are not here, or nowhere
-    for number, (query, filepath, value) in _judged_rows(path):
+    for number, (query, filepath, value) in rows:
         of_query = judged.setdefault(query, {})
         if not filepath and value:
             raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
-        place = find(filepath)
         if not filepath:
             not_shown.add(query)
-        elif place is None:
-            missing.append(filepath)
+        elif len(found[filepath]) != 1:
             lost |= {query} if value else set()
-        elif of_query.setdefault(place, value) != value:
+        elif of_query.setdefault(found[filepath][0], value) != value:
             raise ValueError(
                 f"{path}, line {number}: {filepath} is relevant for {query!r} in one line, and "
                 "not relevant in another"
@@ -327,7 +328,7 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
             of_query.clear()  # all images are wrong
         elif not of_query or (query in lost and not any(of_query.values())):
             del judged[query]  # it would pass for one that nothing here shows
-    note = _missing(path, missing, len(judged), pool)
+    note = _missing(path, found, len(judged), pool)
 
     def places(of_query: dict[int, bool], wanted: bool) -> np.ndarray:
         return np.array([place for place, value in of_query.items() if value == wanted], int)
@@ -352,28 +353,38 @@ def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
     return pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(index=False)
 
 
-class _Finder:
-    """Finds an image in a pool by what a file calls it."""
+def _find(names: Iterable[str], pool: Pool, beside: Path) -> dict[str, list[int]]:
+    """Return which images each name may mean: by its path, else where one is the other's end."""
+    places = {_plain(path): [place] for place, path in enumerate(pool.filepaths)}
+    ending: dict[str, list[int]] = {}
+    for path, place in places.items():
+        for end in _ends(path):
+            ending.setdefault(end, []).extend(place)
+    found = {}
+    for name in dict.fromkeys(names):
+        ends = _ends(name.replace("\\", "/"))
+        spelled = (places.get(_plain(each)) for each in _spellings(name, pool.folder, beside))
+        by_end = (ending.get(ends[0]), *map(places.get, ends))
+        found[name] = next(filter(None, itertools.chain(spelled, by_end)), [])
+    return found
 
-    def __init__(self, pool: Pool, beside: Path) -> None:
-        self._folders = pool.folder, beside
-        self._places = {_plain(name): place for place, name in enumerate(pool.filepaths)}
 
-    def __call__(self, name: str) -> int | None:
-        found = (self._places.get(_plain(each)) for each in self._spellings(name))
-        return next((place for place in found if place is not None), None)
+def _ends(path: str) -> list[str]:
+    """Return a path, then what is left without its first folder, and so on to the file's name."""
+    parts = _plain(path).split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
-    def _spellings(self, name: str) -> Iterator[str]:
-        """Yield what the pool could call it, as long as it is asked for more."""
-        yield name
-        yield name.replace("\\", "/")
-        images, beside = self._folders
-        if "\0" in name:
-            return
-        for path in (images / name, beside / name):
-            for written in (os.path.abspath, os.path.realpath):  # with links, and without
-                if Path(written(path)).is_relative_to(written(images)):
-                    yield Path(written(path)).relative_to(written(images)).as_posix()
+
+def _spellings(name: str, images: Path, beside: Path) -> Iterator[str]:
+    """Yield what the pool could call an image, as long as it is asked for more."""
+    yield name
+    yield name.replace("\\", "/")
+    if "\0" in name:
+        return
+    for path in (images / name, beside / name):
+        for written in (os.path.abspath, os.path.realpath):  # with links, and without
+            if Path(written(path)).is_relative_to(written(images)):
+                yield Path(written(path)).relative_to(written(images)).as_posix()
 
 
 def _plain(name: str) -> str:
@@ -436,13 +447,17 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"{path} is not in UTF-8 ({error}): save it as UTF-8") from None
 
 
-def _missing(path: Path, missing: list[str], left: int, pool: Pool) -> str:
-    """Return a note on files that are not in the collection; refuse if nothing is left."""
-    some = ", ".join(missing[:_NAMED])
+def _missing(path: Path, found: Mapping[str, list[int]], left: int, pool: Pool) -> str:
+    """Return a note on files that are not in the collection, or unclear; refuse if none is left."""
+    gone = [name for name, places in found.items() if not places]
+    unclear = [name for name, places in found.items() if len(places) > 1]
+    words = f"{path.name} names {counted(len(found), 'file', 'files')}"
+    if gone:
+        known = ", ".join(pool.filepaths[:_NAMED]) or "none"
+        words += f"; {len(gone):,} not in the collection, such as {gone[0]} (there are {known})"
+    if unclear:
+        several = " or ".join(pool.filepaths[place] for place in found[unclear[0]][:_NAMED])
+        words += f"; {len(unclear):,} not clear, such as {unclear[0]} (is it {several}?)"
     if not left:
-        known = ", ".join(pool.filepaths[:_NAMED])
-        why = f"none of its files is in the collection ({some}; there are {known})"
-        raise ValueError(f"{path} has no query: {why if missing else 'it is empty'}")
-    times = counted(len(missing), "time", "times")
-    words = f"{path.name} names files that are not in the collection, {times}: {some}"
-    return words if missing else ""
+        raise ValueError(f"{path} has no query: {words if found else 'it is empty'}")
+    return words if gone or unclear else ""
