@@ -3,7 +3,6 @@
 import contextlib
 import html
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,8 +66,9 @@ def prepare(
     if settings.given("image_dir") and settings.has_own_images and not settings.image_dir.is_dir():
         raise FileNotFoundError(f"there is no folder {settings.image_dir}: check image_dir")
     named = settings.given("collection_name")
-    if named:
-        settings = _completed(settings, recreate, may_make=_may_make(settings, bool(images)))
+    if named:  # perhaps mistyped: a new one is made if somebody says what of
+        said = bool(images) and (settings.given("model_name") or not settings.auto)
+        settings = _completed(settings, recreate, said or settings.given("image_dir"))
     images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
     remembered = remembered_profile(settings.data_dir)
@@ -121,8 +121,7 @@ def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
         If the model, the images or the database cannot be opened.
     """
     settings = _completed(settings)
-    with _naming_the_collection(settings):
-        encoder = ClipEncoder(settings.model_name)
+    encoder = ClipEncoder(settings.model_name)
     store = ImageStore(settings.milvus_uri, settings.collection_name)
     if not store.count() and _may_fill(settings):
         ingest(settings.image_dir, encoder, store)
@@ -137,41 +136,39 @@ def _may_fill(settings: Settings) -> bool:
     return settings.given("image_dir") or not settings.given("collection_name")
 
 
-def _may_make(settings: Settings, images: bool) -> bool:
-    """Return whether somebody said what a new collection is for: its name may be mistyped."""
-    said = settings.given("model_name") or not settings.auto
-    return settings.given("image_dir") or (images and said)
-
-
 def _completed(settings: Settings, recreate: bool = False, may_make: bool = True) -> Settings:
     """Return the settings with what their collection remembers; ValueError if they contradict."""
-    settings = _located(settings)
-    if settings.collection_name not in _names(settings.milvus_uri):
-        if not may_make:
-            raise _missing(settings)
+    settings = _located(settings, may_make)
+    name = settings.collection_name
+    if name not in _names(settings.milvus_uri):
         return settings
-    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+    with ImageStore(settings.milvus_uri, name) as store:
         filled_by = store.properties
         model_name = filled_by.get("model") or filled_by["model_name"]
-        if not settings.given("model_name"):
+        folder = Path(filled_by["image_dir"])
+        if settings.given("model_name"):
+            _check_model_name(settings, model_name, recreate)
+        else:
             settings = _with_model(settings, model_name)
-        elif not recreate:
-            _check_model_name(settings, model_name)
-        folder = store.image_dir or settings.image_dir
         if not settings.given("image_dir"):
             moved = not folder.is_dir() and store.holds(settings.image_dir)
             return settings if moved else settings.completed(_COLLECTION, image_dir=folder)
         if not recreate and not store.holds(settings.image_dir):
             raise ValueError(
-                f"collection {settings.collection_name!r} holds the images of {folder}, and most "
-                f"of them are not in {settings.image_dir}. Choose another collection_name for "
-                "these, or leave out image_dir to go on with those"
+                f"collection {name!r} holds the images of {folder}, and most of them are not in "
+                f"{settings.image_dir}. Choose another collection_name for these, or leave out "
+                "image_dir to go on with those"
             )
         return settings
 
 
 def _with_model(settings: Settings, model_name: str) -> Settings:
     """Return the settings with a collection's model, and unless a profile was asked for, its."""
+    if _is_gone(model_name):
+        raise FileNotFoundError(
+            f"collection {settings.collection_name!r} was filled by the model {model_name}, which "
+            "is not there: put it back, or name where it is now as model_name"
+        )
     if settings.auto:
         profile = "demo" if model_name == "tiny" else "tutorial"
         settings = settings.completed(_COLLECTION, profile=profile)
@@ -180,14 +177,13 @@ def _with_model(settings: Settings, model_name: str) -> Settings:
     return settings.completed(_COLLECTION, model_name=model_name)
 
 
-def _check_model_name(settings: Settings, model_name: str) -> None:
+def _check_model_name(settings: Settings, model_name: str, recreate: bool) -> None:
     """Refuse another model by its name; a file may hold the same one, which is seen when it opens.
 
     So may whatever is named in place of a file that is gone.
     """
-    is_file = resolve_path(settings.model_name).exists()
-    is_gone = Path(model_name).is_absolute() and not Path(model_name).exists()
-    if settings.model_name != model_name and not is_file and not is_gone:
+    may_be = resolve_path(settings.model_name).exists() or _is_gone(model_name)
+    if settings.model_name != model_name and not may_be and not recreate:
         raise ValueError(
             f"collection {settings.collection_name!r} was filled by the model {model_name!r}, not "
             f"by {settings.model_name!r}: their vectors cannot be compared. Leave out model_name, "
@@ -195,30 +191,41 @@ def _check_model_name(settings: Settings, model_name: str) -> None:
         )
 
 
-def _located(settings: Settings) -> Settings:
+def _is_gone(model_name: str) -> bool:
+    return Path(model_name).is_absolute() and not Path(model_name).exists()
+
+
+def _located(settings: Settings, may_make: bool) -> Settings:
     """Return the settings with the database in which their collection lies.
 
-    Earlier versions kept one for each profile. ValueError if it lies in two of them.
+    Earlier versions kept one for each profile. ValueError if it lies in two of them, or in none
+    and may not be made.
     """
-    earlier = [] if "milvus_uri" in settings.sources else _earlier_databases(settings)
-    name = settings.collection_name
-    if not earlier or name in _names(settings.milvus_uri):
+    databases = [settings.milvus_uri]
+    if "milvus_uri" not in settings.sources:
+        earlier = (settings.data_dir / profile / "milvus.db" for profile in PROFILES)
+        databases += [str(path) for path in earlier if path.is_dir()]
+    if may_make and len(databases) == 1:
         return settings
-    found = [uri for uri in earlier if name in _names(uri)]
+    name, names = settings.collection_name, {uri: _names(uri) for uri in databases}
+    found = [uri for uri in databases if name in names[uri]]
+    if settings.milvus_uri in found:
+        return settings
     if len(found) > 1:
         raise ValueError(
             f"there is a collection {name!r} in {' and in '.join(found)}, where an earlier version "
             "put it: say by milvus_uri which one you mean"
         )
-    if not found:
+    if found:
+        _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
+        return settings.completed("an earlier version", milvus_uri=found[0])
+    if may_make:
         return settings
-    _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
-    return settings.completed("an earlier version", milvus_uri=found[0])
-
-
-def _earlier_databases(settings: Settings) -> list[str]:
-    places = [settings.data_dir / profile / "milvus.db" for profile in PROFILES]
-    return [str(place) for place in places if place.is_dir()]
+    raise ValueError(
+        f"there is no collection {name!r}; there are: "
+        f"{', '.join(sorted(set().union(*names.values()))) or 'none'}. Check the name, or name the "
+        "folder to fill it with as image_dir"
+    )
 
 
 def _names(uri: str) -> list[str]:
@@ -226,17 +233,7 @@ def _names(uri: str) -> list[str]:
     if "://" not in uri and not Path(uri).exists():
         return []
     with ImageStore(uri) as store:
-        return sorted(store.client.list_collections())
-
-
-def _missing(settings: Settings) -> ValueError:
-    uris = [settings.milvus_uri]
-    uris += [] if "milvus_uri" in settings.sources else _earlier_databases(settings)
-    names = ", ".join(dict.fromkeys(name for uri in uris for name in _names(uri)))
-    return ValueError(
-        f"there is no collection {settings.collection_name!r}; there are: {names or 'none'}. "
-        "Check the name, or name the folder to fill it with as image_dir"
-    )
+        return store.client.list_collections()
 
 
 def _check_folder(settings: Settings, needed: bool) -> None:
@@ -252,21 +249,6 @@ def _check_folder(settings: Settings, needed: bool) -> None:
     _show_banner(html.escape(gone))
 
 
-@contextlib.contextmanager
-def _naming_the_collection(settings: Settings) -> Iterator[None]:
-    """Say whose model it is that is gone."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if settings.sources.get("model_name") != _COLLECTION:
-            raise
-        raise FileNotFoundError(
-            f"collection {settings.collection_name!r} was filled by the model "
-            f"{settings.model_name}, which is not there: put it back, or name where it is now as "
-            "model_name"
-        ) from error
-
-
 def _fetch(settings: Settings, images: bool) -> None:
     folder = settings.data_dir / settings.profile
     try:
@@ -278,8 +260,7 @@ def _fetch(settings: Settings, images: bool) -> None:
             "IMAGE_SEARCH_DATA_DIR to a folder that you may write",
             str(folder),
         ) from None
-    with _naming_the_collection(settings):
-        fetch(settings.model_name)
+    fetch(settings.model_name)
     if settings.has_own_images or not images:
         return
     if settings.profile == "demo":
