@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .benchmarks import benchmark, machine
+from helpers.evaluation.intervals import Interval
+
+from .benchmarks import benchmark, evaluation, machine
 from .benchmarks import models as compared_models
 from .benchmarks.contenders import CONTENDERS, METER, PARTS
 from .benchmarks.possible import Impossible
@@ -309,3 +311,28 @@ def test_a_large_collection_is_evaluated_step_by_step():
     assert len(rows[1:]) == 8
     assert "| 30 labels to images |" in answer.stdout
     assert "| 300 captions to images |" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "complaint"),
+    [
+        ("seconds", 0, "the time of calibration is 0, and has to be above 0"),
+        ("seconds", float("nan"), "the time of calibration is nan"),
+        ("seconds", 9.0, "the whole takes 5 or less, and all steps, a part of it, 10"),
+        ("megabytes", 400, "the memory up to calibration is 400, and has to be at least 422"),
+        ("done", 0, "calibration: 0 were done, and 300 claimed"),
+        ("done", 299, "calibration: 299 were done, and 300 claimed"),
+        ("shares", [Interval(1.2, 1, 1.4, 50)], "what calibration found is 1.2"),
+    ],
+)
+def test_what_cannot_be_of_an_evaluation_is_not_printed(figure, value, complaint):
+    first = evaluation.Row(evaluation.Step("reading", 300, 300), 1.0, 422)
+    step, seconds = evaluation.Step("calibration", 300, 300, [Interval(0.9, 0.8, 1, 50)]), 2.0
+    last = evaluation.Row(step, seconds, 430)
+    assert "| calibration | 2.0 | 430 |" in evaluation.table([first, last], 5)
+    if figure in ("seconds", "megabytes"):
+        last = last._replace(**{figure: value})
+    else:
+        last = last._replace(step=step._replace(**{figure: value}))
+    with pytest.raises(Impossible, match=complaint):
+        evaluation.table([first, last], 5)
