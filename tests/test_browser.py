@@ -394,7 +394,8 @@ def test_nothing_that_matches_is_said(panel):
 def test_the_stopwatch_of_make_latency_tells_the_whole_and_its_parts(panel):
     for text in ("a blue fish", "a green boat"):
         spent = latency.ask(panel, text)
-        assert spent.keys() == {"enter to pictures", "in", "query", "Milvus"}
+        assert spent.keys() == {"enter to pictures", "pictures", "in", "query", "Milvus"}
+        assert 0 < spent["pictures"] <= 50
         assert spent["enter to pictures"] >= spent["in"] > 0
         panel.wait_for(f"{text}: 50 images")
 

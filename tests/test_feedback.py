@@ -7,6 +7,7 @@ from helpers.query.queries import BAD, GOOD, parse
 from helpers.vectors import unit_vectors
 
 from .benchmarks import feedback
+from .benchmarks.possible import Impossible, refuse
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,40 @@ def test_the_report_has_a_table_for_each_gap(tiny, few):
     tables = [line.count("|") for line in lines if line.startswith("| means")]
     assert tables
     assert set(tables) == {7}
+
+
+@pytest.mark.parametrize(
+    ("precisions", "complaint"),
+    [
+        ([[0.2, 1.2, 0]], "a way: a precision is 1.2, and has to be from 0 to 1"),
+        ([[0.2, -0.1, 0]], "a precision is -0.1"),
+        ([[0.2, float("nan"), 0]], "a precision is nan"),
+        ([[0.2, 0.5, 0.5]], "a way: pictures for 'a bird': 12 found, and there are 10"),
+        ([[0.3, 0.2, 0.2]], "the first page differs from that without thumbs"),
+        (np.empty((0, 3)), "a way: targets: 0 were done, and 1 claimed"),
+    ],
+)
+def test_precisions_that_cannot_be_are_refused(precisions, complaint):
+    asked = [feedback.Target("a bird", np.arange(10), True)]
+    none = np.array([[0.2, 0.1, 0.1]])
+    refuse(feedback.impossible("a way", asked, none, none))
+    with pytest.raises(Impossible, match=complaint):
+        refuse(feedback.impossible("a way", asked, np.array(precisions), none[: len(precisions)]))
+
+
+def test_a_gap_that_cannot_be_is_refused(tiny, few):
+    measured = feedback.gap([feedback.Target("a bird", np.arange(10), True)], tiny, few[1])
+    refuse(feedback.impossible_gap("the demo", measured))
+    for what, value in [("distance of the means", "2.50"), ("of images", "-0.1")]:
+        with pytest.raises(Impossible, match=f"the demo: {what} is "):
+            refuse(feedback.impossible_gap("the demo", measured | {what: value}))
+    impossible = measured["of the ten"]._replace(mean=1.5)
+    with pytest.raises(Impossible, match=r"the demo: of the ten is 1\.5, and has to be"):
+        refuse(feedback.impossible_gap("the demo", measured | {"of the ten": impossible}))
+
+
+def test_the_report_is_refused_if_somebody_finds_more_than_there_is(tiny, few, monkeypatch):
+    rows, images = few
+    monkeypatch.setattr(feedback, "judge", lambda *_: [0.9, 0.9, 0.9])
+    with pytest.raises(Impossible, match="27 found, and there are"):
+        list(feedback.report(tiny, rows, images))

@@ -1,1 +1,1 @@
-"""How fast this is: `make benchmark` and `make latency`."""
+"""How fast this is, and how good, see README.md; `possible` says what cannot be."""

@@ -1,11 +1,12 @@
 """The ways of encoding that `benchmark.py` compares, each run in a process of its own.
 
 A contender is prepared before the clock starts and returns the work to be timed: a function of n
-that encodes the first n images of the sample. That returns None, or a function that returns the
-vectors, shape (n, dim), in the order of the paths.
+that encodes the first n images. That returns None, or a function that returns the vectors, shape
+(n, dim), in the order of the paths. `METER` counts what was done meanwhile, whatever was asked.
 """
 
 import atexit
+import itertools
 import logging
 import os
 import shutil
@@ -24,10 +25,10 @@ from helpers.images.pictures import load_image
 from helpers.vectors import unit_vectors
 
 from ..support import tutorial
+from . import possible
 
 Work = Callable[[int], Callable[[], np.ndarray] | None]
 
-COPIES = 8  # of the sample for fast contenders, so that start and end count as little as in use
 QUERY = "a white dog on a green lawn"
 LABELS = [f"{colour} {thing}" for colour in ("red", "green", "blue", "white", "black", "grey",
           "brown", "pink", "gold", "plain") for thing in ("dog", "cat", "car", "house", "tree",
@@ -37,8 +38,28 @@ TEMPLATES = [f"a {kind} {medium} of a {{}}" for kind in ("good", "bad", "blurry"
              "cartoon", "close-up", "toy", "sculpture", "picture", "print")]  # fmt: skip
 
 
+class Meter:
+    """Counts the images and texts that pass through a model, and the files that are read.
+
+    A rate is made of these counts, so that nobody is paid for work that was spared.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def watch(self, part: torch.nn.Module) -> None:
+        """Count what a part of a model is given, in its first argument."""
+        part.register_forward_pre_hook(self._add, with_kwargs=True)
+
+    def _add(self, part: torch.nn.Module, args: tuple, named: dict) -> None:
+        self.count += len([*args, *named.values()][0])
+
+
+METER = Meter()
+
+
 def the_tutorials_loop(paths: list[Path], model: Path) -> Work:
-    clip_model, preprocess = tutorial.load(model)
+    clip_model, preprocess = _clip(model)
 
     def work(n):
         vectors = [tutorial.encode_image(clip_model, preprocess, path) for path in paths[:n]]
@@ -48,32 +69,32 @@ def the_tutorials_loop(paths: list[Path], model: Path) -> Work:
 
 
 def clip_in_batches(paths: list[Path], model: Path) -> Work:
-    clip_model, preprocess = tutorial.load(model)
+    clip_model, preprocess = _clip(model)
     return _in_batches(clip_model.encode_image, preprocess, paths)
 
 
 def ours_files_float32(paths: list[Path], model: Path) -> Work:
-    return _files_to_vectors(paths, ClipEncoder(model, device="cpu", precision="float32"))
+    return _files_to_vectors(paths, _ours(model, device="cpu", precision="float32"))
 
 
 def ours_files_auto(paths: list[Path], model: Path) -> Work:
-    return _files_to_vectors(paths, ClipEncoder(model))
+    return _files_to_vectors(paths, _ours(model))
 
 
 def ours_collection_float32(paths: list[Path], model: Path) -> Work:
-    return _folder_to_collection(paths, ClipEncoder(model, device="cpu", precision="float32"))
+    return _folder_to_collection(paths, _ours(model, device="cpu", precision="float32"))
 
 
 def ours_collection_auto(paths: list[Path], model: Path) -> Work:
-    return _folder_to_collection(paths, ClipEncoder(model))
+    return _folder_to_collection(paths, _ours(model))
 
 
 def forward_alone(paths: list[Path], model: Path) -> Work:
-    encoder = ClipEncoder(model)
-    pixels = [encoder.prepare(load_image(path, encoder.edge)) for path in paths]
+    encoder = _ours(model)
+    few = [encoder.prepare(load_image(path, encoder.edge)) for path in paths[: encoder.batch_size]]
 
     def work(n):
-        for batch in batches(pixels[:n], encoder.batch_size):
+        for batch in batches(itertools.islice(itertools.cycle(few), n), encoder.batch_size):
             encoder.encode_pixels(torch.stack(batch))
 
     return work
@@ -86,8 +107,8 @@ def reading_alone(paths: list[Path], model: Path) -> Work:
         return encoder.prepare(load_image(path, encoder.edge))
 
     def work(n):
-        for _ in map_batches(read, paths[:n], encoder.batch_size, encoder.ahead):
-            pass
+        for batch in map_batches(read, paths[:n], encoder.batch_size, encoder.ahead):
+            METER.count += len(batch)
 
     return work
 
@@ -132,6 +153,18 @@ class Photos(torch.utils.data.Dataset):
         return self.preprocess(Image.open(self.paths[index]))
 
 
+def _clip(model: Path) -> tuple:
+    clip_model, preprocess = tutorial.load(model)
+    METER.watch(clip_model.visual)
+    return clip_model, preprocess
+
+
+def _ours(model: Path, **how: str) -> ClipEncoder:
+    encoder = ClipEncoder(model, **how)
+    METER.watch(encoder.model.visual)
+    return encoder
+
+
 def _units(features: list[torch.Tensor]) -> np.ndarray:
     return unit_vectors(torch.cat(features).float().numpy())
 
@@ -156,14 +189,12 @@ def _files_to_vectors(paths: list[Path], encoder: ClipEncoder) -> Work:
 
 
 def _folder_to_collection(paths: list[Path], encoder: ClipEncoder) -> Work:
-    scratch = Path(tempfile.mkdtemp(prefix="benchmark"))
+    scratch, folder = Path(tempfile.mkdtemp(prefix="benchmark")), paths[0].parent
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    for number, path in enumerate(paths):
-        shutil.copy(path, scratch / f"{number:04}{path.suffix}")
 
     def work(n):
         with ImageStore(scratch / "milvus.db") as store:
-            report = ingest(scratch, encoder, store, recreate=True, limit=n, progress=False)
+            report = ingest(folder, encoder, store, recreate=True, limit=n, progress=False)
         assert report.inserted == n, report
         return vectors
 
@@ -181,6 +212,7 @@ def _open_clip(model: Path) -> tuple:
     logging.getLogger().setLevel("ERROR")  # it warns that these weights are random
     peer, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu")
     peer.load_state_dict(tutorial.load(model)[0].state_dict())
+    METER.watch(peer.visual)
     return peer.eval(), preprocess
 
 
@@ -193,6 +225,7 @@ def _transformers(paths: list[Path], model: Path, dtype: torch.dtype) -> Work:
     assert not unexpected, unexpected
     assert not [name for name in missing if "vis" in name], missing
     peer = peer.to(dtype).eval()
+    METER.watch(peer.vision_model)
     processor = transformers.CLIPImageProcessor()
 
     def preprocess(image):
@@ -233,24 +266,28 @@ def _transformers_names(weights: dict) -> dict:
     return renamed
 
 
-# name: (title, function, how many times it goes through the sample at once)
-CONTENDERS: dict[str, tuple[str, Callable[[list[Path], Path], Work], int]] = {
-    "tutorial": ("the tutorial's loop, float32", the_tutorials_loop, 1),
-    "clip_batches": ("clip in batches of 32, float32", clip_in_batches, 1),
-    "open_clip_float32": ("open_clip, batches of 32, float32", open_clip_float32, 1),
-    "open_clip_bfloat16": ("open_clip, DataLoader, bfloat16", open_clip_bfloat16, 4),
-    "transformers_float32": ("transformers, batches of 32, float32", transformers_float32, 1),
-    "transformers_bfloat16": ("transformers, batches of 32, bfloat16", transformers_bfloat16, 4),
-    "ours_files_float32": ("ours, float32, files to vectors", ours_files_float32, 2),
-    "ours_collection_float32": ("ours, float32, folder to collection", ours_collection_float32, 4),
-    "ours_files_auto": ("ours, auto, files to vectors", ours_files_auto, COPIES),
-    "ours_collection_auto": (
-        "**ours, auto, folder to collection**",
-        ours_collection_auto,
-        2 * COPIES,
-    ),
-    "forward_alone": ("our forward pass alone, auto", forward_alone, COPIES),
-    "reading_alone": ("our reading and scaling alone", reading_alone, COPIES),
+# name: (title, function)
+CONTENDERS: dict[str, tuple[str, Callable[[list[Path], Path], Work]]] = {
+    "tutorial": ("the tutorial's loop, float32", the_tutorials_loop),
+    "clip_batches": ("clip in batches of 32, float32", clip_in_batches),
+    "open_clip_float32": ("open_clip, batches of 32, float32", open_clip_float32),
+    "open_clip_bfloat16": ("open_clip, DataLoader, bfloat16", open_clip_bfloat16),
+    "transformers_float32": ("transformers, batches of 32, float32", transformers_float32),
+    "transformers_bfloat16": ("transformers, batches of 32, bfloat16", transformers_bfloat16),
+    "ours_files_float32": ("ours, float32, files to vectors", ours_files_float32),
+    "ours_collection_float32": ("ours, float32, folder to collection", ours_collection_float32),
+    "ours_files_auto": ("ours, auto, files to vectors", ours_files_auto),
+    "ours_collection_auto": ("**ours, auto, folder to collection**", ours_collection_auto),
+    "forward_alone": ("our forward pass alone, auto", forward_alone),
+    "reading_alone": ("our reading and scaling alone", reading_alone),
+}
+
+# What each way does among other things, so that it cannot be faster.
+PARTS = {
+    "ours_files_float32": ["reading_alone"],
+    "ours_collection_float32": ["reading_alone", "ours_files_float32"],
+    "ours_files_auto": ["reading_alone", "forward_alone"],
+    "ours_collection_auto": ["reading_alone", "forward_alone", "ours_files_auto"],
 }
 
 
@@ -258,6 +295,8 @@ def texts(paths: list[Path], model: Path) -> dict[str, float]:
     """Return seconds for one query, new and repeated, and for one label with templates."""
     clip_model, _ = tutorial.load(model)
     encoder = ClipEncoder(model)
+    for each in (clip_model, encoder.model):
+        METER.watch(each.token_embedding)
 
     def new(texts, templates=("{}",)):
         encoder._texts.clear()
@@ -270,14 +309,14 @@ def texts(paths: list[Path], model: Path) -> dict[str, float]:
             features = clip_model.encode_text(tokens)
             (features / features.norm(dim=-1, keepdim=True)).mean(dim=0)
 
-    few = LABELS[:4]  # enough to time the slow way
+    few, some, n = LABELS[:2], LABELS[:20], len(TEMPLATES)  # enough for the slow way, and for ours
     return {
-        "query_tutorial": _seconds(lambda: tutorial.encode_text(clip_model, QUERY), 10),
-        "query": _seconds(lambda: new([QUERY]), 20),
+        "query_tutorial": _seconds(lambda: tutorial.encode_text(clip_model, QUERY), 10, 1),
+        "query": _seconds(lambda: new([QUERY]), 20, 1),
         "query_repeated": _seconds(lambda: encoder.encode_texts([QUERY]), 100),
         "cosine": float(np.array(tutorial.encode_text(clip_model, QUERY)) @ new([QUERY])[0]),
-        "label_clip": _seconds(lambda: a_label_at_a_time(few), 1) / len(few),
-        "label": _seconds(lambda: new(LABELS, TEMPLATES), 1) / len(LABELS),
+        "label_clip": _seconds(lambda: a_label_at_a_time(few), 1, len(few) * n) / len(few),
+        "label": _seconds(lambda: new(some, TEMPLATES), 1, len(some) * n) / len(some),
     }
 
 
@@ -309,30 +348,50 @@ def _enlarge(path: Path, to: Path) -> Path:
     return to
 
 
-def machine(paths: list[Path], model: Path) -> dict[str, float]:
-    """Return the processor's matrix rates (TFLOP/s) and the model's work for an image (GFLOP)."""
+def machine(paths: list[Path], model: Path) -> dict[str, object]:
+    """Return the rates of matrix products (TFLOP/s) and the model's work for an image (GFLOP).
+
+    The rates are the best of many, in float32 and in the precision of "auto", where that runs.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     encoder = ClipEncoder(model, device="cpu", precision="float32")
     with FlopCounterMode(display=False) as counter:
         encoder.encode_images(paths[:1])
-    rates = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        rows, weights = torch.randn(3200, 768, dtype=dtype), torch.randn(3072, 768, dtype=dtype)
-        seconds = _seconds(lambda r=rows, w=weights: torch.nn.functional.linear(r, w), 20)
-        rates[str(dtype).removeprefix("torch.")] = 2 * 3200 * 768 * 3072 / seconds / 1e12
-    return rates | {"gflop_per_image": counter.get_total_flops() / 1e9}
+    auto = ClipEncoder(model)
+    rates = {name: _products(name, auto.device) for name in ("float32", auto.precision)}
+    gflop = counter.get_total_flops() / 1e9
+    return {"precision": auto.precision, "rates": rates, "gflop_per_image": gflop}
+
+
+def _products(precision: str, device: str) -> float:
+    """Return TFLOP/s of products as large as those of ViT-B/32 with a batch of 64."""
+    dtype = getattr(torch, precision)
+    rows, weights = (torch.randn(n, 768, dtype=dtype, device=device) for n in (3200, 3072))
+
+    def multiply():
+        torch.nn.functional.linear(rows, weights)[0, 0].item()  # waits for a graphics card
+
+    return 2 * 3200 * 768 * 3072 / min(_times(multiply, 20)) / 1e12
 
 
 FACTS = {"texts": texts, "large_photos": large_photos, "machine": machine}
 
 
-def _seconds(work: Callable[[], object], times: int) -> float:
-    """Return the median time of so many runs, after one that does not count."""
+def _seconds(work: Callable[[], object], times: int, texts: int | None = None) -> float:
+    """Return the median time of so many runs; with `texts`, each has to encode so many."""
     work()
+    before = METER.count
+    taken = _times(work, times)
+    if texts:
+        possible.refuse(possible.worked("texts encoded", METER.count - before, texts * times))
+    return float(np.median(taken))
+
+
+def _times(work: Callable[[], object], times: int) -> list[float]:
     taken = []
     for _ in range(times):
         started = time.perf_counter()
         work()
         taken.append(time.perf_counter() - started)
-    return float(np.median(taken))
+    return taken

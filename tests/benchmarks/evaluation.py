@@ -1,23 +1,32 @@
-"""Evaluate a large collection of random vectors: seconds and memory. Run: `make evaluation`."""
+"""Evaluate a large collection of random vectors: seconds and memory. Run: `make evaluation`.
+
+Each step is asked what it did, and figures that cannot be are not printed, see `possible`.
+"""
 
 import argparse
 import json
+import sys
 import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import psutil
 
 from helpers import ImageStore, calibrate, evaluate, evaluate_captions, zero_shot
 from helpers.batches import batches
+from helpers.evaluation.calibration import Calibration
+from helpers.evaluation.intervals import Interval
 from helpers.evaluation.judgements import from_captions, from_labels
+from helpers.evaluation.measuring import Evaluation
 
 from ..support.rows import row
+from . import machine, possible
 
 DIM = 512
 
@@ -74,24 +83,76 @@ def fill(store: ImageStore, encoder: RandomTexts, number: int, classes: int) -> 
     return names
 
 
-def steps(store: ImageStore, encoder: RandomTexts, captions: Path) -> Iterator[str]:
+class Step(NamedTuple):
+    """What was done: so many items (or pairs of them) of those claimed, with shares as a result."""
+
+    name: str
+    done: int
+    claimed: int
+    shares: Sequence[Interval] = ()
+
+
+class Row(NamedTuple):
+    """A step, the seconds that it took, and the most memory so far."""
+
+    step: Step
+    seconds: float
+    megabytes: float
+
+
+def steps(
+    store: ImageStore, encoder: RandomTexts, captions: Path, images: int, classes: int
+) -> Iterator[Step]:
     """Do one thing after another; yield what was done."""
     judgements = from_labels(store)
-    yield "read the vectors, by labels"
-    evaluate(judgements, encoder).table()
-    yield f"{len(judgements):,} labels to images"
-    zero_shot(judgements, encoder)
-    yield "zero-shot accuracy"
-    calibrate(encoder, store, judgements)
-    yield "calibration by labels"
+    yield Step("read the vectors, by labels", len(judgements.pool), images)
+    yield _compared(f"{classes:,} labels to images", evaluate(judgements, encoder), classes, images)
+    shot = zero_shot(judgements, encoder)
+    yield Step("zero-shot accuracy", len(shot.right), images, [shot.accuracy])
+    yield _calibrated("calibration by labels", calibrate(encoder, store, judgements), images)
     judgements = from_captions(store, captions)
-    yield "read the vectors, by captions"
-    evaluate(judgements, encoder).table()
-    yield f"{len(judgements):,} captions to images"
-    evaluate_captions(judgements, encoder).table()
-    yield "images to captions"
-    calibrate(encoder, store, judgements)
-    yield "calibration by captions"
+    yield Step("read the vectors, by captions", len(judgements.pool), images)
+    found = evaluate(judgements, encoder)
+    yield _compared(f"{images:,} captions to images", found, images, images)
+    found = evaluate_captions(judgements, encoder)
+    yield _compared("images to captions", found, images, images)
+    yield _calibrated("calibration by captions", calibrate(encoder, store, judgements), images)
+
+
+def _compared(name: str, found: Evaluation, queries: int, pool: int) -> Step:
+    found.table()
+    shares = [found.of("R-precision")] if "R-precision" in found.values else []
+    return Step(name, len(found.values) * found.pool, queries * pool, shares)
+
+
+def _calibrated(name: str, made: Calibration, images: int) -> Step:
+    return Step(name, made.images, images, [made.area, made.missed, made.false_alarms])
+
+
+def impossible(rows: Sequence[Row], total: float) -> Iterator[str]:
+    """Complain about figures that cannot be."""
+    before = 0.0
+    for step, seconds, megabytes in rows:
+        yield from possible.positive(f"the time of {step.name}", seconds)
+        yield from possible.worked(step.name, step.done, step.claimed)
+        yield from possible.within(f"the memory up to {step.name}", megabytes, before)
+        before = megabytes
+        for share in step.shares:
+            if share.n:
+                yield from possible.within(f"what {step.name} found", share.mean, 0, 1)
+    spent = sum(row.seconds for row in rows)
+    yield from possible.no_shorter("the whole", total, "all steps", spent)
+
+
+def table(rows: Sequence[Row], total: float) -> str:
+    """Return the rows as Markdown; refuse what cannot be."""
+    possible.refuse(impossible(rows, total))
+    lines = [
+        "| step | seconds | most memory above the database's so far, MB |",
+        "| --- | ---: | ---: |",
+        *(f"| {step.name} | {seconds:.1f} | {most:.0f} |" for step, seconds, most in rows),
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -100,20 +161,22 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--classes", type=int, default=1000)
     options = parser.parse_args()
-    encoder = RandomTexts()
+    encoder, where, rows = RandomTexts(), machine.heading(), []
     with tempfile.TemporaryDirectory() as folder:
         captions = Path(folder) / "captions.jsonl"
         with ImageStore(Path(folder) / "milvus.db") as store:
             names = fill(store, encoder, options.images, options.classes)
             lines = ({"file": name, "captions": [f"caption of {name}"]} for name in names)
             captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-            print(f"{options.images:,} images, {DIM} dimensions, Milvus Lite")
-            print("| step | seconds | most memory above the database's so far, MB |")
-            print("| --- | ---: | ---: |")
             memory, started = Memory(), time.perf_counter()
-            for step in steps(store, encoder, captions):
-                seconds, started = time.perf_counter() - started, time.perf_counter()
-                print(f"| {step} | {seconds:.1f} | {memory.megabytes:.0f} |", flush=True)
+            before = started
+            for step in steps(store, encoder, captions, options.images, options.classes):
+                seconds, before = time.perf_counter() - before, time.perf_counter()
+                rows.append(Row(step, seconds, memory.megabytes))
+                print(f"{step.name}: {seconds:.1f} s", file=sys.stderr)
+            total = time.perf_counter() - started
+    shown = table(rows, total)
+    print(f"{where}: {options.images:,} images, {DIM} dimensions, Milvus Lite.\n\n{shown}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ ten pictures of a page by that, and the next page is searched with their thumbs,
 have not seen. Weights are chosen on one half of the targets, all figures are of the other half.
 
 The demo's tiny model is no CLIP. So the same is done with two gaps between texts and images that
-are simulated: nothing there is measured on a real model but the drawings.
+are simulated: nothing there is measured on a real model but the drawings. Figures that cannot be
+are not printed, see `possible`.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from helpers.evaluation.intervals import Interval, difference, interval
 from helpers.query.mixing import Scale, combine, scales
 from helpers.query.queries import BAD, GOOD, parse
 from helpers.vectors import unit_vectors
+
+from . import machine, possible
 
 PAGE, PAGES = 10, 3
 WEIGHTS = [(more, more / 3) for more in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)]  # 3 to 1 as in textbooks
@@ -200,6 +203,29 @@ def ways(encoder, images: np.ndarray) -> dict[str, Way]:
     }
 
 
+def impossible(
+    name: str, asked: Sequence[Target], found: np.ndarray, none: np.ndarray
+) -> Iterator[str]:
+    """Complain about precisions, shape (targets, PAGES), that cannot be; `none` has no thumbs."""
+    yield from possible.worked(f"{name}: targets", len(found), len(asked))
+    for value in (np.min(found, initial=0), np.max(found, initial=0), *found[np.isnan(found)][:1]):
+        yield from possible.within(f"{name}: a precision", float(value), 0, 1)
+    if not np.allclose(found[:, :1], none[:, :1], atol=possible.ROUNDING):
+        yield f"{name}: the first page differs from that without thumbs, and there are none yet"
+    for target, precisions in zip(asked, found, strict=False):
+        if (pictures := PAGE * precisions.sum()) > len(target.wanted) + possible.ROUNDING:
+            there = f"{pictures:.0f} found, and there are {len(target.wanted)}"
+            yield f"{name}: pictures for {target.words!r}: {there}"
+
+
+def impossible_gap(name: str, measured: dict[str, object]) -> Iterator[str]:
+    """Complain about what `gap` cannot return for unit vectors."""
+    for what, value in measured.items():
+        mean = value.mean if isinstance(value, Interval) else float(str(value))
+        low = -1 if what.endswith("ranks") else 0
+        yield from possible.within(f"{name}: {what}", mean, low, 2 if "distance" in what else 1)
+
+
 def as_row(name: str, way: Way | None, found: np.ndarray, other: np.ndarray, groups) -> str:
     """Return a line of the table: each page, and the difference of the last two to another way."""
     weights = "{:g}, {:.2g}".format(*way.weights) if way and way.weights else ""
@@ -215,12 +241,14 @@ def _cell(value: object) -> str:
 
 
 def report(encoder: ClipEncoder, rows: pd.DataFrame, images: np.ndarray) -> Iterator[str]:
-    """Yield the lines of the tables."""
+    """Yield the lines of the tables; refuse what cannot be."""
     asked = list(targets(rows))
     half, others = ([t for t in asked if t.is_half == which] for which in (True, False))
     groups = [target.words for target in others]
     yield f"{len(half)} queries to choose the weights, {len(others)} to measure"
     gaps = {n: gap(others, *each) for n, each in situations(encoder, images).items()}
+    for name, measured in gaps.items():
+        possible.refuse(impossible_gap(name, measured))
     names = list(next(iter(gaps.values())))
     yield f"\n| texts and images | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}"
     for name, measured in gaps.items():
@@ -239,24 +267,27 @@ def report(encoder: ClipEncoder, rows: pd.DataFrame, images: np.ndarray) -> Iter
         found = {key: pages(others, texts, vectors, way) for key, way in compared.items()}
         base = found["means of good and bad"]
         none = pages(others, texts, vectors, None)
+        for key, precisions in {"no feedback": none, **found}.items():
+            possible.refuse(impossible(f"{name}, {key}", others, precisions, none))
         yield as_row("no feedback", None, none, base, groups)
         for key, way in compared.items():
             yield as_row(key, way, found[key], base, groups)
         best = choose(half, texts, vectors, compared["means of good and bad"])
         if best.weights != chosen["means of good and bad"]:
             again = pages(others, texts, vectors, best)
+            possible.refuse(impossible(f"{name}, other weights", others, again, none))
             yield as_row("means, weights chosen for this gap", best, again, base, groups)
 
 
 def main() -> None:
     """Draw the demo's pictures, encode them, and print the tables."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    encoder = ClipEncoder("tiny")
+    encoder, where = ClipEncoder("tiny"), machine.heading()
     with tempfile.TemporaryDirectory() as folder:
         rows = draw_demo_images(folder)
         images = encoder.encode_images([Path(folder) / name for name in rows["filepath"]])
-    for line in report(encoder, rows, images):
-        print(line, flush=True)
+    lines = [*report(encoder, rows, images)]  # all, as any of them may be refused
+    print(where, *lines, sep="\n")
 
 
 if __name__ == "__main__":

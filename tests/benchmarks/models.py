@@ -2,31 +2,33 @@
 
 The weights are random, and speed and memory do not depend on them. Every way runs in a process of
 its own, and they take turns; the median of the turns counts. The largest difference of any entry
-of a vector is measured in float32, on images without a colour profile, which open_clip ignores.
+of a vector is measured in float32, on images that both decode alike: open_clip ignores a photo's
+orientation and colour profile. Figures that cannot be are not printed, see `possible`.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from helpers import ClipEncoder, draw_demo_images, sample_images
+from helpers import ClipEncoder, draw_demo_images
 from helpers.models.acceleration import has_fast_bfloat16
 
 from ..support import models
 from ..support.processes import ROOT
-from .benchmark import peak_megabytes, processor
-from .contenders import Photos
+from . import machine, pictures, possible
+from .contenders import METER, Photos
 
 MODELS = {
     "ViT-B/32": "ViT-B-32-quickgelu/openai",  # OpenAI's, as open_clip calls it
@@ -41,6 +43,7 @@ LEAST = 2.0  # seconds that a turn lasts at least
 def ours(paths: list[Path], folder: Path) -> Callable[[], object]:
     """Return our way from files to vectors."""
     encoder = ClipEncoder(f"local-dir:{folder}")
+    METER.watch(encoder.model.visual)
     return lambda: encoder.encode_images(paths)
 
 
@@ -49,6 +52,7 @@ def peer(precision: str, in_processes: bool) -> Callable[[list[Path], Path], Cal
 
     def prepared(paths: list[Path], folder: Path) -> Callable[[], object]:
         module, preprocess = _opened(folder, precision)
+        METER.watch(module.visual)
         workers = {"num_workers": os.cpu_count(), "persistent_workers": True}
         photos = Photos(paths, preprocess)
         loader = torch.utils.data.DataLoader(photos, 32, **(workers if in_processes else {}))
@@ -78,12 +82,17 @@ def turn(way: str, paths: list[Path], folder: Path) -> dict[str, float]:
     """Return images per second, from files to vectors, and the peak of this process's memory."""
     work = WAYS[way](paths, folder)
     work()  # to warm up
-    rounds, started = 0, time.perf_counter()
+    rounds, before, started = 0, METER.count, time.perf_counter()
     while time.perf_counter() - started < LEAST:
         work()
         rounds += 1
-    rate = rounds * len(paths) / (time.perf_counter() - started)
-    return {"images_per_second": rate, "peak_mb": peak_megabytes()}
+    seconds, encoded = time.perf_counter() - started, METER.count - before
+    return {
+        "images_per_second": encoded / seconds,
+        "encoded": encoded / rounds,
+        "claimed": len(paths),
+        "peak_mb": machine.peak_megabytes(),
+    }
 
 
 @torch.inference_mode()
@@ -93,12 +102,16 @@ def difference(paths: list[Path], folder: Path) -> dict[str, float]:
 
     module, preprocess = _opened(folder, "fp32")
     encoder = ClipEncoder(f"local-dir:{folder}", device="cpu", precision="float32")
-    plain = [path for path in paths if not Image.open(path).info.get("icc_profile")][:8]
+    otherwise = pictures.decoded_otherwise(paths, preprocess)
+    plain = [path for path in paths if path not in otherwise][:8]
+    if not plain:
+        raise SystemExit("both decode none of these images alike, so no vectors are compared")
     pixels = torch.stack([preprocess(Image.open(path)) for path in plain])
     texts = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
     images = module.encode_image(pixels, normalize=True).numpy() - encoder.encode_images(plain)
     words = module.encode_text(texts, normalize=True).numpy() - encoder.encode_texts(TEXTS)
-    return {"images": float(np.abs(images).max()), "texts": float(np.abs(words).max())}
+    found = {"images": float(np.abs(images).max()), "texts": float(np.abs(words).max())}
+    return found | {"compared": len(plain), "otherwise": len(otherwise)}
 
 
 def _opened(folder: Path, precision: str) -> tuple:
@@ -111,9 +124,9 @@ def _opened(folder: Path, precision: str) -> tuple:
 def _in_a_process(job: str, paths: list[Path], folder: Path) -> dict[str, float]:
     command = [sys.executable, "-m", __spec__.name, "--job", job, "--folder", str(folder)]
     names = json.dumps([str(path) for path in paths])
-    answer = subprocess.run(
-        command, input=names, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
-    )
+    answer = subprocess.run(command, input=names, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    if answer.returncode:
+        raise SystemExit(f"{folder.name}, {job} failed, see above")
     return json.loads(answer.stdout.splitlines()[-1])
 
 
@@ -134,8 +147,23 @@ def compare(paths: list[Path], folder: Path, rounds: int, peers: bool = True) ->
     return {"ways": medians, "megabytes": size, **_in_a_process("difference", paths, folder)}
 
 
+def impossible(results: dict[str, dict]) -> Iterator[str]:
+    """Complain about figures that cannot be."""
+    for name, found in results.items():
+        for way, turns in found["ways"].items():
+            title = f"{name}, {way}"
+            yield from possible.positive(f"the rate of {title}", turns["images_per_second"])
+            yield from possible.worked(title, turns["encoded"], turns["claimed"])
+            if not math.isnan(turns["peak_mb"]):
+                yield from possible.positive(f"the memory of {title}", turns["peak_mb"])
+        yield from possible.positive(f"the size of {name}", found["megabytes"])
+        for of in ("images", "texts"):  # entries of unit vectors
+            yield from possible.within(f"the difference of {name}, {of},", found[of], 0, 2)
+
+
 def table(results: dict[str, dict]) -> str:
-    """Return the results as Markdown."""
+    """Return the results as Markdown; refuse what cannot be."""
+    possible.refuse(impossible(results))
     lines = [
         "| model | weights, MB | images/s | peak memory, MB | open_clip's best way, images/s | "
         "ours / open_clip | largest difference: images, texts |",
@@ -151,6 +179,19 @@ def table(results: dict[str, dict]) -> str:
             f"{found['images']:.0e}, {found['texts']:.0e} |"
         )
     return "\n".join(lines)
+
+
+def about_parity(results: dict[str, dict], left_out: list[str]) -> str:
+    """Say how many images the differences are of, and what was left out."""
+    compared, otherwise = (
+        max((found[of] for found in results.values()), default=0)
+        for of in ("compared", "otherwise")
+    )
+    unread = f" Left out, as only we can open them: {', '.join(left_out)}." if left_out else ""
+    return (
+        f"Differences are of {compared} images that both decode alike; "
+        f"{otherwise} others are decoded otherwise.{unread}"
+    )
 
 
 def main() -> None:
@@ -170,20 +211,22 @@ def main() -> None:
         job = difference if options.job == "difference" else lambda *a: turn(options.job, *a)
         print(json.dumps(job(paths, options.folder)))
         return
+    where = machine.heading()
     with tempfile.TemporaryDirectory() as scratch:
         images = options.images or Path(scratch, "drawings")
         if not options.images:
             draw_demo_images(images, n=-(-options.sample // 10) * 10)  # ten a class
-        paths = sample_images(images, options.sample)
+        paths, left_out = pictures.sample(images, options.sample)
         results = {}
         for number, name in enumerate(options.models):
             folder = models.save_published(Path(scratch, f"{number}"), MODELS[name])
             results[name] = compare(paths, folder, options.rounds, not options.alone)
             (folder / "open_clip_model.safetensors").unlink()  # some take gigabytes
+    shown = table(results)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"{processor()}, {os.cpu_count()} cores; {len(paths)} images; random weights\n")
-    print(table(results))
+    options.output.write_text(json.dumps({"where": where, "results": results}, indent=1) + "\n")
+    print(f"{where}: {len(paths)} images, random weights, median of {options.rounds} turns.\n")
+    print(f"{shown}\n\n- {about_parity(results, [path.name for path in left_out])}")
 
 
 if __name__ == "__main__":
