@@ -4,12 +4,13 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers import ClipEncoder, list_images
 from helpers.models import openai as checkpoints
 
 from .support import models
-from .support.tutorial import cosines_with_the_tutorial
+from .support.tutorial import cosines_with_the_tutorial, load
 
 
 @pytest.fixture
@@ -57,6 +58,18 @@ def test_a_path_is_a_path_even_where_a_model_is_called_so(published, checkpoint,
     Path("ViT-B/32").write_bytes(checkpoint.read_bytes())
     own = ClipEncoder(Path("ViT-B/32"), device="cpu")
     assert (own.name, own.path) == ("32", Path("ViT-B/32").resolve())
+
+
+def test_a_checkpoint_is_the_same_model_in_any_layout(published, tmp_path):
+    content = ClipEncoder(published, device="cpu").content
+    module = load(published)[0]
+    torch.save(module.state_dict(), tmp_path / "float32.pt")
+    torch.save(module.half().state_dict(), tmp_path / "float16.pt")
+    for name in ("float32.pt", "float16.pt"):
+        assert ClipEncoder(tmp_path / name, device="cpu").content == content, name
+    module.visual.proj.data[0, 0] += 1
+    torch.save(module.state_dict(), tmp_path / "one number differs.pt")
+    assert ClipEncoder(tmp_path / "one number differs.pt", device="cpu").content != content
 
 
 def test_weights_that_arrive_broken_are_not_kept(published):

@@ -44,14 +44,20 @@ class Model:
         known = _is_published(model_name) or model_name == "tiny"
         self.name = str(model_name) if known else self.path.name
         self.model_name = str(model_name if known else self.path)
-        self.digest = _checked_digest(model_name, self.path)
+        self._checked = _checked_digest(model_name, self.path) if _is_published(model_name) else ""
         self.module, preprocess = load_checkpoint(self.path)
+        self.content = _content_digest(self.module)
         accelerate(self.module, precision, device)
         self.module.to(device)
         self.dim: int = self.module.text_projection.shape[1]
         self.resolution: int = self.module.visual.input_resolution
         resize, crop, _, _, normalize = preprocess.transforms
         self.transform = Transform([not_too_long, resize, crop], normalize)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return self._checked or _checked_digest(self.model_name, self.path)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
@@ -129,6 +135,19 @@ def load_checkpoint(path: Path) -> tuple:
     except Exception as error:  # torch raises several kinds on a file that is something else
         message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
         raise ValueError(message) from error
+
+
+def _content_digest(module: torch.nn.Module) -> str:
+    """Return a SHA-256 of the weights as float16, in which OpenAI published them, by their names.
+
+    It is the same for all files of the same weights. Counters are left out.
+    """
+    digest = hashlib.sha256()
+    for name, weights in sorted(module.state_dict().items()):
+        if weights.is_floating_point():
+            digest.update(f"{name} {tuple(weights.shape)}\n".encode())
+            digest.update(weights.half().numpy())
+    return digest.hexdigest()
 
 
 def _checked_digest(model_name: str | os.PathLike, path: Path) -> str:
