@@ -97,7 +97,8 @@ class ClipEncoder:
     model_name : str or path
         A name from `clip.available_models()` (its weights are downloaded on first use), "tiny"
         (this project's own small model, for its drawings only), or the path of a checkpoint in
-        OpenAI's layout, as a state dict or a TorchScript archive. Or one of open_clip's:
+        OpenAI's layout, as a state dict, a TorchScript archive or safetensors. Or one of
+        open_clip's:
         "open_clip:ViT-B-32-256/datacomp_s34b_b86k", "hf-hub:timm/ViT-B-16-SigLIP2", or
         "local-dir:" and a folder; see `open_clip`.
     device : str
