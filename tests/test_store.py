@@ -168,7 +168,7 @@ def test_the_collections_of_other_models_of_the_same_folder_are_found(filled, tm
 
 
 def test_another_model_is_refused_even_of_the_same_name_and_dimension(filled, tmp_path):
-    with pytest.raises(ValueError, match=r"another collection_name, or ingest with recreate=True"):
+    with pytest.raises(ValueError, match=r"Use that model, or choose another collection_name$"):
         filled.open_for(TWIN, tmp_path)
 
 
@@ -208,7 +208,7 @@ def test_a_name_that_a_server_would_refuse_is_refused_on_a_file_too(tmp_path, na
 
 def test_another_folder_is_refused_unless_it_is_said_to_have_moved(filled, tmp_path):
     moved = tmp_path / "moved"
-    with pytest.raises(ValueError, match=r"holds the images of .*most .* not in .*recreate=True"):
+    with pytest.raises(ValueError, match=r"holds the images of .*most .* not in .* are now$"):
         filled.open_for(MODEL, moved)
     with ImageStore(filled.shown_uri, filled.collection_name, image_dir=moved) as store:
         store.open_for(MODEL, moved)

@@ -241,8 +241,8 @@ class ImageStore:
         if not self.follow(image_dir):
             raise ValueError(
                 f"collection {self.collection_name!r} holds the images of {self.image_dir}, and "
-                f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
-                "with recreate=True to start again"
+                f"most of them are not in {image_dir}. Choose another collection_name for these, "
+                "or name as image_dir the folder where those images are now"
             )
         if int(known.get("format", 0)) < columns.FORMAT or "model_content" not in known:
             self._note(format=str(columns.FORMAT), model_content=model.content)
@@ -283,7 +283,7 @@ class ImageStore:
                 f"collection {self.collection_name!r} was filled by the model "
                 f"{filled_by['model_name']!r} ({filled_by['model_dim']}-d),"
                 f" not by {model.name!r} ({model.dim}-d): their vectors cannot be compared. Use "
-                "that model, choose another collection_name, or ingest with recreate=True"
+                "that model, or choose another collection_name"
             )
         return filled_by
 
