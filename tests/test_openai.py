@@ -20,7 +20,7 @@ from helpers.models import openai as checkpoints
 from .support import models
 from .support.addresses import addresses
 from .support.processes import ROOT
-from .support.tutorial import CAPTIONS, cosines_with_the_tutorial, load
+from .support.tutorial import CAPTIONS, cosines_with_the_tutorial
 
 NOWHERE = "http://127.0.0.1:9"
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
@@ -145,16 +145,26 @@ def test_a_collection_accepts_its_model_from_either_address(published, tmp_path,
 
 
 def test_a_checkpoint_is_the_same_model_in_any_layout(archive, tmp_path):
-    content = ClipEncoder(archive, device="cpu").content
-    module = load(archive)[0]
-    torch.save(module.state_dict(), tmp_path / "float32.pt")
-    torch.save(module.half().state_dict(), tmp_path / "float16.pt")
-    save_file(module.state_dict(), tmp_path / "float16.safetensors")
-    for path in sorted(tmp_path.iterdir()):
-        assert ClipEncoder(path, device="cpu").content == content, path
-    module.visual.proj.data[0, 0] += 1
-    save_file(module.state_dict(), tmp_path / "one number differs.safetensors")
-    assert ClipEncoder(tmp_path / "one number differs.safetensors").content != content
+    random = torch.load(models.save_random_clip(tmp_path / "float32.pt"))
+    halved = {name: weights.half() for name, weights in random.items()}
+    torch.save(halved, tmp_path / "float16.pt")
+    save_file(random, tmp_path / "float32.safetensors")
+    save_file(halved, tmp_path / "float16.safetensors")
+    contents = {ClipEncoder(path, device="cpu").content for path in tmp_path.iterdir()}
+    assert contents == {ClipEncoder(archive, device="cpu").content}  # of the same seed
+    halved["visual.proj"][0, 0] += 1
+    save_file(halved, tmp_path / "one number differs.safetensors")
+    other = ClipEncoder(tmp_path / "one number differs.safetensors", device="cpu")
+    assert other.content not in contents
+
+
+def test_what_a_resnet_counted_in_training_is_no_part_of_its_content():
+    norm = torch.nn.BatchNorm2d(3)
+    content = checkpoints._content_digest(norm)
+    norm.num_batches_tracked += 1
+    assert checkpoints._content_digest(norm) == content
+    norm.running_mean += 1
+    assert checkpoints._content_digest(norm) != content
 
 
 def test_weights_that_open_clip_takes_over_from_openai_keep_their_content(archive, tmp_path):
