@@ -196,7 +196,7 @@ class Toy:
     COLOURS = ImageColor.colormap
 
     def __init__(self, model_name="toy", device="cpu", precision="float32"):
-        self.name = self.model_name = self.digest = "toy"
+        self.name = self.model_name = self.digest = self.content = "toy"
         self.path, self.dim, self.resolution = Path("toy.pt"), 3, 8
 
     def transform(self, image):

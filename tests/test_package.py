@@ -105,6 +105,16 @@ def test_a_library_is_known_in_one_room_only(library, room):
     assert users == {room}
 
 
+def test_no_message_recommends_to_delete_a_collection():
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for path in MODULES:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        texts -= {ast.get_docstring(n, clean=False) for n in nodes if isinstance(n, documented)}
+        advice = {text for text in texts if re.search(r"recreate|drop_collection|\bdrop\(", text)}
+        assert not advice, path  # whoever reads it may not have named the folder or the model
+
+
 def test_every_dependency_has_a_bound_a_reason_and_a_tested_version():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = PYPROJECT["project"]["optional-dependencies"]

@@ -6,6 +6,7 @@ Connections, processes and files are in `test_connection`.
 import os
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,6 +127,7 @@ def test_a_filter_that_milvus_refuses_is_a_value_error(filled):
 
 def test_the_collection_remembers_its_model_and_folder(filled, tmp_path):
     remembered = {"model_name": "eight", "model_dim": "8", "model_digest": "a" * 64}
+    remembered |= {"model_content": "c" * 64}
     remembered |= {"image_dir": str(tmp_path), "format": str(columns.FORMAT), "model": "eight"}
     assert filled.properties == remembered
     assert filled.image_dir == tmp_path
@@ -142,12 +144,21 @@ def test_the_collection_remembers_where_matches_begin(filled, tmp_path):
     assert filled.calibration == {}
 
 
+def make_older_collection(store, name, model, folder) -> None:
+    """Make a collection as versions did that knew a model by its file alone."""
+    known = {"model_name": model.name, "model": model.model_name, "model_dim": str(model.dim)}
+    known |= {"model_digest": model.digest, "image_dir": str(folder), "format": "1"}
+    store.client.create_collection(name, schema=columns.schema(model.dim), properties=known)
+
+
 def test_the_collections_of_other_models_of_the_same_folder_are_found(filled, tmp_path):
     uri = filled._connection.uri
-    names = {"same_model": MODEL, "other_model": TWIN, "other_folder": TWIN}
+    resaved = SimpleNamespace(**vars(MODEL) | {"digest": "e" * 64})
+    names = {"same_model": MODEL, "other_model": TWIN, "other_folder": TWIN, "resaved": resaved}
     for name, model in names.items():
         with ImageStore(uri, f"{filled.collection_name}_{name}") as other:
             other.open_for(model, tmp_path / "elsewhere" if "folder" in name else tmp_path)
+    make_older_collection(filled, f"{filled.collection_name}_older", MODEL, tmp_path)
     filled.client.create_collection(f"{filled.collection_name}_not_ours", dimension=8)
     found = filled.others()
     assert [other.collection_name for other in found] == [f"{filled.collection_name}_other_model"]
@@ -157,8 +168,28 @@ def test_the_collections_of_other_models_of_the_same_folder_are_found(filled, tm
 
 
 def test_another_model_is_refused_even_of_the_same_name_and_dimension(filled, tmp_path):
-    with pytest.raises(ValueError, match=r"another collection_name, or ingest with recreate=True"):
+    with pytest.raises(ValueError, match=r"Use that model, or choose another collection_name$"):
         filled.open_for(TWIN, tmp_path)
+
+
+def test_the_same_weights_in_another_file_are_the_same_model(filled):
+    resaved = SimpleNamespace(**vars(MODEL) | {"name": "resaved", "digest": "e" * 64})
+    assert filled.check_model(resaved)["model_name"] == "eight"
+    retrained = SimpleNamespace(**vars(MODEL) | {"content": "f" * 64})
+    with pytest.raises(ValueError, match="cannot be compared"):
+        filled.check_model(retrained)
+
+
+def test_an_older_collection_knows_its_model_by_the_file_and_learns_the_weights(store, tmp_path):
+    make_older_collection(store, store.collection_name, MODEL, tmp_path)
+    resaved = SimpleNamespace(**vars(MODEL) | {"digest": "e" * 64})
+    for other in (TWIN, resaved):
+        with pytest.raises(ValueError, match="cannot be compared"):
+            store.check_model(other)
+    assert store.check_model(MODEL)["model_digest"] == MODEL.digest
+    store.open_for(MODEL, tmp_path)
+    assert store.properties["model_content"] == MODEL.content
+    assert store.check_model(resaved)["model_digest"] == MODEL.digest
 
 
 def test_a_collection_that_is_not_ours_is_neither_searched_nor_dropped(store, tmp_path):
@@ -177,7 +208,7 @@ def test_a_name_that_a_server_would_refuse_is_refused_on_a_file_too(tmp_path, na
 
 def test_another_folder_is_refused_unless_it_is_said_to_have_moved(filled, tmp_path):
     moved = tmp_path / "moved"
-    with pytest.raises(ValueError, match=r"holds the images of .*most .* not in .*recreate=True"):
+    with pytest.raises(ValueError, match=r"holds the images of .*most .* not in .* are now$"):
         filled.open_for(MODEL, moved)
     with ImageStore(filled.shown_uri, filled.collection_name, image_dir=moved) as store:
         store.open_for(MODEL, moved)

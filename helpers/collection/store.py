@@ -34,16 +34,25 @@ _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL = pymilvus.DataType.DOUBLE
-_REMEMBERED = ("model_name", "model_dim", "model_digest", "model", "image_dir", "format")
+_OF_MODEL = ("model", "model_name", "model_dim", "model_digest", "model_content")
+_REMEMBERED = (*_OF_MODEL, "image_dir", "format")
 
 
 class Model(Protocol):
-    """What a collection remembers of the encoder that filled it; `model_name` opens it again."""
+    """What a collection remembers of the encoder that filled it; `model_name` opens it again.
+
+    `content` tells weights apart, whatever file they are in. `digest` is the checksum of the file,
+    which is all that older collections know.
+    """
 
     name: str
     model_name: str
     dim: int
-    digest: str
+    content: str
+
+    @property
+    def digest(self) -> str:
+        """The checksum of the model's file."""
 
 
 class _NotFoundError(ConnectionError):
@@ -120,10 +129,11 @@ class ImageStore:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the collection remembers: model_name, model_dim, model_digest, image_dir, format.
+        """What the collection remembers: model_name, model_dim, image_dir, format and others.
 
-        `model` opens the model again. Empty before the first ingestion. ValueError if the
-        collection was made by others.
+        `model` opens the model again; `model_content` and, in older collections, `model_digest`
+        tell whether it is the same. Empty before the first ingestion. ValueError if the collection
+        was made by others.
         """
         self._known_at = -_FRESH
         return self._remembered()
@@ -165,7 +175,8 @@ class ImageStore:
             with contextlib.suppress(ValueError):  # others made it, or a later version
                 theirs = other.properties
                 same = mine.get("image_dir") == theirs.get("image_dir")
-                if theirs and same and theirs["model_digest"] != mine["model_digest"]:
+                known_by = _identity(mine, theirs)
+                if theirs and same and theirs[known_by] != mine[known_by]:
                     found.append(other)
                     continue
             other.close()
@@ -226,15 +237,15 @@ class ImageStore:
         if not self.properties:
             self._create(model, image_dir)
             return
-        self.check_model(model)
+        known = self.check_model(model)
         if not self.follow(image_dir):
             raise ValueError(
                 f"collection {self.collection_name!r} holds the images of {self.image_dir}, and "
-                f"most of them are not in {image_dir}. Choose another collection_name, or ingest "
-                "with recreate=True to start again"
+                f"most of them are not in {image_dir}. Choose another collection_name for these, "
+                "or name as image_dir the folder where those images are now"
             )
-        if int(self._remembered().get("format", 0)) < columns.FORMAT:
-            self._note(format=str(columns.FORMAT))
+        if int(known.get("format", 0)) < columns.FORMAT or "model_content" not in known:
+            self._note(format=str(columns.FORMAT), model_content=model.content)
 
     def holds(self, image_dir: Path) -> bool:
         """Return whether most of a sample of the images are in a folder."""
@@ -269,15 +280,16 @@ class ImageStore:
         Raises
         ------
         ValueError
-            If the checkpoints differ, whatever they are called.
+            If the weights differ, whatever they are called and whatever file they are in.
         """
         filled_by = self._remembered()
-        if filled_by and filled_by["model_digest"] != model.digest:
+        known_by = _identity(filled_by)
+        if filled_by and filled_by[known_by] != getattr(model, known_by.removeprefix("model_")):
             raise ValueError(
                 f"collection {self.collection_name!r} was filled by the model "
                 f"{filled_by['model_name']!r} ({filled_by['model_dim']}-d),"
                 f" not by {model.name!r} ({model.dim}-d): their vectors cannot be compared. Use "
-                "that model, choose another collection_name, or ingest with recreate=True"
+                "that model, or choose another collection_name"
             )
         return filled_by
 
@@ -550,7 +562,8 @@ class ImageStore:
         properties = {
             "model_name": model.name,
             "model_dim": str(model.dim),
-            "model_digest": model.digest,
+            "model_digest": model.digest,  # for earlier versions
+            "model_content": model.content,
             "model": model.model_name,
             "image_dir": str(image_dir),
             "format": str(columns.FORMAT),
@@ -605,6 +618,11 @@ class ImageStore:
             return self.client.has_collection(self.collection_name)
         except (pymilvus.MilvusException, grpc.RpcError, OSError):
             return False
+
+
+def _identity(*known: Mapping[str, str]) -> str:
+    """Return the property that tells models apart: collections from before know the file alone."""
+    return "model_content" if all("model_content" in each for each in known) else "model_digest"
 
 
 def _why(message: str) -> str:

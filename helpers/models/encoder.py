@@ -5,6 +5,7 @@ of this folder.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
@@ -31,16 +32,21 @@ _NO_VECTOR = np.empty(0, np.float32)
 class Model(Protocol):
     """What the encoder needs from a model, and all that it knows about it.
 
-    `digest` tells models apart, whatever their names. `dim` is the length of the vectors.
-    `resolution` is how many pixels a side the model sees. The calibration is beside `path`.
+    `content` tells models apart, whatever their names and files. `digest` does so by the file,
+    as earlier versions did. `dim` is the length of the vectors. `resolution` is how many pixels a
+    side the model sees. The calibration is beside `path`.
     """
 
     name: str
     model_name: str
     path: Path
-    digest: str
+    content: str
     dim: int
     resolution: int
+
+    @property
+    def digest(self) -> str:
+        """The checksum of the file, computed when it is first asked for."""
 
     def transform(self, image: Image.Image) -> torch.Tensor:
         """Return an image as a tensor that can be stacked with others."""
@@ -91,7 +97,8 @@ class ClipEncoder:
     model_name : str or path
         A name from `clip.available_models()` (its weights are downloaded on first use), "tiny"
         (this project's own small model, for its drawings only), or the path of a checkpoint in
-        OpenAI's layout, as a state dict or a TorchScript archive. Or one of open_clip's:
+        OpenAI's layout, as a state dict, a TorchScript archive or safetensors. Or one of
+        open_clip's:
         "open_clip:ViT-B-32-256/datacomp_s34b_b86k", "hf-hub:timm/ViT-B-16-SigLIP2", or
         "local-dir:" and a folder; see `open_clip`.
     device : str
@@ -112,8 +119,11 @@ class ClipEncoder:
         Length of the vectors: 512 for ViT-B/32.
     device : str
     precision : str
+    content : str
+        SHA-256 of the weights as float16, which tells models apart, whatever their names and files.
     digest : str
-        SHA-256 of the checkpoint file, which tells models apart, whatever their names.
+        SHA-256 of the checkpoint file; of one of OpenAI's models, of the file that OpenAI
+        published, wherever the weights came from. This is what older collections remember.
     batch_size : int
         Images per forward pass by default: 64. On a CPU, 32 to 80 were equally fast.
     ahead : int
@@ -141,11 +151,16 @@ class ClipEncoder:
         self.precision = _pick_precision(precision, self.device)
         self._model: Model = _family_of(model_name).Model(model_name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
-        self.path, self.digest, self.dim = self._model.path, self._model.digest, self._model.dim
+        self.path, self.content, self.dim = self._model.path, self._model.content, self._model.dim
         self.model = getattr(self._model, "module", None)
         self.batch_size = _BATCH_SIZE
         self.ahead = 0 if self.device == "cpu" else 2
         self._texts: dict[str, np.ndarray] = {}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The checksum of the model's file; see above."""
+        return self._model.digest
 
     def __repr__(self) -> str:
         return f"ClipEncoder({self.name!r}, {self.dim}-d, {self.precision} on {self.device})"

@@ -41,7 +41,7 @@ class Model:
         self.name, self.model_name, self.path = source.name, source.model_name, source.path
         self.module, self.tokenizer = _opened(source, device, precision)
         accelerate_open_clip(self.module, precision, device)
-        self.digest = _digest(source, self.module)
+        self.digest = self.content = _digest(source, self.module)
         *steps, _, normalize = _published_transform(self.module).transforms
         if self.module.visual.preprocess_cfg["resize_mode"] != "squash":
             steps.insert(0, not_too_long)

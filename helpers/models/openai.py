@@ -3,21 +3,21 @@
 A family of models for `encoder.FAMILIES`; the models themselves are in OpenAI's package `clip`.
 """
 
-import contextlib
 import functools
 import hashlib
 import os
 import re
 import reprlib
-import socket
-import tempfile
-import urllib.request
 import warnings
-from collections.abc import Iterator, Sequence
-from http.client import HTTPException
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import huggingface_hub
+import requests
 import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+from tqdm.auto import tqdm
 
 from ..paths import resolve_path
 from .acceleration import accelerate
@@ -26,13 +26,26 @@ from .transforms import Transform, not_too_long
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     import clip
-    from clip.clip import _MODELS, _download
+    from clip.clip import _MODELS, _transform
+    from clip.model import build_model
 
 __all__ = ["Model", "common_words", "fetch", "knows", "load_checkpoint"]
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"
-_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5, 30  # seconds
+_TIMEOUT = (5, 30)  # seconds: to connect, and to wait for the next byte
+_ON_HUB = {  # where open_clip's makers put OpenAI's models on the Hugging Face hub
+    "RN50": "timm/resnet50_clip.openai",
+    "RN101": "timm/resnet101_clip.openai",
+    "RN50x4": "timm/resnet50x4_clip.openai",
+    "RN50x16": "timm/resnet50x16_clip.openai",
+    "RN50x64": "timm/resnet50x64_clip.openai",
+    "ViT-B/32": "timm/vit_base_patch32_clip_224.openai",
+    "ViT-B/16": "timm/vit_base_patch16_clip_224.openai",
+    "ViT-L/14": "timm/vit_large_patch14_clip_224.openai",
+    "ViT-L/14@336px": "timm/vit_large_patch14_clip_336.openai",
+}
+_HUB_FILE = "open_clip_model.safetensors"
 _COMMON = 10_000  # words
 
 
@@ -41,17 +54,22 @@ class Model:
 
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
         self.path = fetch(model_name)
-        known = _is_published(model_name) or model_name == "tiny"
+        known = model_name in _MODELS or model_name == "tiny"  # a Path of the same name is not
         self.name = str(model_name) if known else self.path.name
         self.model_name = str(model_name if known else self.path)
-        self.digest = _checked_digest(model_name, self.path)
         self.module, preprocess = load_checkpoint(self.path)
+        self.content = _content_digest(self.module)
         accelerate(self.module, precision, device)
         self.module.to(device)
         self.dim: int = self.module.text_projection.shape[1]
         self.resolution: int = self.module.visual.input_resolution
         resize, crop, _, _, normalize = preprocess.transforms
         self.transform = Transform([not_too_long, resize, crop], normalize)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file; of OpenAI's file for its models, wherever the weights came from."""
+        return _published_digest(self.model_name) or _sha256(self.path)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
@@ -92,6 +110,10 @@ def knows(model_name: str | os.PathLike) -> bool:
 def fetch(model_name: str | os.PathLike) -> Path:
     """Return a model's checkpoint file; download OpenAI's weights if they are not there yet.
 
+    They come from OpenAI's address, or else from the Hugging Face hub, as float32 in safetensors.
+    A download that was stopped goes on where it stopped. `HF_ENDPOINT`, `HF_HUB_OFFLINE` and the
+    hub's cache are respected.
+
     Raises
     ------
     ValueError
@@ -103,7 +125,7 @@ def fetch(model_name: str | os.PathLike) -> Path:
     """
     if model_name == "tiny":
         return _existing(_TINY)
-    if _is_published(model_name):
+    if model_name in _MODELS:
         return _fetch_weights(str(model_name))
     path = resolve_path(model_name)
     if not path.suffix and not path.is_file():
@@ -120,9 +142,12 @@ def load_checkpoint(path: Path) -> tuple:
     Raises
     ------
     ValueError
-        If the file is not a CLIP checkpoint: neither a state dict nor a TorchScript archive.
+        If the file is not a CLIP checkpoint: a state dict, a TorchScript archive or safetensors.
     """
     try:
+        if path.suffix == ".safetensors":
+            module = build_model(load_file(path)).float()
+            return module, _transform(module.visual.input_resolution)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit.load is deprecated
             return clip.load(str(path), device="cpu", jit=False)
@@ -131,20 +156,34 @@ def load_checkpoint(path: Path) -> tuple:
         raise ValueError(message) from error
 
 
-def _checked_digest(model_name: str | os.PathLike, path: Path) -> str:
-    """Return a checkpoint's SHA-256; ValueError if it is not the one that OpenAI published."""
+def _content_digest(module: torch.nn.Module) -> str:
+    """Return a SHA-256 of the weights as float16, in which OpenAI published them, by their names.
+
+    It is the same for all files of the same weights. Counters are left out.
+    """
+    digest = hashlib.sha256()
+    for name, weights in sorted(module.state_dict().items()):
+        if weights.is_floating_point():
+            digest.update(f"{name} {tuple(weights.shape)}\n".encode())
+            digest.update(weights.half().numpy())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    found = path.stat()
+    return _hashed(path, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _hashed(path: Path, *state: int) -> str:
+    """Return a file's SHA-256, computed again if its size or time has changed."""
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if _is_published(model_name) and digest != _MODELS[str(model_name)].split("/")[-2]:
-        raise ValueError(
-            f"{path} is not the file that OpenAI published for {model_name} (SHA-256 differs): "
-            "delete it, and it will be downloaded again"
-        )
-    return digest
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_published(model_name: str | os.PathLike) -> bool:
-    return model_name in _MODELS  # a Path of the same name is not
+def _published_digest(model_name: str) -> str:
+    """Return the SHA-256 that OpenAI's address of a model has in it; empty for other models."""
+    return _MODELS[model_name].split("/")[-2] if model_name in _MODELS else ""
 
 
 def _existing(path: Path) -> Path:
@@ -154,36 +193,81 @@ def _existing(path: Path) -> Path:
 
 
 def _fetch_weights(model_name: str) -> Path:
-    """Let clip download and check its weights; add timeouts and an error that says what to do."""
-    url, folder = _MODELS[model_name], _CACHE.expanduser()
-    path = folder / url.rsplit("/", 1)[-1]
-    if path.is_file():
+    """Return the weights that are here already, from either source; else download them."""
+    path = _CACHE.expanduser() / _MODELS[model_name].rsplit("/", 1)[-1]
+    if path.is_file() and _sha256(path) == _published_digest(model_name):
         return path
-    try:
-        request = urllib.request.Request(url, method="HEAD")
-        urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT).close()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as draft, _default_timeout(_STALL_TIMEOUT):
-            # Moved into place only when it is whole.
-            Path(_download(url, draft)).replace(path)
-    except (OSError, HTTPException, RuntimeError, TypeError) as error:  # TypeError: no length sent
-        raise ConnectionError(
-            f"the weights of {model_name} could not be downloaded from {url} ({error}). "
-            f"Try again; or put that file at {path} by hand; "
-            'or use profile="demo", whose model needs no network'
-        ) from error
-    return path
+    if (from_hub := path.with_suffix(".safetensors")).is_file():
+        return from_hub
+    cached = huggingface_hub.try_to_load_from_cache(_ON_HUB[model_name], _HUB_FILE)
+    return Path(cached) if isinstance(cached, str) else _downloaded(model_name, path, from_hub)
 
 
-@contextlib.contextmanager
-def _default_timeout(seconds: float) -> Iterator[None]:
-    """Set a timeout for sockets: clip's download has none of its own and could hang forever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+def _downloaded(model_name: str, path: Path, from_hub: Path) -> Path:
+    """Download OpenAI's file, or if that fails the hub's; an error says why both failed."""
+    if path.is_file():
+        wrong = f"{path} is not the file that OpenAI published for {model_name}"
+        warnings.warn(f"{wrong} (SHA-256 differs): it is fetched again", stacklevel=2)
+    url, on_hub = _MODELS[model_name], huggingface_hub.hf_hub_url(_ON_HUB[model_name], _HUB_FILE)
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        return _download(url, path, _published_digest(model_name), {})
+    except OSError as error:
+        try:
+            return _download(on_hub, from_hub, *_told_by_hub(on_hub))
+        except Exception as too:  # of requests, httpx, the hub's library or the disk
+            raise ConnectionError(
+                f"the weights of {model_name} could not be downloaded from {url} ({_brief(error)}) "
+                f"nor from {on_hub} ({_brief(too)}). Try again; or put the first file at {path} by "
+                f"hand, or the second at {from_hub}; "
+                'or use profile="demo", whose model needs no network'
+            ) from error
+
+
+def _told_by_hub(url: str) -> tuple[str, dict[str, str]]:
+    """Return a file's SHA-256, empty if a mirror does not tell it, and with which headers to ask.
+
+    `hf_hub_download` would go on trying for 24 seconds, and resumes no earlier download.
+    """
+    tag = huggingface_hub.get_hf_file_metadata(url).etag or ""
+    return tag if len(tag) == 64 else "", huggingface_hub.utils.build_hf_headers()
+
+
+def _download(url: str, path: Path, digest: str, headers: Mapping[str, str]) -> Path:
+    """Download, going on where an earlier try stopped; `path` is there only when it is whole."""
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{part}.lock"):  # or two processes would write into one file
+        if path.is_file() and digest in ("", _sha256(path)):  # the other one was quicker
+            return path
+        for _ in range(1 + part.is_file()):  # what goes on from a damaged part is fetched again
+            _append(url, part, headers)
+            if digest in ("", _sha256(part)):
+                return part.replace(path)
+            part.unlink()
+    raise OSError("what arrived has another SHA-256")
+
+
+def _append(url: str, part: Path, headers: Mapping[str, str]) -> None:
+    """Download what is missing of a file."""
+    size = part.stat().st_size if part.is_file() else 0
+    wanted = {**headers, "Range": f"bytes={size}-", "Accept-Encoding": "identity"}
+    with requests.get(url, headers=wanted, stream=True, timeout=_TIMEOUT) as answer:
+        if answer.status_code == 416:  # nothing is missing
+            return
+        if not answer.ok:
+            raise OSError(f"{answer.status_code} {answer.reason}")
+        size = size if answer.status_code == 206 else 0  # not every server sends a range
+        total = size + int(answer.headers.get("Content-Length", 0)) or None
+        bar = tqdm(desc=part.stem, total=total, initial=size, unit="B", unit_scale=True)
+        with bar, open(part, "ab" if size else "wb") as file:
+            for chunk in answer.iter_content(1 << 16):
+                bar.update(file.write(chunk))
+
+
+def _brief(error: Exception) -> str:
+    """Return why a download failed: requests tells all of its request, the hub gives advice."""
+    told = "" if isinstance(error, requests.RequestException) else str(error)
+    return told.split("\n")[0] or type(error).__name__
 
 
 def _warn_if_long(text: str) -> None:

@@ -35,7 +35,7 @@ class RandomTexts(SimpleNamespace):
     """An encoder of texts alone: every text has its own random vector, the same every time."""
 
     name = model_name = "random"
-    dim, digest = DIM, "r" * 64
+    dim, digest, content = DIM, "r" * 64, "r" * 64
 
     def encode_texts(self, texts, templates=("{}",)) -> np.ndarray:
         seeds = (zlib.crc32(text.encode()) for text in texts)

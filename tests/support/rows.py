@@ -6,9 +6,9 @@ import numpy as np
 
 from helpers.collection.columns import COLUMNS, image_id
 
-MODEL = SimpleNamespace(name="eight", model_name="eight", dim=8, digest="a" * 64)
+MODEL = SimpleNamespace(name="eight", model_name="eight", dim=8, digest="a" * 64, content="c" * 64)
 ODD_NAMES = ["plain.jpg", 'it\'s "quoted".jpg', "line\nbreak.jpg", "tab\t\\.jpg", "😀 <script>.jpg"]
-TWIN = SimpleNamespace(name="eight", model_name="eight", dim=8, digest="b" * 64)
+TWIN = SimpleNamespace(name="eight", model_name="eight", dim=8, digest="b" * 64, content="d" * 64)
 
 
 def row(filepath: str, vector=None, **fields) -> dict:
