@@ -17,7 +17,7 @@ from .collection.filters import build_filter, forms, names_in, plain, within
 from .collection.store import MAX_LIMIT, ImageStore
 from .models.encoder import ClipEncoder
 from .parameters import check_flags
-from .query.margins import margins, match_threshold
+from .query.margins import AGAIN, is_coin, margins, match_threshold
 from .query.mixing import SAMPLE
 from .query.queries import Query, Question, Term, parse
 from .query.results import Hit, SearchResults
@@ -125,7 +125,10 @@ def search(
             _without_alike if unique else None,
             within(where),
         )
-    note = "" if rows else _why_nothing(where or {}, expression, offset, vector, store)
+    note = (
+        AGAIN if threshold is None and question.is_one_text and is_coin(store.calibration) else ""
+    )
+    note = note if rows else _why_nothing(where or {}, expression, offset, vector, store)
     searched = time.perf_counter()
     vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
     above = margins(question, vector, vectors, encoder, store, templates)

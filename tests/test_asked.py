@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import Query, ingest, list_images
-from helpers.query.queries import BAD, GOOD
+from helpers.query.queries import BAD, GOOD, parse
 from helpers.views.asked import Asked, suggestions
 
 
@@ -53,6 +53,21 @@ def test_a_question_becomes_one_search(drawings, encoder, store, photos):
     assert len(Asked("a star", taken_to="1999").search(encoder, store, 10)) == 0
     newest = [hit.taken for hit in Asked("a star", sort_by="taken").search(encoder, store, 10)]
     assert newest == sorted(newest, reverse=True)
+
+
+def test_words_to_stay_away_from_have_half_a_weight_wherever_they_are_asked_again(drawings):
+    asked = Asked("a star", unlike="red")
+    parameters, address = asked.parameters(drawings), asked.address(drawings)
+    again = [
+        asked.query,
+        eval(parse(asked.query).code(), {"Query": Query}),
+        Query.of(parameters["query_text"], unlike=parameters["unlike"]),
+        Asked.at(address, drawings).query,
+        Asked.at("query_text=a+star&unlike=red", None).query,  # as earlier versions wrote it
+    ]
+    assert again == [Query(["a star"], ["red"])] * 5
+    assert parse(again[0]).weights == (1, -0.5)
+    assert asked.chips() == [{"id": "unlike", "text": "unlike red"}]
 
 
 def test_words_pictures_and_thumbs_are_one_query(whole, photos):

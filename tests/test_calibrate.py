@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
+from helpers import ClipEncoder, ImageStore, calibrate, draw_demo_images, ingest, search
 from helpers.evaluation.calibration import pick_threshold
 from helpers.query.margins import calibration_file
 
@@ -94,6 +94,14 @@ def test_margins_tell_what_is_there_from_what_is_not(judged, kind, area, wrong):
     matches = rows["margin"] >= CALIBRATION["threshold"]
     assert matches[~rows["present"]].mean() < wrong
     assert matches[rows["present"]].mean() > 0.94
+
+
+def test_the_collection_of_the_demo_gets_a_threshold_of_its_own(demo):
+    made = calibrate(*demo, keep=False)
+    assert made.refusal == ""
+    assert made.threshold == pytest.approx(CALIBRATION["threshold"], abs=0.5)
+    assert made.errors.high < 0.6
+    assert made.area.low > 0.9
 
 
 def test_the_results_say_so_when_nothing_matches(demo):

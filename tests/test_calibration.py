@@ -1,6 +1,8 @@
 """Where matches begin: measured on one half, judged on the other, kept with the collection."""
 
 import json
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,75 @@ import pytest
 
 from helpers import ImageStore, calibrate, draw_demo_images, ingest, search
 from helpers.evaluation.calibration import pick_threshold
-from helpers.evaluation.judgements import NothingJudgedError, from_captions, from_csv, from_labels
+from helpers.evaluation.judgements import (
+    CAPTIONS,
+    JUDGED,
+    LABELS,
+    Judgements,
+    NothingJudgedError,
+    Pool,
+    from_captions,
+    from_csv,
+    from_labels,
+)
+from helpers.query.margins import AGAIN
+from helpers.vectors import unit_vectors
 
 from .support.rows import row
+
+
+class RandomEncoder:
+    """A model that knows nothing: any text gets a random vector, each time the same one."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def encode_texts(self, texts, templates=("{}",)):
+        draws = [np.random.default_rng([self.seed, zlib.crc32(text.encode())]) for text in texts]
+        return unit_vectors(np.array([draw.standard_normal(32) for draw in draws], np.float32))
+
+    def common_words(self) -> list[str]:
+        return [f"word {number}" for number in range(200)]
+
+
+class Remembers(SimpleNamespace):
+    """A collection that only remembers a calibration."""
+
+    def check_model(self, encoder) -> None:
+        pass
+
+    def keep_calibration(self, calibration) -> None:
+        self.calibration = dict(calibration)
+
+
+def random_pool(images: int, seed: int) -> Pool:
+    vectors = np.random.default_rng(seed).standard_normal((images, 32)).astype(np.float32)
+    names = [f"{number}.jpg" for number in range(images)]
+    return Pool(names, [""] * images, unit_vectors(vectors), None)
+
+
+def random_classes(classes: int, each: int, seed: int, source: str = LABELS) -> Judgements:
+    """Return classes, or captions, with images at random."""
+    places = np.random.default_rng(seed).permutation(classes * each).reshape(classes, each)
+    texts = [f"text {number}" for number in range(classes)]
+    return Judgements(source, texts, list(places), texts, random_pool(classes * each, seed))
+
+
+def random_judgements(judge, seed: int) -> tuple[Judgements, RandomEncoder]:
+    """Return what `judge` says of 80 queries: it gets a query's number, images and a generator.
+
+    The images are the places of all 600, the nearest first.
+    """
+    encoder, pool = RandomEncoder(seed), random_pool(600, seed)
+    texts, chance = [f"text {number}" for number in range(80)], np.random.default_rng(seed)
+    nearest = np.argsort(-(encoder.encode_texts(texts) @ pool.vectors.T), axis=1)
+    pairs = [judge(number, places, chance) for number, places in enumerate(nearest)]
+    relevant, wrong = zip(*pairs, strict=True)
+    return Judgements(JUDGED, texts, relevant, texts, pool, wrong), encoder
+
+
+def split(places: np.ndarray, right: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
+    return places[:right], places[right : right + wrong]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +121,12 @@ def test_it_holds_for_the_phrasings_it_was_measured_with(store, tiny):
 
 
 def test_the_margins_are_those_of_search(store, tiny):
+    """But for the ten of 240 images that are left out at random."""
     made = calibrate(tiny, store, keep=False)
     present = made.margins[made.margins["kind"] == "present"]
     assert len(present) == 24
     for query, margin in zip(present["query"], present["margin"], strict=True):
-        assert search(query, tiny, store).margin == pytest.approx(margin, abs=0.01)
+        assert search(query, tiny, store).margin == pytest.approx(margin, abs=0.15)
 
 
 def test_what_is_not_shown_is_as_if_the_class_had_never_been_there(store, tiny, images, tmp_path):
@@ -84,7 +153,8 @@ def test_the_judging_half_has_no_part_in_the_choice(store, tiny):
     assert (made.area.n, made.missed.n, made.false_alarms.n) == (24, 12, 12)
     assert made.spread.low <= made.threshold <= made.spread.high
     table = made.table()
-    assert list(table["margins"]) == [24, 24, 12, 12]
+    assert list(table["margins"]) == [24, 24, 12, 12, 24]
+    assert table["value"].iloc[-1] == made.errors.mean == made.missed.mean + made.false_alarms.mean
     assert "Calibration with class folders, 240 images" in made._repr_html_()
 
 
@@ -135,9 +205,118 @@ def test_margins_that_tell_nothing_are_refused(images, encoder, tmp_path):
         random.keep_calibration({"threshold": 3.0, "templates": ["{}"]})
         made = calibrate(encoder, random)
         assert made.threshold is None
-        assert "does not lie above 0.5, which is chance" in made.refusal
+        assert "where a coin has 1 and the interval has to lie below 0.8" in made.refusal
+        assert "both errors together, where a coin has 1" in repr(made)
         assert made.area.holds(0.5)
+        assert made.errors.holds(1)
+        assert not made.kept
         assert random.calibration["threshold"] == 3.0  # what was there stays
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "source"),
+    [
+        (100, 1, LABELS),
+        (1000, 1, LABELS),
+        (5000, 1, LABELS),
+        (100, 10, LABELS),
+        (1000, 1, CAPTIONS),
+    ],
+    ids=str,
+)
+def test_of_forty_random_collections_none_keeps_a_threshold(classes, each, source):
+    areas = []
+    for seed in range(8):
+        collection = Remembers(calibration={})
+        judgements = random_classes(classes, each, seed, source)
+        made = calibrate(RandomEncoder(seed), collection, judgements)
+        assert (made.threshold, made.kept, collection.calibration) == (None, False, {})
+        assert "a threshold's two errors together are" in made.refusal
+        assert made.errors.holds(1)
+        assert made.area.low <= made.area.mean <= made.area.high
+        areas.append(made.area.mean)
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.02)
+    assert min(areas) < 0.5  # else it is above by construction
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda number, near, chance: split(chance.permutation(near), 1, 10),
+        lambda number, near, chance: split(chance.permutation(near), 180, 420),
+        lambda number, near, chance: split(chance.permutation(near[:10]), 1, 9),
+        lambda number, near, chance: split(chance.permutation(near[:10]), 5, 5),
+        lambda number, near, chance: split(chance.permutation(near[:10]), 9, 1),
+        lambda number, near, chance: split(chance.permutation(near), 1, 3 * (number % 2)),
+        lambda number, near, chance: split(
+            chance.permutation(near), *((0, 2), (1, 20))[number % 2]
+        ),
+        lambda number, near, chance: split(chance.permutation(near), 3 * (number % 2), 0),
+    ],
+    ids=[
+        "one right, ten wrong",
+        "many right",
+        "of the first ten one is right",
+        "of the first ten five",
+        "of the first ten nine",
+        "every second without wrong ones",
+        "every second without right ones",
+        "some shown, some not",
+    ],
+)
+def test_judging_at_random_keeps_no_threshold(judge):
+    for seed in range(3):
+        collection = Remembers(calibration={})
+        judgements, encoder = random_judgements(judge, seed)
+        assert calibrate(encoder, collection, judgements).threshold is None
+        assert collection.calibration == {}
+
+
+def test_a_query_says_nothing_of_what_is_not_shown_if_something_nearer_was_not_judged(tiny):
+    def second(number, near, chance):
+        return (near[:1], near[2:9]) if number % 2 else (near[:0], near[1:9])
+
+    judgements, encoder = random_judgements(second, 0)
+    made = calibrate(encoder, Remembers(calibration={}), judgements)
+    assert set(made.margins["kind"]) == {"present"}
+    judgements, encoder = random_judgements(lambda number, near, chance: (near[:1], near[1:9]), 0)
+    made = calibrate(encoder, Remembers(calibration={}), judgements)
+    assert list(made.margins["kind"].value_counts()) == [80, 80]
+
+
+def test_a_coin_of_an_earlier_version_is_not_used_and_said(store, tiny):
+    coin = {"threshold": 1.0, "templates": ["{}"], "images": 240, "source": LABELS, "area": 0.5005}
+    store.keep_calibration(coin)
+    found = search("qwertyuiop", tiny, store)
+    assert (found.matches, found.threshold, found.verdict, found.note) == (None, None, "", AGAIN)
+    assert "Run 05_evaluation to measure it again" in found.to_html()
+    assert search(found[0].path, tiny, store).note == ""  # no verdict is given for an image
+    assert "No image passes" in search("a star", tiny, store, where={"width": 1}).note
+    store.keep_calibration(coin | {"area": 0.6})
+    assert search("qwertyuiop", tiny, store).matches is True
+    store.keep_calibration(coin)
+    made = calibrate(tiny, store)
+    assert made.kept
+    assert search("a zebra on a train", tiny, store).note == ""
+    assert search("a zebra on a train", tiny, store).matches is False
+
+
+def test_a_coin_that_is_measured_again_and_refused_is_forgotten():
+    coin = {"threshold": 1.0, "templates": ["{}"], "area": 0.5005}
+    for keep, left in ((False, coin), (True, {})):
+        collection = Remembers(calibration=coin)
+        made = calibrate(RandomEncoder(0), collection, random_classes(100, 1, 0), keep=keep)
+        assert made.threshold is None
+        assert "still holds" not in made.note
+        assert collection.calibration == left
+
+
+def test_what_was_refused_was_not_kept_and_what_was_not_kept_says_so(store, tiny):
+    assert not calibrate(tiny, store, keep=False).kept
+    made = calibrate(tiny, store)
+    assert made.kept
+    assert store.calibration["errors"] == round(made.errors.mean, 3)
+    assert made.errors.high < 0.8
 
 
 def test_judged_queries_compare_with_what_was_judged_to_be_wrong(store, tiny, tmp_path):
@@ -152,10 +331,10 @@ def test_judged_queries_compare_with_what_was_judged_to_be_wrong(store, tiny, tm
     path.write_text("\n".join(rows))
     judged = calibrate(tiny, store, from_csv(store, path), keep=False).margins
     folders = calibrate(tiny, store, keep=False).margins
-    for kind in ("present", "absent"):
+    for kind, apart in (("present", 0.3), ("absent", 0.01)):  # others are left out at random
         ours = judged[judged["kind"] == kind].set_index("query")["margin"]
         theirs = folders[folders["kind"] == kind].set_index("query")["margin"]
-        assert ours[theirs.index].to_numpy() == pytest.approx(theirs.to_numpy(), abs=0.01)
+        assert ours[theirs.index].to_numpy() == pytest.approx(theirs.to_numpy(), abs=apart)
     zebra = judged[judged["query"] == "a zebra on a train"]
     assert list(zebra["kind"]) == ["absent"]
     assert zebra["margin"].item() == pytest.approx(
@@ -216,6 +395,7 @@ def test_what_cannot_be_kept_is_said(store, tiny, monkeypatch):
     made = calibrate(tiny, store)
     assert made.threshold is not None
     assert "It could not be kept: this user may not" in made._repr_html_()
+    assert not made.kept
 
 
 def test_a_handful_of_images_has_no_margins_and_is_refused(images, tiny, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from helpers.evaluation.intervals import UNKNOWN, area_interval, difference, interval
+from helpers.evaluation.intervals import UNKNOWN, area_interval, difference, interval, total
 
 KINDS = {
     "uniform": (lambda chance, n: chance.random(n), 0.5),
@@ -170,6 +170,37 @@ def test_the_area_is_that_of_scikit_learn_and_its_interval_holds_it():
     labels = [1] * 40 + [0] * 40
     assert found.mean == pytest.approx(roc_auc_score(labels, [*present, *absent]))
     assert 0.91 <= np.mean(held) <= 0.98
+
+
+def test_the_area_lies_in_its_interval_and_a_hair_within_each_group_is_no_proof():
+    chance = np.random.default_rng(0)
+    for size in (10, 50, 200):
+        absent, groups = chance.normal(size=size), (range(size), range(size))
+        found = area_interval(absent + 1e-9, absent, groups)  # the same but for that
+        assert found.mean == pytest.approx(0.5 + 0.5 / size)
+        assert found.low <= found.mean <= found.high
+        assert found.high - 0.5 < 0.7 / size  # the pairs within a group weigh what they did
+    for _ in range(50):
+        present, absent = chance.integers(3, size=(2, 4))
+        found = area_interval(present, absent, (range(4), range(4)))
+        assert found.low <= found.mean <= found.high
+
+
+@pytest.mark.parametrize(
+    ("missed", "false", "n"), [(0.5, 0.5, 20), (0.1, 0.1, 50), (0.03, 0.2, 20)]
+)
+def test_the_sum_of_two_rates_lies_in_its_interval(missed, false, n):
+    chance = np.random.default_rng(0)
+    held = {True: 0, False: 0}
+    for _ in range(1000):
+        first = chance.random(n)
+        for opposed in held:  # one is wrong where the other is right, as with one threshold
+            second = 1 - first if opposed else chance.random(n)
+            both = total(interval(first < missed), interval(second < false))
+            held[opposed] += both.holds(missed + false)
+            assert both.low <= both.mean <= both.high
+    assert 0.93 < held[False] / 1000 < 0.99
+    assert held[True] >= held[False] - 10
 
 
 def test_a_perfect_area_is_not_quite_sure():

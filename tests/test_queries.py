@@ -52,6 +52,25 @@ def test_unlike_lowers_the_similarity(encoder, like, unlike, weight):
     assert cosine(encoder, without, unlike) < cosine(encoder, like, unlike) + 1e-5
 
 
+def test_a_term_of_unlike_alone_has_half_a_weight_and_a_weight_that_is_given_stays():
+    weights = parse(Query(["a", ("b", 1)], ["c", ("d", 1), ("e", 0.5), ("f", 0.25)])).weights
+    assert weights == (1, 1, -0.5, -1, -0.5, -0.25)
+    assert parse(Query.of("a", unlike="b")).weights == (1, -0.5)
+    moved = Query(["a"], ["b"]).with_feedback([Path("good.jpg")], [Path("bad.jpg")])
+    assert parse(moved).weights == (1, 0.75, -0.5, -0.25)
+
+
+@pytest.mark.parametrize("weight", [None, 1, 0.5, 2, 0.123456])
+def test_code_and_title_of_unlike_say_what_was_asked(weight):
+    query = Query(["a star"], ["red" if weight is None else ("red", weight)])
+    again = eval(as_code(query, None), {"Query": Query})
+    assert parse(again).weights == parse(query).weights
+    bare = weight in (None, 0.5)
+    assert parse(query).title == f"a star, unlike red{'' if bare else f' x {weight:g}'}"
+    like = Query([("red", weight or 1), "a star"])
+    assert parse(eval(as_code(like, None), {"Query": Query})).weights == parse(like).weights
+
+
 def test_a_box_an_image_and_words_against_make_a_query():
     path = Path("dog.jpg").resolve()
     assert Query.of("", "dog.jpg", None, Path("/photos")) == Query([Path("/photos/dog.jpg")], [])

@@ -124,7 +124,7 @@ def test_thumbs_lead_from_vague_words_to_what_is_meant_which_guards_a_gain(tiny,
     [
         ("  \n", ValueError, "blank"),
         (Query(), ValueError, "empty"),
-        (Query(like=["a"], unlike=["a"]), ValueError, "cancels itself out"),
+        (Query(like=["a"], unlike=[("a", 1)]), ValueError, "cancels itself out"),
         (Query(like=[("a", 0)]), ValueError, "above 0"),
         (Query(like=[("a", -1)]), ValueError, "unlike"),
         (Query(like="a"), TypeError, "lists"),

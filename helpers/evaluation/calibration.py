@@ -1,7 +1,8 @@
 """Where matches begin: the margin that tells what is shown from what is not, for any collection.
 
-Queries that images show are compared with queries that no image shows. The threshold is chosen on
-one half of them and judged on the other, which had no part in it.
+Queries that images show are compared with queries that no image shows, each among as many images:
+the largest of many margins is larger by chance alone. The threshold is chosen on one half of the
+queries and judged on the other, which had no part in it.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -16,11 +17,11 @@ from sklearn.metrics import roc_curve
 from ..collection.store import ImageStore
 from ..models.encoder import ClipEncoder
 from ..parameters import check_flags
-from ..query.margins import above_chance, random_queries
+from ..query.margins import above_chance, is_coin, random_queries
 from ..query.mixing import FEWEST, PLAIN
 from ..query.queries import parse
 from ..retrieval import JUDGED
-from .intervals import UNKNOWN, Interval, area_interval, interval
+from .intervals import UNKNOWN, Interval, area_interval, interval, total
 from .judgements import CAPTIONS, Judgements, from_labels
 from .judgements import JUDGED as BY_HAND
 from .measuring import score_blocks
@@ -30,6 +31,7 @@ __all__ = ["Calibration", "calibrate", "pick_threshold"]
 
 _ENOUGH = 10  # queries of each kind in each half
 _MOST = 1000  # queries; more would not make it surer
+_WORST = 0.8  # missed and false alarms together; a coin has 1, whatever its threshold
 _DRAWS = 500
 
 
@@ -50,10 +52,15 @@ class Calibration(Tabled):
         not shown. 0.5 is chance.
     missed, false_alarms : Interval
         Of what is shown, and of what is not: the share on the wrong side of the threshold.
+    errors : Interval
+        The sum of these two: a coin has 1, whatever its threshold. The interval of a threshold
+        that is not refused lies below 0.8.
+    kept : bool
+        Whether the collection remembers the threshold now.
     margins : DataFrame
         `query`; `kind`: "present" or "absent"; `part`: "set" or "judge"; `margin`, the largest
-        one, as `search` finds it; `group`, the same for what is not independent. All but `spread`
-        is measured on the part "judge".
+        one among the images compared, as `search` finds it; `group`, the same for what is not
+        independent. All but `spread` is measured on the part "judge".
     source, templates, images
         What it was measured with.
     note : str
@@ -69,6 +76,8 @@ class Calibration(Tabled):
     area: Interval = UNKNOWN
     missed: Interval = UNKNOWN
     false_alarms: Interval = UNKNOWN
+    errors: Interval = UNKNOWN
+    kept: bool = False
     note: str = ""
 
     @property
@@ -83,6 +92,7 @@ class Calibration(Tabled):
             "area under the ROC curve": self.area,
             "shown, but called no match": self.missed,
             "not shown, but called a match": self.false_alarms,
+            "both errors together, where a coin has 1": self.errors,
         }
         known = {name: found for name, found in rows.items() if found.n}
         cells = [(found.mean, found.range, found.n) for found in known.values()]
@@ -103,11 +113,13 @@ def calibrate(
 ) -> Calibration:
     """Measure where matches begin in a collection, and keep it there for `search` to use.
 
-    What is not shown comes from leaving out what is: with class folders, each class is asked for
-    once among all images, and once among those of the other classes. With captions, the photo of
-    the caption is left out; others may suit it as well, so the threshold is rather strict. With
-    judged queries, only images count that were judged to be wrong, so judge the first ten of each
-    query; a query that no image shows counts as it is.
+    What is not shown comes from leaving out what is. With class folders, each class is asked for
+    once among the images of the other classes, and once with as many of those left out at random
+    instead. With captions, it is the photo of the caption that is left out; others may suit it as
+    well, so the threshold is rather strict. With judged queries, the images judged to be wrong are
+    compared with as many among which are the right ones. What was not judged may be right, so
+    judge the first ten of each query: it says nothing about what is not shown if the nearest image
+    that is not right was not judged. A query for which no image is right counts as it is.
 
     Parameters
     ----------
@@ -121,13 +133,15 @@ def calibrate(
     keep : bool
         Whether the collection remembers it, instead of what it remembered before.
     seed : int
-        Of the halves.
+        Of the halves, and of what is left out at random.
 
     Returns
     -------
     Calibration
         Without a threshold, and with the reason, if there are fewer than 20 queries of each kind,
-        or if their margins do not differ. Then nothing is kept.
+        or if missed and false alarms together are not clearly fewer than a coin's: their interval
+        has to lie below 0.8, where a coin has 1. Then nothing is kept, and a threshold of before
+        is forgotten if it was a coin's (see `is_coin`).
 
     Raises
     ------
@@ -154,10 +168,11 @@ def calibrate(
             note=judgements.note,
         )
     )
-    if made.threshold is None and store.calibration:
-        older = f"{store.calibration['threshold']:.1f} still holds, which was measured before"
-        return replace(made, note=f"{made.note} The threshold of {older}".strip())
-    return _kept(made, store) if keep and made.threshold is not None else made
+    older = store.calibration
+    if made.threshold is None and older and not is_coin(older):
+        words = f"The threshold of {older['threshold']:.1f} still holds, which was measured before"
+        return replace(made, note=f"{made.note} {words}".strip())
+    return _kept(made, store) if keep and (older or made.threshold is not None) else made
 
 
 def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
@@ -194,19 +209,18 @@ def _choose(made: Calibration) -> Calibration:
     made = replace(made, area=area_interval(shown, not_shown, groups))
     chosen = made.margins[made.margins["part"] == "set"]
     threshold = pick_threshold(chosen["kind"] == "present", chosen["margin"])
-    if made.area.low <= 0.5 or not np.isfinite(threshold):
+    missed = interval(shown < threshold, groups[0])
+    false_alarms = interval(not_shown >= threshold, groups[1])
+    errors = total(missed, false_alarms)
+    made = replace(made, missed=missed, false_alarms=false_alarms, errors=errors)
+    if errors.high >= _WORST or not np.isfinite(threshold):
         return replace(
             made,
-            refusal="Margins do not tell here what is shown from what is not: the interval of the "
-            "area under the ROC curve does not lie above 0.5, which is chance",
+            refusal="Margins do not tell here what is shown from what is not: a threshold's two "
+            f"errors together are {errors}, where a coin has 1 and the interval has to lie below "
+            f"{_WORST}. More queries make it narrower",
         )
-    return replace(
-        made,
-        threshold=threshold,
-        spread=_spread(threshold, chosen),
-        missed=interval(shown < threshold, groups[0]),
-        false_alarms=interval(not_shown >= threshold, groups[1]),
-    )
+    return replace(made, threshold=threshold, spread=_spread(threshold, chosen))
 
 
 def _judging_half(table: pd.DataFrame, seed: int) -> list[int]:
@@ -234,20 +248,17 @@ def _spread(threshold: float, chosen: pd.DataFrame) -> Interval:
 
 
 def _kept(made: Calibration, store: ImageStore) -> Calibration:
-    assert made.threshold is not None
+    """Let the collection remember the threshold, or forget what it has if there is none."""
+    known: dict[str, object] = {}
+    if made.threshold is not None:
+        known = {"threshold": round(made.threshold, 3), "templates": list(made.templates)}
+        known |= {"images": made.images, "source": made.source}
+        known |= {"area": round(made.area.mean, 3), "errors": round(made.errors.mean, 3)}
     try:
-        store.keep_calibration(
-            {
-                "threshold": round(made.threshold, 3),
-                "templates": list(made.templates),
-                "images": made.images,
-                "source": made.source,
-                "area": round(made.area.mean, 3),
-            }
-        )
+        store.keep_calibration(known)
     except OSError as error:
         return replace(made, note=f"{made.note} It could not be kept: {error}".strip())
-    return made
+    return replace(made, kept=bool(known))
 
 
 def _once_each(judgements: Judgements) -> Judgements:
@@ -274,38 +285,50 @@ def _largest_margins(
     judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str], seed: int
 ) -> Iterator[tuple[str, str, Hashable, float]]:
     """Yield for each query its largest margin, as it is and as if no image showed it."""
-    pool = judgements.pool
+    pool, chance = judgements.pool, np.random.default_rng(seed)
     chosen = range(len(judgements))
     if len(judgements) > _MOST:
-        chosen = np.random.default_rng(seed).choice(len(judgements), _MOST, replace=False).tolist()
+        chosen = chance.choice(len(judgements), _MOST, replace=False).tolist()
     queries = encoder.encode_texts([judgements.queries[each] for each in chosen], templates)
     words = random_queries(parse("any text"), pool.vectors, encoder, templates)
     among = np.concatenate(list(score_blocks(words, pool)))
     by_query = among.mean(axis=0), among.std(axis=0)
     rows = (row for block in score_blocks(queries, pool) for row in block)
     for number, scores in zip(chosen, rows, strict=True):
-        query, group = judgements.queries[number], judgements.groups[number]
-        relevant = judgements.relevant[number]
-        others = np.setdiff1d(np.arange(len(pool)), relevant, assume_unique=True)
-        if len(relevant):
-            margin = _largest_margin(scores, scores, by_query, np.arange(len(pool)))
+        for kind, left_out, among in _compared(judgements, number, scores, chance):
+            margin = _largest_margin(scores, left_out, by_query, among)
             if margin is not None:
-                yield query, "present", group, margin
-        among_these = others
-        if judgements.source == BY_HAND and (len(relevant) or len(judgements.wrong[number])):
-            among_these = judgements.wrong[number]
-        margin = _largest_margin(scores, scores[others], by_query, among_these)
-        if margin is not None:
-            yield query, "absent", group, margin
+                yield judgements.queries[number], kind, judgements.groups[number], margin
+
+
+def _compared(
+    judgements: Judgements, number: int, scores: np.ndarray, chance: np.random.Generator
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each kind with the places that are left out for it, and of as many images that are not.
+
+    Were it chance which images are right, both kinds would have the same margins.
+    """
+    relevant, everything = judgements.relevant[number], np.arange(len(scores))
+    wrong = np.setdiff1d(everything, relevant, assume_unique=True)
+    if judgements.source == BY_HAND and (len(relevant) or len(judgements.wrong[number])):
+        wrong = judgements.wrong[number]
+    if len(relevant):
+        mixed = np.concatenate([chance.permutation(relevant), chance.permutation(wrong)])
+        size = len(wrong)
+        yield "present", mixed[size:] if size else wrong, mixed[:size] if size else everything
+    # What is nearer than all that was judged to be wrong may be right.
+    if scores[wrong].max(initial=-2) == np.delete(scores, relevant).max(initial=-2):
+        yield "absent", relevant, wrong
 
 
 def _largest_margin(
     scores: np.ndarray,
-    random: np.ndarray,
+    left_out: np.ndarray,
     by_query: tuple[np.ndarray, np.ndarray],
     among: np.ndarray,
 ) -> float | None:
     """Return the largest margin of the ten images nearest to a query, as `search` does."""
+    random = np.delete(scores, left_out)
     if len(random) < FEWEST or not len(among):
         return None
     nearest = among

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-__all__ = ["UNKNOWN", "Interval", "area_interval", "difference", "interval"]
+__all__ = ["UNKNOWN", "Interval", "area_interval", "difference", "interval", "total"]
 
 _LEVEL = 0.95
 _TAIL = (1 + _LEVEL) / 2  # the quantile of what is not above an interval
@@ -111,6 +111,19 @@ def difference(
     return Interval(mean, *_of_mean(sums, counts), n)
 
 
+def total(first: Interval, second: Interval) -> Interval:
+    """Return the sum of two means with its interval.
+
+    That is the method of Zou and Donner (2008, "Construction of confidence limits about effect
+    measures: A general approach"). It is right for means that are independent. It is too wide
+    where one falls as the other rises, as the two errors of a threshold do.
+    """
+    mean = first.mean + second.mean
+    low = mean - np.hypot(first.mean - first.low, second.mean - second.low)
+    high = mean + np.hypot(first.high - first.mean, second.high - second.mean)
+    return Interval(mean, float(low), float(high), first.n + second.n)
+
+
 def _by_group(
     values: np.ndarray, groups: Sequence[Hashable] | None, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -198,6 +211,7 @@ def area_interval(
 
     It is how often a value of the first kind is above one of the second. If that is always, the
     bootstrap knows no interval; then Wilson's is taken, for as many groups as the rarer kind has.
+    A group drawn twice is still one group: a pair within it counts twice, not four times.
 
     Parameters
     ----------
@@ -215,10 +229,16 @@ def area_interval(
     numbers = {group: number for number, group in enumerate({*groups[0], *groups[1]})}
     size = len(numbers)
     drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _DRAWS)
-    rows, columns = (drawn[:, [numbers[group] for group in each]] for each in groups)
-    sums = np.einsum("dp,pa,da->d", rows, above, columns, optimize=True)
-    pairs = (rows.sum(axis=1) * columns.sum(axis=1)).astype(float)
-    pairs[pairs == 0] = np.nan  # a draw without one of the kinds
+    places = [np.array([numbers[group] for group in each]) for each in groups]
+    rows, columns = (drawn[:, each] for each in places)
+    within = places[0][:, None] == places[1]
+
+    def sums(pairs: np.ndarray) -> np.ndarray:
+        across = np.einsum("dp,pa,da->d", rows, pairs * ~within, columns, optimize=True)
+        return across + rows @ (pairs * within).sum(axis=1)
+
+    counts = sums(np.ones(above.shape))
+    counts[counts == 0] = np.nan  # a draw without one of the kinds
     outside = (1 - _LEVEL) / 2
-    low, high = np.nanquantile(sums / pairs, [outside, 1 - outside])
-    return Interval(area, float(low), float(high), n)
+    low, high = np.nanquantile(sums(above) / counts, [outside, 1 - outside])
+    return Interval(area, min(float(low), area), max(float(high), area), n)

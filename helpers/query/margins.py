@@ -17,8 +17,9 @@ that tells "a star" from a word that means nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,16 @@ from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, random_terms
 from .queries import NOTHING, Question
 
 __all__ = [
+    "AGAIN",
     "above_chance",
     "calibration_file",
+    "is_coin",
     "margins",
     "match_threshold",
     "random_queries",
 ]
+
+AGAIN = "No verdict: the threshold kept here is a coin's. Run 05_evaluation to measure it again"
 
 
 def margins(
@@ -112,7 +117,7 @@ def match_threshold(
 
     It is measured for one model and one collection (with fewer kinds of images, margins are
     smaller), for single texts in the same phrasings. `helpers.calibrate` keeps it with the
-    collection. For the demo's, it comes with the model, in `calibration_file`.
+    collection; see `is_coin`. For the demo's, it comes with the model, in `calibration_file`.
 
     Raises
     ------
@@ -122,7 +127,7 @@ def match_threshold(
     if not question.is_one_text:
         return None
     kept = store.calibration
-    if kept.get("templates") == list(templates or PLAIN):
+    if kept.get("templates") == list(templates or PLAIN) and not is_coin(kept):
         return float(kept["threshold"])
     if templates:
         return None
@@ -136,6 +141,14 @@ def match_threshold(
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a calibration ({error!r}): mend or delete it") from error
     return threshold if measured == (encoder.digest, store.collection_name) else None
+
+
+def is_coin(kept: Mapping[str, Any]) -> bool:
+    """Return whether a threshold is no better than a coin, as earlier versions kept some.
+
+    These kept no errors, only the area under the ROC curve, where a coin has 0.5.
+    """
+    return "errors" not in kept and kept.get("area", 1) < 0.6
 
 
 def calibration_file(encoder: ClipEncoder) -> Path:

@@ -30,6 +30,8 @@ NOTHING = 1e-3
 GOOD, BAD = 0.75, 0.25
 """The weights of all good and of all bad pictures together, see `Query.with_feedback`."""
 
+_AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than without it
+
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
 Term = str | os.PathLike | Image.Image | np.ndarray
@@ -43,7 +45,10 @@ class Query:
     ----------
     like, unlike : sequences of terms
         A term is a text (`str`), an image (`Path` or PIL image), a vector, or a pair
-        (term, weight) with a weight above 0. A term alone has weight 1.
+        (term, weight) with a weight above 0. A term alone has weight 1 in `like`, and one half in
+        `unlike`: in what one looks for, what one stays away from is only a part, and weight 1
+        takes away more than that. `("red", 1)` means 1 in both. A picture to stay away from often
+        shows what one looks for as well, and wants a smaller weight, such as `BAD`.
 
     Notes
     -----
@@ -65,7 +70,8 @@ class Query:
     ) -> "Query":
         """Return the query for a search box's words, an image to be like, and words to avoid.
 
-        The image is a path; for relative ones see `resolve_path`, with `image_dir` as base.
+        The words to avoid have weight one half. The image is a path; for relative ones see
+        `resolve_path`, with `image_dir` as base.
         """
         words, unlike = (words or "").strip(), (unlike or "").strip()
         like: list[Term] = [words] if words or not (image or unlike) else []
@@ -231,7 +237,7 @@ class Question:
 
     @property
     def title(self) -> str:
-        """The query in a few words."""
+        """The query in a few words; a weight is there unless it is that of a term alone."""
         like, unlike = self._sides(lambda term: term.title, "{} x {:g}", " + ")
         return ", ".join(filter(None, [like, unlike and f"unlike {unlike}"]))
 
@@ -281,8 +287,9 @@ class Question:
         """Return the terms for and the terms against, each written in a row."""
         sides: tuple[list[str], list[str]] = [], []
         for term, weight in zip(self.terms, self.weights, strict=True):
-            text, much = write(term), abs(weight)
-            sides[weight < 0].append(text if much == 1 else weighted.format(text, much))
+            alone = weight in (1, -_AGAINST)
+            text = write(term) if alone else weighted.format(write(term), abs(weight))
+            sides[weight < 0].append(text)
         return between.join(sides[0]), between.join(sides[1])
 
 
@@ -297,7 +304,7 @@ def parse(query: Term | Query) -> Question:
         If a term has another type, `like` or `unlike` is not a list, or a weight is not a number.
     """
     whole = query if isinstance(query, Query) else Query([query])
-    pairs = _pairs(whole.like) + [(term, -weight) for term, weight in _pairs(whole.unlike)]
+    pairs = _pairs(whole.like) + [(term, -much) for term, much in _pairs(whole.unlike, _AGAINST)]
     if not pairs:
         raise ValueError("the query is empty: add a text or an image to be like, or unlike")
     terms, weights = zip(*pairs, strict=True)
@@ -319,10 +326,10 @@ def _shared(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
     return [(term, float(f"{weight * own / len(pairs):.3g}")) for term, own in pairs]
 
 
-def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
+def _pairs(terms: Sequence, alone: float = 1.0) -> list[tuple[_Kind, float]]:
     if isinstance(terms, Term):
         raise TypeError(f"like and unlike must be lists: write [{terms!r}]")
-    pairs = _weighted(terms)
+    pairs = _weighted(terms, alone)
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[1], Real):
             raise TypeError(f"a weighted term must be a pair (term, weight), got {pair!r}")
@@ -333,9 +340,9 @@ def _pairs(terms: Sequence) -> list[tuple[_Kind, float]]:
     return [(_term(term), float(weight)) for term, weight in pairs]
 
 
-def _weighted(terms: Sequence) -> list[tuple]:
-    """Return terms with their weights, which are 1 where none is given."""
-    return [term if isinstance(term, tuple) else (term, 1.0) for term in terms]
+def _weighted(terms: Sequence, alone: float = 1.0) -> list[tuple]:
+    """Return terms with their weights, or that of a term alone where none is given."""
+    return [term if isinstance(term, tuple) else (term, alone) for term in terms]
 
 
 def _term(term: Term) -> _Kind:

@@ -37,7 +37,7 @@ class Asked:
     Attributes
     ----------
     query_text, unlike : str
-        Words to look for, and to stay away from.
+        Words to look for, and to stay away from; these have half a weight, see `Query`.
     query_image : Path or None
         An image to be like.
     labels : tuple of str
