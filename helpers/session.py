@@ -82,8 +82,10 @@ def prepare(
     try:
         _fetch(settings, images)
     except ConnectionError as error:
-        if not undecided or settings.has_own_images:
+        if settings.has_own_images:  # of which the demo's model knows nothing
             raise
+        if not undecided:
+            raise ConnectionError(f'{error}; or use profile="demo", without a network') from error
         settings = settings.switch("demo").completed(_OFFLINE, profile="demo")
         settings = settings if named else _completed(settings, recreate)
         _fetch(settings, images)

@@ -9,6 +9,7 @@ from IPython.display import display
 
 import helpers
 
+DEMO = "This is the demo: drawings, and a tiny model that knows nothing else."
 SORRY = "The photos cannot be searched at the moment. Please try again later."
 
 
@@ -19,25 +20,25 @@ def say(text: str, look: str = "") -> None:
 def open_all() -> tuple:
     given = {name: os.environ.get(name.upper()) for name in ("model_name", "collection_name")}
     settings = helpers.Settings.resolve(**given)
-    return *helpers.open_collection(settings), settings.query_text
+    return helpers.open_collection(settings)
 
 
 async def start() -> None:
     """Show the panel, with the question that the address asks. What fails goes to the log."""
     say("Loading the model …")
     try:
-        encoder, store, query_text = await asyncio.to_thread(open_all)
+        encoder, store = await asyncio.to_thread(open_all)
         say("Searching …")
         address = os.environ.get("QUERY_STRING", "")
         panel = helpers.SearchPanel(
             encoder,
             store,
-            query_text=query_text,
             upload_dir=os.environ.get("UPLOAD_DIR"),
             visitors=True,
             address=address,
         )
-        page.children = [panel.widget]
+        said = [widgets.HTML(f"<p class='said'>{DEMO}</p>")] if encoder.name == "tiny" else []
+        page.children = [*said, panel.widget]
     except Exception:  # whatever it is, a visitor can do nothing about it
         get_ipython().kernel.log.exception("A visitor got no panel:")
         say(SORRY, "failed")

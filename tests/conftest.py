@@ -19,11 +19,11 @@ from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest
 from helpers.images import thumbnails
 
 from .support import models
-from .support.processes import environment, python
+from .support.commands import Clone
 from .support.rows import MODEL, ODD_NAMES, row
 from .support.server import Server
 
-SLOW = ["test_notebooks", "test_server", "test_browser", "test_store", "test_app"]
+SLOW = ["test_commands", "test_notebooks", "test_server", "test_browser", "test_store", "test_app"]
 SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_benchmark"]
 
 
@@ -84,18 +84,32 @@ def demo_data(demo_images) -> Callable[[Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def demo_run(demo_data, tmp_path_factory) -> SimpleNamespace:
-    """All notebooks, run in order by `python -m helpers`, with no network and nothing chosen.
+def clone(demo_images, tmp_path_factory) -> Clone:
+    """A clone of the project, in which `make run` was run, offline and with nothing chosen.
 
-    `data` and `runs` are its folders, `printed` is what it printed, `hits` the CSV of 03.
+    One for all processes: only `test_commands` goes on in it; others look at `demo_run`.
     """
-    folder = tmp_path_factory.mktemp("demo run")
-    data, runs, hits = demo_data(folder / "data"), folder / "runs", folder / "hits.csv"
-    home = {"HOME": str(folder), "USERPROFILE": str(folder)}  # where no weights were fetched
-    env = environment(data, MILVUS_TOKEN="geheim-token", **home)
-    done = python("-m", "helpers", "--output", runs, "-p", "output_csv", hits, env=env)
-    assert done.returncode == 0, done.stderr
-    return SimpleNamespace(data=data, runs=runs, hits=hits, printed=done.stdout)
+    base = demo_images.parent.parent
+    made = Clone(base / "clone", base / "home")
+    with FileLock(base / "clone.lock"):
+        if not (base / "first run.txt").exists():
+            made.make(demo_images)
+            done = made.run("make run")
+            for name in ("data", "runs"):
+                shutil.copytree(made.folder / name, base / "first run" / name)
+            (base / "first run.txt").write_text(done, encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo_run(clone) -> SimpleNamespace:
+    """All notebooks, run in order by `make run`, as they were then.
+
+    `data` and `runs` are its folders, `printed` is what it printed.
+    """
+    folder = clone.folder.with_name("first run")
+    printed = folder.with_suffix(".txt").read_text(encoding="utf-8")
+    return SimpleNamespace(data=folder / "data", runs=folder / "runs", printed=printed)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from .support.notebooks import NOTEBOOKS
 from .support.processes import ROOT
 
 NAMES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
-NAMES += ["tests/benchmarks/README.md"]
+NAMES += ["docs/models.md", "docs/parameters.md", "tests/benchmarks/README.md"]
 PAGES = [ROOT / name for name in NAMES if (ROOT / name).exists()] + NOTEBOOKS
 FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)

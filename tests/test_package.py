@@ -268,9 +268,13 @@ def test_conda_goes_through_the_one_list_of_dependencies():
     assert conda == expected
 
 
-def test_the_readmes_tree_names_every_module_and_notebook():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tree = readme.split("## Layout")[1].split("## ")[0]
+def test_the_readme_can_be_read_at_one_go():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_tree_names_every_module_and_notebook():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = page.split("## Layout")[1].split("## ")[0]
     modules = [path for path in (ROOT / "helpers").rglob("*.py") if path.name != "__init__.py"]
     for path in (*modules, *(ROOT / "notebooks").glob("*.py")):
         assert path.name in tree, path.name

@@ -534,3 +534,16 @@ def test_a_text_that_is_cut_is_said_to_be(panel):
     assert len(names(panel)) == 50
     panel.query.value = "a star"
     assert panel.message.value == ""
+
+
+def test_visitors_begin_with_a_few_suggestions(ingested, encoder):
+    panel = SearchPanel(encoder, ingested, visitors=True)
+    head, tries, _ = panel.form.widget.children
+    label, *buttons = tries.children
+    texts = [button.description for button in buttons]
+    assert label.value == "Try"
+    assert {text.replace(" ", "_") for text in texts} | set(texts) >= {*ingested.labels()[:4]}
+    assert panel.found.question.title == panel.query.value == texts[0]
+    buttons[1].click()
+    assert panel.found.question.title == panel.query.value == texts[1]
+    assert len(SearchPanel(encoder, ingested).form.widget.children) == 2

@@ -96,13 +96,14 @@ def test_a_later_notebook_prepares_what_it_misses(tmp_path):
 
 
 def test_the_tutorial_by_name_does_not_fall_back():
-    with pytest.raises(ConnectionError, match="no network"):
+    with pytest.raises(ConnectionError, match=r'no network .*; or use profile="demo"'):
         prepare(Settings.resolve("tutorial"))
 
 
 def test_ones_own_photos_are_never_searched_by_the_demos_model_unasked(drawings):
-    with pytest.raises(ConnectionError, match="no network"):
-        prepare(Settings.resolve("auto", image_dir=drawings), again=True)
+    for profile in ("auto", "tutorial"):
+        with pytest.raises(ConnectionError, match=r"no network & no <b>weights</b>$"):
+            prepare(Settings.resolve(profile, image_dir=drawings), again=True)
 
 
 def test_ones_own_photos_get_the_real_model_even_after_the_demo(drawings, tmp_path, monkeypatch):

@@ -74,7 +74,7 @@ def test_the_tutorials_images_are_fetched_once(server, tmp_path):
     [
         ("cut", ConnectionError, "could not be downloaded"),
         ("stalled", ConnectionError, "could not be downloaded"),
-        ("missing", ConnectionError, 'profile="demo"'),
+        ("missing", ConnectionError, "unpack the zip by hand"),
         ("page", ConnectionError, "not a whole zip"),
         ("escape", ValueError, r"'\.\./\.\./x', which would leave"),
         ("other", ValueError, "500 training photos in 50 classes"),

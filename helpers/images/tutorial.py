@@ -66,7 +66,7 @@ def _download(url: str, folder: Path) -> Path:
         raise ConnectionError(
             f"the tutorial's images could not be downloaded from {url} "
             f"({type(error).__name__}). Try again; or unpack the zip by hand so that "
-            f'{folder / "images" / "train"} exists; or use profile="demo", which needs no network'
+            f"{folder / 'images' / 'train'} exists"
         ) from error
 
 
@@ -83,7 +83,7 @@ def _unpack(archive: Path, images: Path, url: str) -> None:
     except zipfile.BadZipFile as error:
         raise ConnectionError(
             f"what was downloaded from {url} is not a whole zip file ({error}): is there a proxy "
-            'or a login page in between? profile="demo" needs no network'
+            "or a login page in between?"
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -267,7 +267,7 @@ def _not_downloaded(name: str, error: Exception) -> ConnectionError:
     return ConnectionError(
         f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
         f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and the '
-        'tokenizer in it; or use profile="demo", whose model needs no network'
+        "tokenizer in it"
     )
 
 

@@ -218,8 +218,7 @@ def _downloaded(model_name: str, path: Path, from_hub: Path) -> Path:
             raise ConnectionError(
                 f"the weights of {model_name} could not be downloaded from {url} ({_brief(error)}) "
                 f"nor from {on_hub} ({_brief(too)}). Try again; or put the first file at {path} by "
-                f"hand, or the second at {from_hub}; "
-                'or use profile="demo", whose model needs no network'
+                f"hand, or the second at {from_hub}"
             ) from error
 
 

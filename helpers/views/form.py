@@ -24,9 +24,18 @@ class Form:
     query_text : str
     visitors : bool
         Whether to leave out what visitors shall not do.
+    suggested : sequence of str
+        Texts to begin with, each a button.
     """
 
-    def __init__(self, labels: Sequence[str], limit: int, query_text: str, visitors: bool) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        limit: int,
+        query_text: str,
+        visitors: bool,
+        suggested: Sequence[str] = (),
+    ) -> None:
         self.back = _button("", "The question before", icon="chevron-left", disabled=True)
         self.forward = _button("", "The next question", icon="chevron-right", disabled=True)
         self.query = _text("", "what to look for, in English", value=query_text)
@@ -70,7 +79,12 @@ class Form:
         folded += [] if visitors else [self.paths, self.folder, self.copy]
         head = [self.back, self.forward, self.query, self.button, self.options]
         self._fold = widgets.Box(folded, layout=_ROW | {"display": "none"})
-        self.widget = widgets.VBox([widgets.Box(head, layout=_ROW), self._fold])
+        tries = [_button(text, f"Search for {text}") for text in suggested]
+        for button in tries:
+            button.on_click(lambda clicked: setattr(self.query, "value", clicked.description))
+        rows = [head, [widgets.Label("Try"), *tries]] if tries else [head]
+        boxes = [widgets.Box(row, layout=_ROW) for row in rows]
+        self.widget = widgets.VBox([*boxes, self._fold])
         self.options.observe(self._unfold, names="value")
 
     @property

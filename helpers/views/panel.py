@@ -23,7 +23,7 @@ from ..images.gallery import shortened
 from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
-from .asked import Asked, History
+from .asked import Asked, History, suggestions
 from .form import Form
 from .photos import Photos
 from .transfers import Uploads, copy_photos
@@ -54,7 +54,8 @@ class SearchPanel:
         Where uploaded images are kept, so that their search can be run again; `runs/uploads`
         where none is given.
     visitors : bool
-        Whether others look at this who shall not see where files are, nor copy them.
+        Whether others look at this who shall not see where files are, nor copy them. They begin
+        with a few suggestions.
     address : str
         A question as the end of a page's address (see `Asked`); it is asked at once.
 
@@ -91,7 +92,10 @@ class SearchPanel:
         self.labels: tuple[str, ...] = ()
         self.judged: dict[Path, float] = {}
         self.found: SearchResults | None = None
-        self.form = Form(store.labels(), limit, query_text, visitors)
+        labels = store.labels()
+        suggested = suggestions(labels) if visitors else []
+        query_text = query_text or "".join(suggested[:1])
+        self.form = Form(labels, limit, query_text, visitors, suggested)
         self.message, self.code = widgets.HTML(), widgets.HTML()
         self.results = Photos(self._answers(), self._fail, visitors)
         shown = [self.form.widget, self.message, self.results, *([] if visitors else [self.code])]
