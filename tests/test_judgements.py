@@ -12,6 +12,7 @@ from helpers.evaluation.judgements import (
     from_captions,
     from_csv,
     from_labels,
+    judged_csv,
     judgements_of,
     read_pool,
 )
@@ -308,6 +309,31 @@ def test_what_nobody_sees_is_no_query(store, write):
     assert "2 images without a label" in judgements.note
     line = json.dumps({"file": NAMES[0], "captions": ["a\u200b star", "\ufeff"]})
     assert from_captions(store, write(line)).queries == ["a star"]
+
+
+ODD = ["-x.jpg", "=1+1.jpg", "'=x.jpg", "''y.jpg", "@a/+b.jpg", "a;=1.jpg", "＝1.jpg"]
+ODD += ["\tx.jpg", "x\r=y.jpg", "x\r\n=y.jpg"]
+
+
+@pytest.mark.parametrize("query", ["=1+1", "'=1+1", "'a", "-2", "+ + +", "@home; -truck"])
+def test_judged_texts_that_a_spreadsheet_would_compute_come_back(tmp_path, query):
+    folder = tmp_path / "images"
+    with ImageStore(tmp_path / "odd.db") as store:
+        store.open_for(MODEL, folder)
+        store.upsert([row(name) for name in ODD])
+        judged = {folder / name: place % 2 == 0 for place, name in enumerate(ODD)}
+        text = judged_csv(query, judged, folder)
+        (tmp_path / "judged.csv").write_text(text, encoding="utf-8", newline="")
+        read = from_csv(store, tmp_path / "judged.csv")
+        assert found(read) == {query: set(ODD[::2])}
+        assert {read.pool.filepaths[place] for place in read.wrong[0]} == set(ODD[1::2])
+
+
+def test_judged_texts_without_the_apostrophe_are_read_as_before(store, write):
+    text = "query,filepath,relevant\n=1+1,5.jpg,1\n-2,5.jpg,1\n'a,5.jpg,1\n"
+    assert found(from_csv(store, write(text))) == {
+        query: {"5.jpg"} for query in ("=1+1", "-2", "'a")
+    }
 
 
 def test_what_nobody_judged_is_neither_right_nor_wrong(store, write):

@@ -1,12 +1,28 @@
+import ast
 import copy
+import csv
+import io
 import json
 import pickle
+import re
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+import helpers
 from helpers import Query, SearchResults, list_images, search
+from helpers.query.results import as_written, safe_csv
+
+from .support.processes import ROOT
+
+COMPUTED = tuple("=+-@\t\r\n＝＋－＠")
+# Many of what matters, and some of everything that can be written to a file.
+TEXTS = st.text(st.sampled_from("=+-@\t\r\n＝'\" ;,ab") | st.characters(codec="utf-8"))
 
 
 @pytest.fixture
@@ -52,6 +68,72 @@ def test_the_hits_are_written_as_csv(ingested, encoder, tmp_path, monkeypatch):
     assert table["rank"].tolist() == [3, 4, 5]
     assert table.score.tolist() == [hit.score for hit in results]
     assert table.filepath.tolist() == [hit.filepath for hit in results]
+
+
+@pytest.mark.parametrize("begins", COMPUTED)
+def test_no_text_of_a_table_is_computed_by_a_spreadsheet(found, tmp_path, begins):
+    link = f'{begins}HYPERLINK("http://example.org","x")'
+    facts = {"camera": link, "label": f" {begins}1", "filepath": f"{begins}x.jpg"}
+    facts |= {"latitude": -16.85, "longitude": -3.0, "taken": datetime(2019, 5, 4, 12)}
+    odd = replace(found, hits=(replace(found[0], facts={**found[0].facts, **facts}, score=-0.5),))
+    path = odd.to_csv(tmp_path / "hits.csv")
+    read = pd.read_csv(path, parse_dates=["taken"]).iloc[0]
+    assert read[["camera", "label", "filepath"]].tolist() == [
+        f"'{link}",
+        f"' {begins}1",
+        f"'{begins}x.jpg",
+    ]
+    assert as_written(read.camera) == link == odd.to_frame().camera[0]
+    assert (read.score, read.latitude, read.longitude) == (-0.5, -16.85, -3.0)
+    assert (read["rank"], read.taken) == (1, datetime(2019, 5, 4, 12))
+
+
+def test_a_query_that_a_spreadsheet_would_compute_is_guarded(ingested, encoder):
+    text = search("=1+1", encoder, ingested, limit=2).csv([1])
+    assert next(iter(csv.DictReader(io.StringIO(text))))["query"] == "'=1+1"
+
+
+@given(st.lists(TEXTS, min_size=1))
+@example(["=1+1", "-x.jpg", "'=1", "''", "'", "' \t'=", "a;=1", "a\t\t-1;;+1", "x\r=1", "\n\n- a"])
+def test_every_text_comes_back_from_a_safe_table(texts):
+    written = safe_csv(pd.DataFrame({"text": texts, "number": -1.5}))
+    rows = list(csv.reader(io.StringIO(written, newline="")))[1:]
+    assert [as_written(text) for text, _ in rows] == texts
+    assert {number for _, number in rows} == {"-1.5"}
+
+
+@given(st.lists(TEXTS, min_size=1))
+@example(["a;=1", "a\t=1", "a\r=1", "a;\xa0=1", "a; '=1", 'a;"=1&"', '\r"=1&"', '"=1'])
+def test_no_cell_is_computed_whatever_the_program_takes_for_the_end_of_one(texts):
+    written = safe_csv(pd.DataFrame({"text": texts, "more": texts}))
+    rows = {
+        delimiter: list(csv.reader(io.StringIO(written, newline=""), delimiter=delimiter))
+        for delimiter in ",;\t"
+    }
+    assert not [cell for row in rows[","] for cell in row if cell.startswith(COMPUTED)]
+    begins = [cell.lstrip() for each in rows.values() for row in each for cell in row]
+    begins += [piece.lstrip() for piece in re.split(r"[;\t\r\n]", written)]
+    assert not [cell for cell in begins if cell.startswith(COMPUTED)]
+
+
+def test_all_tables_are_written_in_one_place_but_the_demos_own():
+    writers = {
+        path.name
+        for path in Path(helpers.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and re.search(r"\b(to_csv|csv\.writer|DictWriter)$", ast.unparse(call.func))
+    }
+    assert writers == {"results.py", "drawings.py"}
+    notebooks = [path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.ipynb")]
+    written = re.findall(r"(\w*\.to_csv|DictWriter|csv\.writer)", "".join(notebooks))
+    assert set(written) == {"results.to_csv"}
+
+
+def test_the_demos_own_tables_hold_nothing_to_compute(drawings):
+    for path in (drawings / "captions.csv", Path(helpers.__file__).parent / "demo" / "queries.csv"):
+        table = pd.read_csv(path, keep_default_na=False)
+        assert safe_csv(table) == table.to_csv(index=False, lineterminator="\r\n")
 
 
 def test_a_hit_has_the_facts_that_are_shown_and_no_others(ingested, encoder):

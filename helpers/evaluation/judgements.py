@@ -23,6 +23,7 @@ from ..batches import batches
 from ..collection.store import ImageStore
 from ..paths import resolve_path
 from ..query.queries import visible
+from ..query.results import as_written, safe_csv
 from .tables import Tabled, counted
 
 __all__ = [
@@ -290,7 +291,8 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     store : ImageStore
     path : path
         A CSV file, with commas, semicolons or tabs. `relevant` is 1 or 0 (or yes or no; above 0 is
-        relevant). A row without a filepath, "a zebra,,0", says that no image shows this.
+        relevant). A row without a filepath, "a zebra,,0", says that no image shows this. The
+        apostrophes of `safe_csv` are taken away.
 
     Raises
     ------
@@ -350,7 +352,7 @@ def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
     for path, relevant in judged.items():
         inside = path.relative_to(folder) if path.is_relative_to(folder) else path
         rows.append((query, inside.as_posix(), int(relevant)))
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(index=False)
+    return safe_csv(pd.DataFrame(rows, columns=list(_COLUMNS)))
 
 
 def _find(names: Iterable[str], pool: Pool, beside: Path) -> dict[str, list[int]]:
@@ -417,7 +419,7 @@ def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
     try:
         for row in reader:
             number = first + reader.line_num
-            texts = [(row[name] or "").strip() for name in _COLUMNS]
+            texts = [as_written((row[name] or "").strip()) for name in _COLUMNS]
             if not any(texts):
                 continue
             query, filepath, value = texts
@@ -442,7 +444,7 @@ def _columns(lines: list[str], delimiter: str) -> list[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return list(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        return list(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not in UTF-8 ({error}): save it as UTF-8") from None
 

@@ -34,9 +34,8 @@ def open_image(file: IO[bytes], name: str = "") -> Image.Image:
     if Path(name).suffix.lower() in formats.RAW_EXTENSIONS & formats.IMAGE_EXTENSIONS:
         with contextlib.suppress(OSError, ValueError):  # another kind of file under that name
             return _preview(file)
-    file.seek(0)
     try:
-        image = Image.open(file)
+        image = formats.open_known(file)
         return read_tiff(file) if _is_misread(image) else image
     except Image.DecompressionBombError:
         photo = _photo_of_a_phone(file)
@@ -87,7 +86,7 @@ def _preview(file: IO[bytes]) -> Image.Image:
         lies = raw.sizes.raw_width > raw.sizes.raw_height
     data: Any = preview.data  # a JPEG or an array
     is_jpeg = preview.format == rawpy.ThumbFormat.JPEG
-    image = Image.open(io.BytesIO(data)) if is_jpeg else Image.fromarray(data)
+    image = formats.open_known(io.BytesIO(data)) if is_jpeg else Image.fromarray(data)
     exif = image.getexif()
     if ExifTags.Base.Orientation not in exif and (image.width > image.height) == lies:
         exif[ExifTags.Base.Orientation] = turn

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from tifffile import TiffFile, TiffPage
 
+from .formats import open_known
+
 __all__ = ["decoded", "read_tiff"]
 
 _BITS = (8, 10, 12, 14, 16, 24, 32)  # of cameras and scanners, and of the types of numbers
@@ -128,8 +130,7 @@ def _with_low_bytes(image: Image.Image, file: IO[bytes]) -> Image.Image:
 
 def _low_bytes(file: IO[bytes]) -> Image.Image:
     """Decode a file's colours of 16 bits as if their bytes were in the other order."""
-    file.seek(0)
-    image = Image.open(file)
+    image = open_known(file)
     assert isinstance(image, ImageFile.ImageFile)
     is_grey = "LA;16B" in image.tile[0]
     image.tile = [_swapped(tile) or tile for tile in image.tile]

@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,11 @@ from ..collection.columns import dtypes, shown
 from ..images.gallery import grid_html
 from .queries import Query, Question, Term
 
-__all__ = ["Hit", "SearchResults"]
+__all__ = ["Hit", "SearchResults", "as_written", "safe_csv"]
+
+# Where a cell begins, also for a program that takes ; or a tab for the end of one, and then
+# what it would compute: OWASP's list for CSV injection, after spaces and quotes, if any.
+_COMPUTED = r"(?:^|(?<=[;\t\r\n])){}(?=(?:[^\S\t\r\n]|['\"])*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20])"
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,11 @@ class SearchResults(Sequence):
         return pd.DataFrame(rows, columns=names).astype(kinds)
 
     def to_csv(self, path: str | os.PathLike) -> Path:
-        """Write that table in UTF-8, with columns for query and rank first; return the path."""
+        """Write that table in UTF-8, with columns for query and rank first; return the path.
+
+        It is safe to open in a spreadsheet: see `safe_csv`. So pandas reads a label "-x" as "'-x",
+        until `as_written` takes the apostrophe away; `to_frame` has it as it is.
+        """
         path = Path(path).expanduser().resolve()
         path.write_text(self.csv(), encoding="utf-8", newline="")
         return path
@@ -152,7 +161,7 @@ class SearchResults(Sequence):
         table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
         table = table if places is None else table.iloc[list(places)]
-        return table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S")
+        return safe_csv(table)
 
     def copy_to(self, folder: str | os.PathLike) -> list[Path]:
         """Copy the images into a folder, under their names, and return where each now is.
@@ -191,6 +200,28 @@ class SearchResults(Sequence):
     def __repr__(self) -> str:
         lines = (f"{rank:4}  {hit.score:.3f}  {hit.filepath}" for rank, hit in enumerate(self, 1))
         return "\n".join([self.summary, *lines])
+
+
+def safe_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV of which a spreadsheet computes nothing, whoever wrote its texts.
+
+    A text gets an apostrophe in front if it begins, after any spaces and quotation marks, with
+    one of = + - @ (also those of full width), a tab or a line break; and so does, inside it, what
+    comes after a semicolon, a tab or a line break. Numbers and dates stay as they are.
+    """
+    texts = table.select_dtypes(exclude=["number", "datetime"])
+    return table.assign(**texts.map(_guarded)).to_csv(
+        index=False, date_format="%Y-%m-%dT%H:%M:%S", lineterminator="\r\n"
+    )
+
+
+def as_written(text: str) -> str:
+    """Return a text from a table of `safe_csv` without the apostrophes that were put into it."""
+    return re.sub(_COMPUTED.format("'"), "", text)
+
+
+def _guarded(cell: object) -> object:
+    return re.sub(_COMPUTED.format(""), "'", cell) if isinstance(cell, str) else cell
 
 
 def _copied(path: Path, folder: Path) -> Path:
