@@ -3,7 +3,7 @@
 Layout: each part imports only parts on floors below its own::
 
     8  __main__, app                                run the notebooks; serve the panel as a page
-    7  views                                        the search panel, charts and maps
+    7  views, visitors                              the panel, charts and maps; who may see its page
     6  session, evaluation                          make ready what is named; how good it is
     5  ingestion, retrieval                         folder to collection; question to results
     4  query, recognition, report                   questions and answers; known files; reports

@@ -47,7 +47,7 @@ def main() -> int:
         # for all others.
         with ImageStore(settings.milvus_uri, settings.collection_name) as store:
             print(f"{store.count():,} images in {settings.collection_name}")
-            _serve(root / "notebooks" / "app.py", settings, for_voila)
+            _serve(root / "notebooks" / "app.py", settings, options.host, for_voila)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", choices=["auto", *PROFILES])
     parser.add_argument("--model", metavar="NAME", help="default: the profile's")
     parser.add_argument("--collection", metavar="NAME", help="default: the profile's")
+    parser.add_argument("--host", action="append", default=[], help="answer to this name as well")
     return parser
 
 
@@ -90,10 +91,12 @@ def _make_ready(settings: Settings) -> Settings:
     )
 
 
-def _serve(page: Path, settings: Settings, options: list[str]) -> None:
+def _serve(page: Path, settings: Settings, hosts: list[str], options: list[str]) -> None:
     """Serve until Ctrl+C. The environment tells kernels what to open, and Voila how it looks."""
+    from jupyter_server.log import log_request  # without tokens
     from tornado.ioloop import IOLoop
-    from voila.app import Voila
+
+    from .visitors import Links, Page
 
     places = [str(page.parent), os.environ.get("JUPYTER_PATH")]
     os.environ |= {
@@ -104,8 +107,11 @@ def _serve(page: Path, settings: Settings, options: list[str]) -> None:
         "COLLECTION_NAME": settings.collection_name,
         "JUPYTER_PATH": os.pathsep.join(filter(None, places)),
     }
-    voila = Voila.instance(token=secrets.token_urlsafe(), config_file_paths=[str(page.parent)])
+    own = {"identity_provider_class": Links, "config_file_paths": [str(page.parent)]}
+    voila = Page.instance(token=secrets.token_urlsafe(), **own)
     voila.initialize([str(page), *options])
+    names = ["localhost", *map(str.lower, hosts)]
+    voila.tornado_settings |= {"local_hostnames": names, "log_function": log_request}
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))  # ends it without a traceback
     opens, voila.open_browser = voila.open_browser, False  # without the token it would be in vain
     IOLoop.current().add_callback(lambda: _announce(voila, opens))  # when the port is known
@@ -116,7 +122,7 @@ def _serve(page: Path, settings: Settings, options: list[str]) -> None:
 
 def _announce(voila: Any, opens: bool) -> None:
     """Print the link, and open it by a file: others on this machine see command lines."""
-    link = f"{voila.connection_url}?token={voila.token}"
+    link = voila.identity_provider.link()
     print(f"\nThe search is at {link}")
     print("Only this machine can open it, and only with this link. Ctrl+C ends it.", flush=True)
     if opens:

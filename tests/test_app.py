@@ -1,15 +1,17 @@
 """`make app`: the search panel alone, as a page, in a real Chromium."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
+import sqlite3
 import sys
 import types
 from collections.abc import Iterator
-from urllib.error import HTTPError
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -44,7 +46,6 @@ helpers.open_collection = open_collection
 def small(drawings, tiny, tmp_path_factory) -> types.SimpleNamespace:
     """A data folder with a collection of 50 drawings, and the environment of those who use it."""
     data = tmp_path_factory.mktemp("small")
-    data.mkdir(exist_ok=True)
     with ImageStore(data / "milvus.db", "photos") as store:
         ingest(drawings, tiny, store, progress=False)
     return types.SimpleNamespace(
@@ -52,8 +53,43 @@ def small(drawings, tiny, tmp_path_factory) -> types.SimpleNamespace:
     )
 
 
+@dataclass
+class App:
+    """The app, as it is served, and the files by which tests see and hold it."""
+
+    log: Path
+    server: psutil.Process
+    gate: Path
+    scratch: Path
+
+    @property
+    def link(self) -> str:
+        """The link that lets one more browser in."""
+        return browser.newest_link(self.log)
+
+    @property
+    def token(self) -> str:
+        return self.link.split("token=")[1]
+
+    @property
+    def address(self) -> str:
+        return "{0.scheme}://{0.netloc}".format(urlsplit(self.link))
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+        """Return the answer to a request as it is, redirect or not; its body is `text`."""
+        connection = http.client.HTTPConnection(urlsplit(self.link).netloc)
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        answer.text = answer.read().decode()
+        connection.close()
+        return answer
+
+
+NAMED = ["--host=Photos.example", "--host=192.0.2.7"]
+
+
 @pytest.fixture(scope="module")
-def app(small, tmp_path_factory) -> Iterator[types.SimpleNamespace]:
+def app(small, tmp_path_factory) -> Iterator[App]:
     """The app, for all tests: one visitor does not disturb another. Its kernels end quickly."""
     folder = tmp_path_factory.mktemp("app")
     gate = folder / "gate"
@@ -62,16 +98,8 @@ def app(small, tmp_path_factory) -> Iterator[types.SimpleNamespace]:
     scratch = folder / "scratch"
     scratch.mkdir()
     env = small.env | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(scratch)}
-    with browser.voila_app(folder, env, *small.options, *QUICK) as (link, server):
-        address = "{0.scheme}://{0.netloc}".format(urlsplit(link))
-        yield types.SimpleNamespace(
-            link=link,
-            address=address,
-            server=server,
-            gate=gate,
-            scratch=scratch,
-            log=folder / "server.log",
-        )
+    with browser.voila_app(folder, env, *small.options, *QUICK, *NAMED) as (log, server):
+        yield App(log, server, gate, scratch)
 
 
 def kernels(server: psutil.Process) -> dict[int, psutil.Process]:
@@ -94,19 +122,15 @@ def kernel_id(page) -> str:
     return page.evaluate("JSON.parse(document.querySelector('#jupyter-config-data').text).kernelId")
 
 
-def answer(request: str | Request) -> tuple[int, str, str]:
-    """Return the status of an answer, where it came from at last, and what it says."""
-    try:
-        with urlopen(request) as answered:
-            return answered.status, answered.url, answered.read().decode()
-    except HTTPError as error:
-        return error.code, error.url, error.read().decode()
+def cookie(page) -> str:
+    """Return the cookies of a page as a request sends them."""
+    return "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
 
 
-def shakes_hands(address: str) -> int:
+def shakes_hands(address: str, cookies: str = "") -> int:
     """Return the status with which a websocket is answered: 101 is a yes."""
     try:
-        opened = websocket.create_connection(address.replace("http:", "ws:"))
+        opened = websocket.create_connection(address.replace("http:", "ws:"), cookie=cookies)
         opened.close()
         return opened.status
     except websocket.WebSocketBadStatusException as error:
@@ -118,11 +142,11 @@ def test_the_app_is_the_panel_for_this_machine_only_and_its_kernels_end(app, chr
     """A page that is loaded again leaves a kernel behind, which ends when nobody is there."""
     before = kernels(app.server)
     with browser.open_page(chromium, app.link) as page:
-        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
         assert "token" not in page.url
         page.reload()
         panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images")
+        panel.wait_for("blue bird: 50 images")
         Image.new("RGB", (2400, 2400), "red").save(tmp_path / "large.bmp")
         panel.upload(tmp_path / "large.bmp")
         panel.wait_for("large.bmp: 50 images")
@@ -147,10 +171,11 @@ def test_the_page_has_a_name_an_icon_the_visitors_colours_and_the_whole_window(
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(app.link)
-    browser.PanelPage(page).wait_for("a red star: 50 images")
+    browser.PanelPage(page).wait_for("blue bird: 50 images")
     page.screenshot(path=SCREENSHOTS / f"app-{colours}.png")
     assert page.title() == page.get_by_role("heading").inner_text() == "Image search"
-    assert answer(page.locator("link[rel=icon]").evaluate("link => link.href"))[0] == 200
+    icon = page.locator("link[rel=icon]").evaluate("link => link.href")
+    assert page.request.get(icon).status == 200
     assert all(url.startswith((app.address, "data:", "blob:")) for url in asked)
     assert page.locator(".jp-Cell, .jp-OutputPrompt, .jp-Collapser").count() == 0
     assert page.locator("main").bounding_box()["width"] > 1260
@@ -167,8 +192,9 @@ def test_the_page_says_what_it_waits_for(app, chromium):
             page.get_by_text("Loading the model …").wait_for()
             assert page.get_by_text("Loading widget").is_hidden()
             app.gate.unlink()
-            browser.PanelPage(page).wait_for("a red star: 50 images")
-            assert page.locator(".said").filter(visible=True).count() == 0
+            browser.PanelPage(page).wait_for("blue bird: 50 images")
+            said = page.locator(".said").filter(visible=True).all_inner_texts()
+            assert [text.partition(":")[0] for text in said] == ["This is the demo"]
     finally:
         app.gate.unlink(missing_ok=True)
 
@@ -181,7 +207,7 @@ def test_a_kernel_that_dies_at_its_start_is_followed_by_another(app, chromium):
     with browser.open_page(chromium, app.link) as page:
         page.get_by_text("Starting …").wait_for()
         browser.wait_until(lambda: not dead.exists())
-        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
 
 
 @browser.needed
@@ -210,14 +236,14 @@ def test_the_address_is_the_question_and_the_browser_goes_back(app, chromium):
 def test_back_leads_to_the_beginning_and_two_quick_ones_go_two_questions_back(app, chromium):
     with browser.open_page(chromium, app.link) as page:
         panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images")
-        for text in ("a blue bird", "a fish"):
+        panel.wait_for("blue bird: 50 images")
+        for text in ("a star", "a fish"):
             panel.enter(text)
             panel.wait_for(f"{text}: 50 images")
         page.evaluate("history.back(), setTimeout(() => history.back(), 50)")
-        panel.wait_for("a red star: 50 images")
-        assert panel.query.input_value() == "a red star"
-        for text in ("a blue bird", "a fish"):  # nothing was lost of what comes after
+        panel.wait_for("blue bird: 50 images")
+        assert panel.query.input_value() == "blue bird"
+        for text in ("a star", "a fish"):  # nothing was lost of what comes after
             page.go_forward()
             panel.wait_for(f"{text}: 50 images")
 
@@ -225,7 +251,7 @@ def test_back_leads_to_the_beginning_and_two_quick_ones_go_two_questions_back(ap
 @browser.needed
 def test_nobody_chooses_voilas_own_template(app, chromium):
     with browser.open_page(chromium, f"{app.link}&template=classic&theme=dark") as page:
-        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
 
 
 @browser.needed
@@ -233,7 +259,7 @@ def test_nothing_keeps_people_from_using_the_app(app, chromium):
     from axe_playwright_python.sync_playwright import Axe
 
     with browser.open_page(chromium, app.link) as page:
-        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
         found = Axe().run(page).response["violations"]
         assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
 
@@ -246,7 +272,7 @@ def test_nothing_keeps_people_from_using_the_app(app, chromium):
 def test_pictures_fill_the_first_screen(app, chromium, width, height, share, columns):
     with browser.open_page(chromium, app.link) as page:
         page.set_viewport_size({"width": width, "height": height})
-        browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
         browser.wait_until(lambda: browser.filled(page)[0] > share)
         assert browser.filled(page)[1] >= columns
         page.screenshot(path=SCREENSHOTS / f"app-{width}.png")
@@ -256,10 +282,10 @@ def test_pictures_fill_the_first_screen(app, chromium, width, height, share, col
 def test_whatever_happens_to_one_visitor_another_goes_on(app, chromium):
     with browser.open_page(chromium, app.link) as page:
         panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images")
+        panel.wait_for("blue bird: 50 images")
         mine = set(kernels(app.server))
         with browser.open_page(chromium, app.link) as other:
-            browser.PanelPage(other).wait_for("a red star: 50 images")
+            browser.PanelPage(other).wait_for("blue bird: 50 images")
             for pid, kernel in kernels(app.server).items():
                 if pid not in mine:
                     kernel.kill()
@@ -268,35 +294,129 @@ def test_whatever_happens_to_one_visitor_another_goes_on(app, chromium):
             assert page.get_by_role("alert").is_hidden()
             other.get_by_text("has ended").wait_for()
             other.get_by_role("link", name="Load the page again").click()
-            browser.PanelPage(other).wait_for("a red star: 50 images")
+            browser.PanelPage(other).wait_for("blue bird: 50 images")
 
 
 @browser.needed
 def test_without_the_token_nobody_sees_or_ends_anything(app, chromium):
     with browser.open_page(chromium, app.link) as page:
         panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images")
+        panel.wait_for("blue bird: 50 images")
         kernel = kernel_id(page)
-        model = f"{app.address}/api/kernels/{kernel}"
-        right = f"?{urlsplit(app.link).query}"
-        assert answer(model + right)[0] == 200
-        assert shakes_hands(f"{model}/channels{right}") == 101
-        for wrong in ("", "?token=", right[:-1], "?token=undefined"):
+        model = f"/api/kernels/{kernel}"
+        channels = f"{app.address}{model}/channels"
+        assert app.ask(model, Cookie=cookie(page)).status == 200
+        assert shakes_hands(channels, cookie(page)) == 101
+        wrongs = ("", "?token=", f"?token={app.token[:-1]}", "?token=undefined")
+        for wrong in wrongs:
             for path in ("/", "/app.py", "/api/kernels", "/voila/render/app.py"):
-                status, came_from, text = answer(app.address + path + wrong)
-                assert came_from.split("?")[0].endswith("/no-link.html") or status == 403
-                assert kernel not in text
-                assert "rendered_cells" not in text
-            assert answer(model + wrong)[0] == 403
-            assert answer(Request(model + wrong, method="DELETE"))[0] == 403
-            ends = f"{app.address}/voila/api/shutdown/{kernel}{wrong}"
-            assert answer(Request(ends, method="POST"))[0] == 403
-            assert shakes_hands(f"{model}/channels{wrong}") == 403
-        for file in ("app.py", "voila.json", "voila/templates/panel/static/icon.svg"):
-            assert answer(f"{app.address}/voila/files/{file}")[0] == 403
-            assert answer(f"{app.address}/voila/static/../../{file}")[0] in (403, 404)
+                refused = app.ask(path + wrong)
+                assert refused.status == 403
+                assert "opens by its link" in refused.text
+                assert not refused.getheader("Set-Cookie")
+        for wrong in (*wrongs, f"?token={app.token}"):  # a link opens the page, nothing else
+            for method in ("GET", "DELETE"):
+                assert app.ask(model + wrong, method).status == 403
+            assert app.ask(f"/voila/api/shutdown/{kernel}{wrong}", "POST").status == 403
+            assert shakes_hands(channels + wrong) == 403
         panel.enter("a blue bird")
         panel.wait_for("a blue bird: 50 images")
+
+
+ODD = ["/login", "/login?next=/", "/logout", "/favicon.ico", "/nowhere"]
+ODD += ["/voila/static/../x", "/voila/static/../../app.py", "/voila/static/%2e%2e/x"]
+ODD += ["/voila/static/nowhere.js", "/voila/static/", "/voila/templates/x", "/voila/templates/"]
+ODD += ["/voila/templates/panel/static/../../x", "/voila/templates/panel/index.html.j2"]
+ODD += ["/voila/templates/panel/static/icon.svg", "/voila/labextensions/x"]
+ODD += ["/voila/api/themes/x", "/voila/files/app.py", "/voila/files/voila.json"]
+
+
+@browser.needed
+def test_without_the_link_every_address_says_how_to_get_in_and_nothing_fails(app):
+    before, token = app.log.read_text(), app.token
+    for path in ODD:
+        for more in ("", f"{'&' if '?' in path else '?'}token={token[:-1]}"):
+            for headers in ({}, {"Referer": f"{app.address}/?token={token[:-1]}"}):
+                refused = app.ask(path + more, **headers)
+                assert (refused.status, "opens by its link" in refused.text) == (403, True)
+                assert not refused.getheader("Set-Cookie")
+    assert app.ask("/", "POST").status == app.ask("/login", "POST").status == 403
+    assert app.log.read_text() == before
+
+
+@browser.needed
+def test_a_link_is_answered_with_a_cookie_and_its_address_without_the_token(app):
+    question = "query_text=two+birds&labels=a%26b&labels=%C3%A9"
+    addresses = {
+        f"/?token={{}}&{question}": f"./?{question}",
+        f"/app.py?{question}&token={{}}&token={{}}": f"./app.py?{question}",
+        "/?to%6ben={}": "./",
+        "//example.org/?token={}": "./",
+        "//example.org?token={}": "./example.org",
+    }
+    for asked, expected in addresses.items():
+        token = app.token
+        answer = app.ask(asked.format(token, token))
+        assert (answer.status, answer.getheader("Location"), answer.text) == (302, expected, "")
+        own, _, options = answer.getheader("Set-Cookie").partition(";")
+        assert "httponly" in options.lower()
+        assert app.token != token
+        assert app.ask(f"/?token={token}").status == 403
+        again = app.ask(f"/?token={token}", Cookie=own)
+        assert (again.status, again.getheader("Location")) == (302, "./")
+
+
+@browser.needed
+def test_what_a_browser_keeps_of_the_link_opens_nothing(app, chromium, tmp_path):
+    """Chromium keeps every address of a chain of redirects, and of pages that are not found."""
+    profile = chromium.browser_type.launch_persistent_context(
+        tmp_path, executable_path=browser.find_chromium(), args=browser.ARGUMENTS
+    )
+    page = profile.new_page()
+    page.set_default_timeout(1000 * browser.PATIENCE)
+    page.goto(f"{app.link}&query_text=two+birds")
+    browser.PanelPage(page).wait_for("two birds: 50 images")
+    page.goto("about:blank")
+    history = tmp_path / "Default" / "History"
+
+    def kept() -> dict[str, str]:
+        with contextlib.closing(sqlite3.connect(f"file:{history}?immutable=1", uri=True)) as read:
+            return dict(read.execute("select url, title from urls"))
+
+    profile.close()  # then it is all written
+    assert kept()[f"{app.address}/?query_text=two+birds"] == "Image search"
+    for url in kept():
+        assert app.ask(url.removeprefix(app.address)).status == 403
+    live = app.token.encode()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if live in path.read_bytes()]
+
+
+@browser.needed
+def test_only_names_of_this_machine_are_answered_and_those_that_were_named(app):
+    port = urlsplit(app.link).port
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "localhost.evil.example",
+        "192.0.2.8",
+        "0",
+    ):
+        link = app.link
+        for path in (f"/?token={app.token}", "/api/kernels", "/voila/static/voila.js"):
+            refused = app.ask(path, Host=host)
+            assert (refused.status, "opens by its link" in refused.text) == (403, True)
+        assert app.link == link  # it still opens
+    for host in (
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "photos.example",
+        "PHOTOS.example",
+        "192.0.2.7",
+    ):
+        assert app.ask(f"/?token={app.token}", Host=f"{host}:{port}").status == 302
+        assert app.ask(f"/?token={app.token}", Host=host).status == 302
 
 
 @browser.needed
@@ -307,11 +427,9 @@ def test_a_visitor_who_does_nothing_stays_connected(app, chromium):
     `voila.json` keeps it from that.
     """
     with browser.open_page(chromium, app.link) as page:
-        browser.PanelPage(page).wait_for("a red star: 50 images")
-        channels = (
-            f"{app.address}/api/kernels/{kernel_id(page)}/channels?{urlsplit(app.link).query}"
-        )
-        opened = websocket.create_connection(channels.replace("http:", "ws:"))
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
+        channels = f"{app.address}/api/kernels/{kernel_id(page)}/channels".replace("http:", "ws:")
+        opened = websocket.create_connection(channels, cookie=cookie(page))
         pings = 0
         while pings < 4:
             kind, _ = opened.recv_data(control_frame=True)  # it answers pings itself
@@ -324,7 +442,7 @@ def test_a_visitor_who_does_nothing_stays_connected(app, chromium):
 def test_nobody_else_on_the_machine_can_listen_to_a_kernel(app, chromium):
     with browser.open_page(chromium, app.link) as page, zmq.Context() as context:
         panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images")
+        panel.wait_for("blue bird: 50 images")
         ports = {p.port for kernel in kernels(app.server).values() for p in listening(kernel)}
         assert len(ports) >= 5
         with context.socket(zmq.SUB) as spy:
@@ -341,22 +459,22 @@ def test_nobody_else_on_the_machine_can_listen_to_a_kernel(app, chromium):
 @browser.needed
 def test_a_visitor_sees_a_sentence_and_the_terminal_the_details(small, chromium, tmp_path):
     with browser.voila_app(tmp_path, small.env, "--profile=demo", "--collection=photos") as (
-        link,
+        log,
         _,
     ):
         with ImageStore(small.data / "milvus.db", "photos") as store:
             store.client.rename_collection("photos", "away")
             try:
-                with browser.open_page(chromium, link) as page:
+                with browser.open_page(chromium, browser.newest_link(log)) as page:
                     page.get_by_text(SORRY).wait_for()
                     shown = page.content()
             finally:
                 store.client.rename_collection("away", "photos")
         hidden = (str(small.data), str(ROOT), sys.prefix, "Traceback", "02_ingestion")
         assert not any(word in shown for word in hidden)
-        browser.wait_until(lambda: "02_ingestion" in (tmp_path / "server.log").read_text())
-        with browser.open_page(chromium, link) as page:
-            browser.PanelPage(page).wait_for("a red star: 50 images")
+        browser.wait_until(lambda: "02_ingestion" in log.read_text())
+        with browser.open_page(chromium, browser.newest_link(log)) as page:
+            browser.PanelPage(page).wait_for("blue bird: 50 images")
 
 
 @browser.needed
@@ -368,10 +486,11 @@ def test_the_demo_is_made_ready_and_ctrl_c_ends_it_in_peace(demo_data, chromium,
         demo_data(tmp_path / "data"), IMAGE_SEARCH_PROFILE="demo", TMPDIR=str(scratch)
     )
     with (
-        browser.voila_app(tmp_path, env) as (link, server),
-        browser.open_page(chromium, link) as page,
+        browser.voila_app(tmp_path, env) as (log, server),
+        browser.open_page(chromium, browser.newest_link(log)) as page,
     ):
-        browser.PanelPage(page).wait_for("a red star: 50 images", {"red star"})
+        browser.PanelPage(page).wait_for("black apple: 50 images", {"black apple"})
+        assert page.get_by_text("This is the demo: drawings").is_visible()
         assert len(list(scratch.glob("image-search-*"))) == 1
         family = server.children(recursive=True)
         server.send_signal(signal.SIGINT)
@@ -379,9 +498,9 @@ def test_the_demo_is_made_ready_and_ctrl_c_ends_it_in_peace(demo_data, chromium,
     _, alive = psutil.wait_procs(family, browser.PATIENCE)
     assert not alive
     assert list(scratch.glob("image-search-*")) == []  # the visitors' uploads
-    log = (tmp_path / "server.log").read_text()
-    assert "1,000 images in demo_collection" in log
-    assert "Traceback" not in log
+    printed = log.read_text()
+    assert "1,000 images in demo_collection" in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl+C is another thing there")
@@ -403,8 +522,8 @@ def test_ctrl_c_before_it_is_ready_is_one_line(demo_data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--collection=fotos"], "no collection 'fotos', or nothing in it; there are: photos"),
-        (["--collection=photos", "--model=ViT-Z/99"], "unknown model 'ViT-Z/99'; known: RN50"),
+        (["--collection=fotos"], "no collection 'fotos'; there are: photos. Check the name"),
+        (["--collection=photos", "--model=ViT-Z/99"], "model 'tiny', not by 'ViT-Z/99': their"),
         (["--collection=9"], "use at most 255 letters"),
     ],
 )
@@ -421,7 +540,8 @@ def test_in_an_empty_folder_no_collection_is_found_and_nothing_is_downloaded(tmp
     done = python("-m", "helpers.app", "--collection=photos", env=env)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "The app cannot start: there is no collection 'photos', or nothing in it; there are: none",
+        "The app cannot start: there is no collection 'photos'; there are: none. Check the name, "
+        "or name the folder to fill it with as image_dir",
     )
 
 

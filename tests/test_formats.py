@@ -178,13 +178,12 @@ def test_every_format_that_is_opened_is_known_by_its_content_not_its_name(tmp_pa
         (b"%PDF-1.7\n", "it is PDF; export it as JPEG"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is SVG; export it as JPEG"),
         (b"<?xml version='1.0'?>\n<!-- drawn -->\n<svg/>", "it is SVG; export it as JPEG"),
-        (b"8BPS\0\1", "it is Adobe Photoshop; export it as JPEG"),
-        (b"\xd7\xcd\xc6\x9a\0\0", "it is Windows Metafile; export it as JPEG"),
-        (b"\1\0\0\0\x6c\0\0\0", "it is Windows Metafile; export it as JPEG"),
-        (b"SIMPLE  =", "it is FITS; export it as JPEG"),
-        (b"gimp xcf v011\0", "it is GIMP's XCF; export it as JPEG"),
-        (b"v/1\1\2\0\0\0", "it is OpenEXR; export it as JPEG"),
-        (b"PK\3\4", "it is a ZIP archive; export it as JPEG"),
+        (b"8BPS\0\1", "it is Photoshop's PSD; export it as JPEG"),
+        (b"\xd7\xcd\xc6\x9a\0\0", "it is WMF, a metafile of Windows; export it as JPEG"),
+        (
+            b"\1\0\0\0".ljust(40, b"\0") + b" EMF",
+            "it is WMF, a metafile of Windows; export it as JPEG",
+        ),
         (b"\0\0\0\x20ftypisom\0\0\2\0", "it is a video; only pictures are searched"),
         (b"\0\0\0\x14ftypqt  \0\0\2\0", "it is a video; only pictures are searched"),
         (b"RIFF\x10\0\0\0AVI LIST", "it is a video; only pictures are searched"),
@@ -205,7 +204,7 @@ def test_an_icon_is_not_taken_for_a_targa_which_begins_with_anything(tmp_path):
     """Read as a Targa, this one is 32 pixels wide and 2,088 high."""
     head = struct.pack("<3H4B2H2I", 0, 1, 1, 128, 128, 0, 0, 1, 32, 67_624, 22)
     (tmp_path / "x.jpg").write_bytes(head.ljust(67_646, b"\x55"))
-    with pytest.raises(OSError, match="it is Windows Icon"):
+    with pytest.raises(OSError, match="it is ICO, an icon of Windows"):
         load_image(tmp_path / "x.jpg")
 
 

@@ -8,13 +8,10 @@ PostScript to Ghostscript, a program that runs what is written in it.
 import contextlib
 import importlib.util
 import re
-from collections.abc import Collection
 from typing import IO
 
 from pi_heif import register_heif_opener
-from PIL import Image, UnidentifiedImageError
-
-__all__ = ["IMAGE_EXTENSIONS", "NOT_OPENED", "RAW_EXTENSIONS", "VIDEO_EXTENSIONS", "open_known"]
+from PIL import Image
 
 _RAW = (
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf "
@@ -31,18 +28,16 @@ _VIDEOS = (
     ".divx .insv .lrv"
 )
 
-_EXPORT = "export it as JPEG"
 _BEGINNINGS = {  # of files that are not opened, with an ending that says what to do
     rb"%!PS|\xc5\xd0\xd3\xc6": ("EPS, PostScript", ".eps"),
     rb"%PDF-": ("PDF", ".pdf"),
+    rb"8BPS": ("Photoshop's PSD", ".psd"),
+    rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF": ("WMF, a metafile of Windows", ".wmf"),
+    rb"\0\0\x01\0": ("ICO, an icon of Windows", ".ico"),
     rb"\s*(<\?xml.*|<!--.*)?(<!DOCTYPE svg|<svg)": ("SVG", ".svg"),
+    rb"\xff\n|\0\0\0\x0cJXL ": ("JPEG XL", ".jxl"),
     rb"\x1aE\xdf\xa3|RIFF.{4}AVI |0&\xb2u|FLV|OggS|\0\0\x01[\xb0-\xbf]": ("a video", ".mp4"),
     rb".{4}(ftyp(qt|iso|mp4|M4|avc|3g|f4v|dash|MSNV)|moov|mdat|wide)": ("a video", ".mp4"),
-    rb"\xff\n|\0\0\0\x0cJXL ": ("JPEG XL", ".jxl"),
-    rb"gimp xcf": ("GIMP's XCF", ".xcf"),
-    rb"v/1\x01": ("OpenEXR", ".exr"),
-    rb"PK\x03\x04": ("a ZIP archive", ".kra"),
-    rb"\0\0\x01\0": ("Windows Icon", ".ico"),
 }
 
 IMAGE_EXTENSIONS = frozenset(_OPENED.split())
@@ -56,7 +51,7 @@ VIDEO_EXTENSIONS = frozenset(_VIDEOS.split())
 
 NOT_OPENED = dict.fromkeys(RAW_EXTENSIONS, "pip install rawpy") | {
     ".jxl": "pip install pillow-jxl-plugin",
-    **dict.fromkeys(_AS_JPEG.split(), _EXPORT),
+    **dict.fromkeys(_AS_JPEG.split(), "export it as JPEG"),
     **dict.fromkeys(VIDEO_EXTENSIONS, "only pictures are searched"),
 }
 """Endings of pictures and videos that are not opened, in lower case, and what to do about each."""
@@ -80,36 +75,15 @@ def open_known(file: IO[bytes]) -> Image.Image:
     Raises
     ------
     ValueError
-        If it is of another format; the message says which, and what to do.
+        If it begins as something else that many people have; the message says what, and what to
+        do. It is not left to Pillow, whose Targa plug-in takes some icons for pictures.
     PIL.UnidentifiedImageError
-        If there is none of those either. Broken files raise nearly anything.
+        If it is of no format that is opened. Broken files raise nearly anything.
     """
-    by_ending = Image.registered_extensions()
-    known = {by_ending.get(ending) for ending in IMAGE_EXTENSIONS}
     file.seek(0)
     head = file.read(512)
-    other = _by_beginning(head)
-    if not other:
-        try:
-            return Image.open(file, formats=[name for name in Image.ID if name in known])
-        except UnidentifiedImageError:
-            other = _by_pillow(head[:16], known)
-            if not other:
-                raise
-    raise ValueError(f"it is {other}")
-
-
-def _by_beginning(head: bytes) -> str:
-    """Return what a file is and what to do, if it begins as something that is not opened."""
     for beginning, (name, ending) in _BEGINNINGS.items():
         if ending not in IMAGE_EXTENSIONS and re.match(beginning, head, re.DOTALL):
-            return f"{name}; {NOT_OPENED.get(ending, _EXPORT)}"
-    return ""
-
-
-def _by_pillow(head: bytes, known: Collection[str | None]) -> str:
-    """Return the same of a format that Pillow knows by its beginning, without opening it."""
-    for name, (factory, accept) in Image.OPEN.items():
-        if name not in known and accept and accept(head) is True:
-            return f"{getattr(factory, 'format_description', name)}; {_EXPORT}"
-    return ""
+            raise ValueError(f"it is {name}; {NOT_OPENED.get(ending, NOT_OPENED['.eps'])}")
+    named = {Image.registered_extensions().get(ending) for ending in IMAGE_EXTENSIONS}
+    return Image.open(file, formats=[name for name in Image.ID if name in named])

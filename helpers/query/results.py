@@ -15,8 +15,6 @@ from ..collection.columns import dtypes, shown
 from ..images.gallery import grid_html
 from .queries import Query, Question, Term
 
-__all__ = ["Hit", "SearchResults", "as_written", "safe_csv"]
-
 # Where a cell begins, also for a program that takes ; or a tab for the end of one, and then
 # what it would compute: OWASP's list for CSV injection, after spaces and quotes, if any.
 _COMPUTED = r"(?:^|(?<=[;\t\r\n])){}(?=(?:[^\S\t\r\n]|['\"])*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20])"
@@ -160,8 +158,7 @@ class SearchResults(Sequence):
         first = 1 + self.options.get("offset", 0)
         table.insert(0, "query", self.question.title)
         table.insert(1, "rank", range(first, first + len(table)))
-        table = table if places is None else table.iloc[list(places)]
-        return safe_csv(table)
+        return safe_csv(table if places is None else table.iloc[list(places)])
 
     def copy_to(self, folder: str | os.PathLike) -> list[Path]:
         """Copy the images into a folder, under their names, and return where each now is.
@@ -210,9 +207,8 @@ def safe_csv(table: pd.DataFrame) -> str:
     comes after a semicolon, a tab or a line break. Numbers and dates stay as they are.
     """
     texts = table.select_dtypes(exclude=["number", "datetime"])
-    return table.assign(**texts.map(_guarded)).to_csv(
-        index=False, date_format="%Y-%m-%dT%H:%M:%S", lineterminator="\r\n"
-    )
+    safe = table.assign(**texts.map(_guarded))
+    return safe.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S", lineterminator="\r\n")
 
 
 def as_written(text: str) -> str:

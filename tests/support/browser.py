@@ -118,18 +118,22 @@ def jupyter_lab(
         yield address
 
 
+def newest_link(log: Path) -> str:
+    """Return the link that lets one more browser into the app, from what that printed."""
+    return re.findall(r"http://\S+\?token=\S+", log.read_text())[-1]
+
+
 @contextlib.contextmanager
 def voila_app(
     folder: Path, env: dict[str, str], *options: str
-) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app as `make app` does; yield the link that it prints, and its process."""
+) -> Iterator[tuple[Path, psutil.Process]]:
+    """Serve the app as `make app` does; yield the file of what it prints, and its process."""
     command = [sys.executable, "-m", "helpers.app", "--no-browser", *options]
     with _serving(command, env, folder, cwd=ROOT) as (address, server):
         log = folder / "server.log"
         wait_until(lambda: "Ctrl+C" in log.read_text())
-        link = re.search(r"http://\S+", log.read_text())[0]
-        assert link.startswith(address)
-        yield link, server
+        assert newest_link(log).startswith(address)
+        yield log, server
 
 
 @contextlib.contextmanager
