@@ -6,8 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["batches", "map_batches"]
-
 In = TypeVar("In")
 Out = TypeVar("Out")
 

@@ -9,8 +9,6 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["FIRST", "LAST", "moment", "period", "seconds"]
-
 _EPOCH = datetime(1970, 1, 1)
 _ISO = re.compile(
     r"(\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d(?::\d\d(?::\d\d)?)?)?)?)?)(?:(?<=:\d\d)\.\d+)?", re.ASCII

@@ -24,8 +24,6 @@ from .paths import resolve_path
 from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
 from .report import IngestReport
 
-__all__ = ["ingest"]
-
 _AT_ONCE = 256  # rows that only get new facts
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
 

@@ -11,8 +11,6 @@ from configparser import ConfigParser
 from numbers import Integral
 from typing import Any, Literal
 
-__all__ = ["YesNoAll", "check_flags", "check_whole", "read_parameters"]
-
 YesNoAll = bool | Literal["all"]
 """What a flag may be that has something in reserve."""
 

@@ -8,9 +8,6 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["DATA_DIR_VARIABLE", "data_folder", "project_root", "require", "resolve_path"]
-__all__ += ["without_password"]
-
 DATA_DIR_VARIABLE = "IMAGE_SEARCH_DATA_DIR"
 """The environment variable that names the data folder."""
 

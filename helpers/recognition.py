@@ -18,15 +18,6 @@ from .collection.store import ImageStore
 from .images.files import ImageFile, look_at
 from .images.pictures import content_digest
 
-__all__ = [
-    "PLACE",
-    "Recognised",
-    "by_digest",
-    "recognise",
-    "rows_of_these_sizes",
-    "stored_vectors",
-]
-
 PLACE = ["id", "filepath", "size", "digest"]
 """The fields of a row that tell where its image is and what is in it."""
 

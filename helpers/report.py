@@ -8,8 +8,6 @@ import pandas as pd
 
 from .images.files import LeftOut
 
-__all__ = ["IngestReport"]
-
 _LISTED = 20  # skipped files, of which the first and the last are shown
 _INTERRUPTED = "Interrupted. What was written is kept. Run it again to continue."
 

@@ -23,8 +23,6 @@ from .query.queries import Query, Question, Term, parse
 from .query.results import Hit, SearchResults
 from .recognition import by_digest, stored_vectors
 
-__all__ = ["JUDGED", "search"]
-
 JUDGED = 10
 """Hits at least whose margins give the verdict, so that a small limit does not change it."""
 

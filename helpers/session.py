@@ -17,8 +17,6 @@ from .parameters import check_flags
 from .paths import resolve_path
 from .settings import PROFILES, Settings, remember_profile, remembered_profile
 
-__all__ = ["open_collection", "prepare"]
-
 _COLLECTION = "the collection"
 _OFFLINE = "auto: the tutorial could not be downloaded"
 

@@ -14,8 +14,6 @@ from typing import Any
 from .parameters import read_parameters
 from .paths import DATA_DIR_VARIABLE, data_folder, resolve_path, without_password
 
-__all__ = ["PROFILES", "Settings", "remember_profile", "remembered_profile"]
-
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
         "model_name": "ViT-B/32",

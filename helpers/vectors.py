@@ -3,8 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["unit_vectors"]
-
 
 def unit_vectors(vectors: npt.ArrayLike) -> np.ndarray:
     """Scale vectors to length 1, so that a dot product is a cosine.

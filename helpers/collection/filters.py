@@ -16,8 +16,6 @@ import numpy as np
 from ..dates import period
 from .columns import Column, named
 
-__all__ = ["build_filter", "forms", "like", "names_in", "near", "plain", "within"]
-
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _NAME = re.compile(r"(?<![\w$])[A-Za-z_]\w*\b(?!\s*\()")  # before a parenthesis: a function
 _KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "false"}

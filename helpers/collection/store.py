@@ -21,8 +21,6 @@ from . import columns
 from .connection import Connection, grpc, pymilvus
 from .filters import build_filter
 
-__all__ = ["MAX_LIMIT", "ImageStore", "Model"]
-
 MAX_LIMIT = 16_384  # Milvus's own; above it Lite silently returns fewer hits
 _MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
 _BATCH_BYTES = 64 << 20  # read at once, at most; 16,000 rows are read four times as fast as 1,000

@@ -11,8 +11,6 @@ import numpy as np
 from ..batches import batches
 from .connection import Connection, pymilvus
 
-__all__ = ["search_by_index"]
-
 _NAME = "trial"
 _AT_ONCE = 1000  # rows written, or queries asked
 

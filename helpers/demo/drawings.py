@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
-__all__ = ["BACKGROUNDS", "COLOURS", "COUNTS", "OBJECTS", "caption", "draw", "draw_demo_images"]
-
 COLOURS = {
     "red": "#d92b2f",
     "orange": "#f4821f",

@@ -27,8 +27,6 @@ from .judgements import JUDGED as BY_HAND
 from .measuring import score_blocks
 from .tables import Tabled
 
-__all__ = ["Calibration", "calibrate", "pick_threshold"]
-
 _ENOUGH = 10  # queries of each kind in each half
 _MOST = 1000  # queries; more would not make it surer
 _WORST = 0.8  # missed and false alarms together; a coin has 1, whatever its threshold

@@ -20,16 +20,6 @@ from .measuring import AT, DIGITS, Evaluation, ZeroShot, evaluate, measured
 from .references import EIGHTY, PUBLISHED, SEVEN
 from .tables import Tabled, counted
 
-__all__ = [
-    "Comparison",
-    "beside_published",
-    "compare",
-    "index_on_trial",
-    "other_models",
-    "other_precision",
-    "phrasings",
-]
-
 _PHRASES = 20_000  # texts that a comparison encodes for one phrasing, at most
 _NOT_FOUND = -2.0  # below any cosine
 

@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-__all__ = ["UNKNOWN", "Interval", "area_interval", "difference", "interval", "total"]
-
 _LEVEL = 0.95
 _TAIL = (1 + _LEVEL) / 2  # the quantile of what is not above an interval
 _DRAWS = 2000

@@ -26,18 +26,6 @@ from ..query.queries import visible
 from ..query.results import as_written, safe_csv
 from .tables import Tabled, counted
 
-__all__ = [
-    "Judgements",
-    "NothingJudgedError",
-    "Pool",
-    "from_captions",
-    "from_csv",
-    "from_labels",
-    "judged_csv",
-    "judgements_of",
-    "read_pool",
-]
-
 CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
 _AT_ONCE = 1000
 _SHOWN = 5  # queries

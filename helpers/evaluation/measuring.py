@@ -17,19 +17,6 @@ from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
 from .tables import Tabled, counted
 
-__all__ = [
-    "Evaluation",
-    "ZeroShot",
-    "evaluate",
-    "evaluate_captions",
-    "measured",
-    "nearest",
-    "score_blocks",
-    "shared_mistakes",
-    "wrong_hits",
-    "zero_shot",
-]
-
 AT = (1, 5, 10)
 """The k of `success`; the last one is that of precision, recall and nDCG as well."""
 

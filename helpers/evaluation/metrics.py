@@ -14,19 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "Ranking",
-    "average_precision",
-    "measure",
-    "ndcg",
-    "precision",
-    "r_precision",
-    "rank",
-    "recall",
-    "reciprocal_rank",
-    "success",
-]
-
 _FEW = 16  # scores, up to which counting what is higher is quicker than sorting
 
 

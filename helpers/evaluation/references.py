@@ -1,7 +1,5 @@
 """What others found: CLIP's templates, and how good they say that ViT-B/32 is."""
 
-__all__ = ["EIGHTY", "PUBLISHED", "SEVEN"]
-
 SEVEN = (
     "itap of a {}.",
     "a bad photo of the {}.",

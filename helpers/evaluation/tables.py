@@ -4,8 +4,6 @@ import html
 
 import pandas as pd
 
-__all__ = ["Tabled", "counted"]
-
 
 class Tabled:
     """What shows itself as a table below its heading; as the heading alone, if that is empty."""

@@ -10,8 +10,6 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageFilter
 
-__all__ = ["in_srgb", "on_background"]
-
 _BACKGROUNDS = ("white", "black", "grey")  # the first is taken where the picture shows on it
 _SHARE = 0.55  # of its edges have to show
 _CLEAR = 64  # of 255: an edge of this contrast is seen as well as any

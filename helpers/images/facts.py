@@ -15,8 +15,6 @@ from PIL import ExifTags, Image
 from .. import dates
 from .opening import RECORDED
 
-__all__ = ["facts_of"]
-
 _ZEROS = {datetime(year, 1, 1) for year in (1904, 1970, 1980)}  # of clocks that were never set
 _FIRST = 1826  # the year of the first photo
 _LONGEST = 256  # bytes of a camera's name

@@ -14,16 +14,6 @@ from . import formats
 from .leftovers import leftover
 from .pictures import load_image
 
-__all__ = [
-    "ImageFile",
-    "LeftOut",
-    "Survey",
-    "list_images",
-    "look_at",
-    "sample_images",
-    "survey",
-]
-
 _HIDDEN = "hidden", "rename what begins with a dot, if it is yours"
 _NO_ENDING = "without an image's ending", "rename them: they look like images inside"
 _LOOP = "link to a folder that holds this one", "name that folder instead"

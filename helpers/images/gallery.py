@@ -11,8 +11,6 @@ from IPython.display import HTML
 
 from .thumbnails import EDGE, thumbnail_jpeg
 
-__all__ = ["as_address", "grid_html", "image_grid", "picture_address", "shortened", "tile_html"]
-
 
 def image_grid(
     paths: Sequence[str | os.PathLike],

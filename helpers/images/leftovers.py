@@ -7,8 +7,6 @@ import re
 from fnmatch import fnmatchcase, translate
 from itertools import pairwise
 
-__all__ = ["leftover", "lies_in_leftovers"]
-
 _NAS, _BIN = "leftovers of a NAS", "a recycle bin"
 _THUMBNAILS = "thumbnails of another program"
 _SYSTEM = "leftovers of an operating system"

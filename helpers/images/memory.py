@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-__all__ = ["IN_FLIGHT", "Budget", "shrunk"]
-
 _STRIP = 2**20  # pixels that are converted at once
 _BLOCK = 2**26  # bytes, in which Pillow allocates large pictures, 2**24 by default
 

@@ -19,8 +19,6 @@ from PIL import Image
 from .memory import IN_FLIGHT
 from .opening import open_image
 
-__all__ = ["is_damaged", "mended"]
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # markers of a JPEG

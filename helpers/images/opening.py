@@ -13,8 +13,6 @@ from PIL import ExifTags, Image
 from . import formats
 from .ranges import read_tiff
 
-__all__ = ["RECORDED", "open_image"]
-
 RECORDED = "recorded"
 """Where the `info` of a preview has the EXIF of the recording itself."""
 

@@ -21,8 +21,6 @@ from .mending import is_damaged, mended
 from .opening import open_image
 from .ranges import decoded
 
-__all__ = ["Picture", "content_digest", "load_image", "noted_facts", "read_image"]
-
 Picture = str | os.PathLike | Image.Image
 """What can be opened as an image: a path, or a PIL image."""
 

@@ -15,8 +15,6 @@ from tifffile import TiffFile, TiffPage
 
 from .formats import open_known
 
-__all__ = ["decoded", "read_tiff"]
-
 _BITS = (8, 10, 12, 14, 16, 24, 32)  # of cameras and scanners, and of the types of numbers
 _BITS_OF_SIGNED = (8, 10, 12, 14, 15, 23, 31)
 _STRIP = 2**20  # pixels that are converted at once

@@ -15,8 +15,6 @@ from PIL import Image, ImageOps
 from ..paths import data_folder
 from .pictures import content_digest, load_image
 
-__all__ = ["EDGE", "WIDEST", "thumbnail", "thumbnail_jpeg", "whole_jpeg"]
-
 EDGE = 160
 """Pixels a side, where nothing else is asked for."""
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .files import list_images
 
-__all__ = ["TUTORIAL_URL", "fetch_tutorial_images"]
-
 TUTORIAL_URL = (
     "https://github.com/towhee-io/examples/releases/download/data/reverse_image_search.zip"
 )

@@ -14,8 +14,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     from clip.model import LayerNorm, ResidualAttentionBlock, Transformer, convert_weights
 
-__all__ = ["accelerate", "accelerate_open_clip", "has_fast_bfloat16"]
-
 
 def has_fast_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 in hardware (Intel's AMX, AVX512-BF16).

@@ -22,8 +22,6 @@ from ..vectors import unit_vectors
 from . import open_clip, openai
 from .acceleration import has_fast_bfloat16
 
-__all__ = ["FAMILIES", "ClipEncoder", "Encoded", "Model", "fetch"]
-
 _BATCH_SIZE = 64
 _REMEMBERED = 1000  # texts
 _NO_VECTOR = np.empty(0, np.float32)

@@ -23,8 +23,6 @@ from .acceleration import accelerate_open_clip
 from .openai import common_words
 from .transforms import Transform, not_too_long
 
-__all__ = ["Model", "fetch", "knows"]
-
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _CONFIG = "open_clip_config.json"

@@ -29,7 +29,6 @@ with warnings.catch_warnings():
     from clip.clip import _MODELS, _transform
     from clip.model import build_model
 
-__all__ = ["Model", "common_words", "fetch", "knows", "load_checkpoint"]
 
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"

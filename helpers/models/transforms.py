@@ -6,8 +6,6 @@ import torch
 from PIL import Image
 from torchvision.transforms import Compose, Normalize, PILToTensor
 
-__all__ = ["Transform", "not_too_long"]
-
 _LONGEST = 20  # times the short side
 
 

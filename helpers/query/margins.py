@@ -29,16 +29,6 @@ from ..vectors import unit_vectors
 from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, random_terms
 from .queries import NOTHING, Question
 
-__all__ = [
-    "AGAIN",
-    "above_chance",
-    "calibration_file",
-    "is_coin",
-    "margins",
-    "match_threshold",
-    "random_queries",
-]
-
 AGAIN = "No verdict: the threshold kept here is a coin's. Run 05_evaluation to measure it again"
 
 

@@ -28,20 +28,6 @@ import numpy as np
 
 from ..models.encoder import ClipEncoder
 
-__all__ = [
-    "FEWEST",
-    "IMAGE",
-    "PLAIN",
-    "SAMPLE",
-    "TEXT",
-    "WORDS",
-    "Scale",
-    "combine",
-    "mixes",
-    "random_terms",
-    "scales",
-]
-
 FEWEST = 20
 """Images; fewer say too little about chance."""
 

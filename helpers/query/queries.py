@@ -19,8 +19,6 @@ from ..paths import resolve_path
 from ..vectors import unit_vectors
 from .mixing import IMAGE, PLAIN, TEXT, Scale, combine, mixes, scales
 
-__all__ = ["BAD", "GOOD", "NOTHING", "TEMPLATES", "Query", "Question", "Term", "parse", "visible"]
-
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
 

@@ -8,8 +8,6 @@ from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, nearest, shared_mistakes
 from ..images.gallery import grid_html, shortened
 
-__all__ = ["best_and_worst", "failing_together"]
-
 _SHOWN = 5
 _NAMED = 3
 _MARKS = {

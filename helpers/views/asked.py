@@ -21,8 +21,6 @@ from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
-__all__ = ["Asked", "History", "suggestions"]
-
 _WORDS = {"unlike": "unlike", "taken_from": "from", "taken_to": "until", "camera": "camera"}
 _WORDS |= {"name": "name has"}
 _GENERAL = ("people", "food", "a building", "outdoors")

@@ -17,14 +17,6 @@ from ..evaluation.measuring import ZeroShot
 from ..images.gallery import shortened
 from ..images.thumbnails import thumbnail
 
-__all__ = [
-    "confusion_heatmap",
-    "margin_histograms",
-    "place_picture",
-    "roc_chart",
-    "similarity_heatmap",
-]
-
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
 

@@ -7,8 +7,6 @@ import ipywidgets as widgets
 
 from .asked import Asked
 
-__all__ = ["Form"]
-
 _GROWS = {"flex": "1 1 120px", "width": "auto", "min_width": "0"}
 _ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "2px 8px"}
 

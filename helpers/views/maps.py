@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 from ..images.gallery import shortened
 from .charts import place_picture
 
-__all__ = ["embedding_map", "project"]
-
 _LINE = 0.3  # inches that a line of text takes
 
 

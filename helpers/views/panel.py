@@ -28,8 +28,6 @@ from .form import Form
 from .photos import Photos
 from .transfers import Uploads, copy_photos
 
-__all__ = ["SearchPanel"]
-
 _IN_A_PAGE = 10
 _LONGEST = 80  # characters of a query, where it is said again
 _PATH = re.compile(r"(?<![\w.])(/|[A-Za-z]:\\)\w")

@@ -18,8 +18,6 @@ from ..images.gallery import as_address
 from ..images.thumbnails import WIDEST, whole_jpeg
 from ..query.results import Hit, SearchResults
 
-__all__ = ["Photos", "described"]
-
 _FIRST = 24  # thumbnails that come with a search, and that a saved notebook keeps
 _AT_ONCE = 8  # of them, where they take their time
 _SOON = 0.1  # seconds that photos wait for their thumbnails

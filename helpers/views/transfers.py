@@ -8,8 +8,6 @@ from pathlib import Path
 from ..images.pictures import load_image
 from ..query.results import SearchResults
 
-__all__ = ["Uploads", "copy_photos"]
-
 
 class Uploads:
     """Images that people upload, each kept as a file of its own in a folder."""
