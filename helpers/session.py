@@ -140,7 +140,7 @@ def _completed(settings: Settings, recreate: bool = False, may_make: bool = True
     """Return the settings with what their collection remembers; ValueError if they contradict."""
     settings = _located(settings, may_make)
     name = settings.collection_name
-    if name not in _names(settings.milvus_uri):
+    if name not in _names(settings.milvus_uri, name):
         return settings
     with ImageStore(settings.milvus_uri, name) as store:
         filled_by = store.properties
@@ -207,7 +207,8 @@ def _located(settings: Settings, may_make: bool) -> Settings:
         databases += [str(path) for path in earlier if path.is_dir()]
     if may_make and len(databases) == 1:
         return settings
-    name, names = settings.collection_name, {uri: _names(uri) for uri in databases}
+    name = settings.collection_name
+    names = {uri: _names(uri, name) for uri in databases}
     found = [uri for uri in databases if name in names[uri]]
     if settings.milvus_uri in found:
         return settings
@@ -228,11 +229,14 @@ def _located(settings: Settings, may_make: bool) -> Settings:
     )
 
 
-def _names(uri: str) -> list[str]:
-    """Return the names of the collections in a database, which need not exist."""
+def _names(uri: str, name: str) -> list[str]:
+    """Return the names of the collections in a database, which need not exist.
+
+    ValueError if the one that is looked for can be none.
+    """
     if "://" not in uri and not Path(uri).exists():
         return []
-    with ImageStore(uri) as store:
+    with ImageStore(uri, name) as store:
         return store.client.list_collections()
 
 
