@@ -9,7 +9,7 @@ Layout: each part imports only parts on floors below its own::
     4  query, recognition, report                   questions and answers; known files; reports
     3  demo, models, collection                     drawings and their tiny CLIP; encoders; Milvus
     2  settings, images                             where each value comes from; image files
-    1  batches, dates, parameters, paths, vectors   what all the others build on
+    1  batches, dates, encoding, parameters, paths  what all the others build on
 
 Names are loaded on first use, so `import helpers` is quick and does not import torch.
 """

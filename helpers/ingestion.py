@@ -15,10 +15,10 @@ from tqdm.auto import tqdm
 from .batches import map_batches
 from .collection.columns import FORMAT, compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
+from .encoding import Encoder
 from .images.files import ImageFile, look_at, survey
 from .images.leftovers import lies_in_leftovers
 from .images.pictures import noted_facts
-from .models.encoder import ClipEncoder
 from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path
 from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
@@ -30,7 +30,7 @@ _MANY = 10  # rows: fewer than this are removed without asking, unless they are 
 
 def ingest(
     image_dir: str | os.PathLike,
-    encoder: ClipEncoder,
+    encoder: Encoder,
     store: ImageStore,
     *,
     recreate: bool = False,
@@ -211,7 +211,7 @@ class _Run:
     `files` are those of this run by their keys, `known` its rows, and `listed` all images.
     """
 
-    encoder: ClipEncoder
+    encoder: Encoder
     store: ImageStore
     folder: Path
     batch_size: int

@@ -15,7 +15,7 @@ import numpy as np
 from .collection.columns import FORMAT, named, seen, shown, sortable
 from .collection.filters import build_filter, forms, names_in, plain, within
 from .collection.store import MAX_LIMIT, ImageStore
-from .models.encoder import ClipEncoder
+from .encoding import Encoder
 from .parameters import check_flags
 from .query.margins import AGAIN, is_coin, margins, match_threshold
 from .query.mixing import SAMPLE
@@ -34,7 +34,7 @@ _SORTED_UNJUDGED = 200  # hits, if nobody knows which of them match
 
 def search(
     query: Term | Query,
-    encoder: ClipEncoder,
+    encoder: Encoder,
     store: ImageStore,
     *,
     limit: int = 10,
@@ -155,7 +155,7 @@ _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
 
 
 def _ready(
-    question: Question, encoder: ClipEncoder, store: ImageStore, templates: Sequence[str] | None
+    question: Question, encoder: Encoder, store: ImageStore, templates: Sequence[str] | None
 ) -> Question:
     """Return a question that mixes texts and images with its scales and with stored vectors."""
     if not question.mixes:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers import ImageStore, calibrate, draw_demo_images, ingest, search
+from helpers.encoding import unit_vectors
 from helpers.evaluation.calibration import pick_threshold
 from helpers.evaluation.judgements import (
     CAPTIONS,
@@ -22,7 +23,6 @@ from helpers.evaluation.judgements import (
     from_labels,
 )
 from helpers.query.margins import AGAIN
-from helpers.vectors import unit_vectors
 
 from .support.rows import row
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from helpers import Query, draw_demo_images, list_images
+from helpers.encoding import unit_vectors
 from helpers.query.queries import BAD, GOOD, parse
-from helpers.vectors import unit_vectors
 
 from .benchmarks import feedback
 from .benchmarks.possible import Impossible, refuse

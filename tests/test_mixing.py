@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers import Query, list_images
+from helpers.encoding import unit_vectors
 from helpers.query.mixing import FEWEST, IMAGE, TEXT, Scale, mixes, scales
 from helpers.query.queries import Question, parse
-from helpers.vectors import unit_vectors
 
 DIM = 16
 OFFSET = unit_vectors(np.eye(DIM)[0] + np.eye(DIM)[1])  # what all texts share

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import Query, list_images
+from helpers.encoding import unit_vectors
 from helpers.query import queries
 from helpers.query.queries import parse
-from helpers.vectors import unit_vectors
 
 
 def embed(query, encoder) -> np.ndarray:

@@ -11,11 +11,12 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..batches import batches
+from ..encoding import Encoder
 from ..paths import resolve_path
 from . import columns
 from .connection import Connection, grpc, pymilvus
@@ -34,23 +35,6 @@ _NOT_FOUND = 100  # Milvus's code
 _REAL = pymilvus.DataType.DOUBLE
 _OF_MODEL = ("model", "model_name", "model_dim", "model_digest", "model_content")
 _REMEMBERED = (*_OF_MODEL, "image_dir", "format")
-
-
-class Model(Protocol):
-    """What a collection remembers of the encoder that filled it; `model_name` opens it again.
-
-    `content` tells weights apart, whatever file they are in. `digest` is the checksum of the file,
-    which is all that older collections know.
-    """
-
-    name: str
-    model_name: str
-    dim: int
-    content: str
-
-    @property
-    def digest(self) -> str:
-        """The checksum of the model's file."""
 
 
 class _NotFoundError(ConnectionError):
@@ -224,7 +208,7 @@ class ImageStore:
             )
         return np.array([row["vector"] for row in rows], np.float32)
 
-    def open_for(self, model: Model, image_dir: Path) -> None:
+    def open_for(self, model: Encoder, image_dir: Path) -> None:
         """Make the collection for a model and a folder; if it exists, check that it is theirs.
 
         Raises
@@ -267,7 +251,7 @@ class ImageStore:
             self._note(image_dir=str(image_dir))
         return True
 
-    def check_model(self, model: Model) -> dict[str, str]:
+    def check_model(self, model: Encoder) -> dict[str, str]:
         """Refuse a model that did not fill this collection: its scores would mean nothing.
 
         Returns
@@ -556,7 +540,7 @@ class ImageStore:
         yield "Strong" if self._behind else "Bounded"
         self._behind = False
 
-    def _create(self, model: Model, image_dir: Path) -> None:
+    def _create(self, model: Encoder, image_dir: Path) -> None:
         properties = {
             "model_name": model.name,
             "model_dim": str(model.dim),

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
-from ..models.encoder import ClipEncoder
+from ..encoding import Encoder
 from ..parameters import check_flags
 from ..query.margins import above_chance, is_coin, random_queries
 from ..query.mixing import FEWEST, PLAIN
@@ -102,7 +102,7 @@ class Calibration(Tabled):
 
 
 def calibrate(
-    encoder: ClipEncoder,
+    encoder: Encoder,
     store: ImageStore,
     judgements: Judgements | None = None,
     templates: Sequence[str] | None = None,
@@ -280,7 +280,7 @@ def _once_each(judgements: Judgements) -> Judgements:
 
 
 def _largest_margins(
-    judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str], seed: int
+    judgements: Judgements, encoder: Encoder, templates: Sequence[str], seed: int
 ) -> Iterator[tuple[str, str, Hashable, float]]:
     """Yield for each query its largest margin, as it is and as if no image showed it."""
     pool, chance = judgements.pool, np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..models.encoder import ClipEncoder
+from ..encoding import Encoder
 from ..query.mixing import PLAIN
 from .intervals import Interval, interval
 from .judgements import CAPTIONS, Judgements, Pool
@@ -135,7 +135,7 @@ class ZeroShot:
 
 
 def evaluate(
-    judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str] | None = None
+    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
 ) -> Evaluation:
     """Search for every query, and measure how high the relevant images come.
 
@@ -154,7 +154,7 @@ def evaluate(
 
 
 def evaluate_captions(
-    judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str] | None = None
+    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
 ) -> Evaluation:
     """Search among captions for every image that has some: the other way of the protocol.
 
@@ -185,7 +185,7 @@ def evaluate_captions(
 
 
 def zero_shot(
-    judgements: Judgements, encoder: ClipEncoder, templates: Sequence[str] | None = None
+    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
 ) -> ZeroShot:
     """Take each image for the query whose text is nearest (Radford et al. 2021, section 3.1).
 

@@ -13,6 +13,7 @@ from typing import IO
 
 from PIL import ExifTags, Image, ImageOps
 
+from ..encoding import Picture
 from . import formats
 from .colours import in_srgb, on_background
 from .facts import facts_of
@@ -20,9 +21,6 @@ from .memory import IN_FLIGHT, shrunk
 from .mending import is_damaged, mended
 from .opening import open_image
 from .ranges import decoded
-
-Picture = str | os.PathLike | Image.Image
-"""What can be opened as an image: a path, or a PIL image."""
 
 _SCALED = ("JPEG", "MPO")  # can be decoded smaller than they are
 _ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "JXL")

@@ -7,9 +7,9 @@ of this folder.
 import contextlib
 import functools
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence, Sized
+from collections.abc import Generator, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
-from ..images.pictures import Picture, read_image
-from ..vectors import unit_vectors
+from ..encoding import Encoded, Picture, unit_vectors
+from ..images.pictures import read_image
 from . import open_clip, openai
 from .acceleration import has_fast_bfloat16
 
@@ -68,18 +68,6 @@ class Model(Protocol):
 FAMILIES: list[Any] = [open_clip, openai]
 """Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds or downloads the file,
 and a `Model`. The first that knows a name opens it. OpenAI's knows any name, so it comes last."""
-
-
-class Encoded(NamedTuple):
-    """An item of `encode_stream`: the `facts` of its picture and its vector, or its error.
-
-    With an error, the vector is empty.
-    """
-
-    item: Any
-    facts: Mapping[str, object]
-    vector: np.ndarray
-    error: OSError | None
 
 
 def fetch(model_name: str | os.PathLike) -> Path:

@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..collection.store import ImageStore
-from ..models.encoder import ClipEncoder
-from ..vectors import unit_vectors
+from ..encoding import Encoder, unit_vectors
 from .mixing import FEWEST, PLAIN, SAMPLE, WORDS, random_terms
 from .queries import NOTHING, Question
 
@@ -36,7 +35,7 @@ def margins(
     question: Question,
     query_vector: np.ndarray,
     hit_vectors: np.ndarray,
-    encoder: ClipEncoder,
+    encoder: Encoder,
     store: ImageStore,
     templates: Sequence[str] | None = None,
 ) -> list[float | None]:
@@ -99,7 +98,7 @@ def above_chance(
 
 def match_threshold(
     question: Question,
-    encoder: ClipEncoder,
+    encoder: Encoder,
     store: ImageStore,
     templates: Sequence[str] | None = None,
 ) -> float | None:
@@ -141,7 +140,7 @@ def is_coin(kept: Mapping[str, Any]) -> bool:
     return "errors" not in kept and kept.get("area", 1) < 0.6
 
 
-def calibration_file(encoder: ClipEncoder) -> Path:
+def calibration_file(encoder: Encoder) -> Path:
     """Return the path of a model's calibration file, beside its checkpoint."""
     return encoder.path.with_suffix(".calibration.json")
 
@@ -149,7 +148,7 @@ def calibration_file(encoder: ClipEncoder) -> Path:
 def random_queries(
     question: Question,
     images: np.ndarray,
-    encoder: ClipEncoder,
+    encoder: Encoder,
     templates: Sequence[str] | None,
 ) -> np.ndarray:
     """Return random queries, shape (at most WORDS, dim), without any that cancel out."""

@@ -26,7 +26,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..models.encoder import ClipEncoder
+from ..encoding import Encoder
 
 FEWEST = 20
 """Images; fewer say too little about chance."""
@@ -54,7 +54,7 @@ class _Term(Protocol):
 
     def at_random(
         self,
-        encoder: ClipEncoder,
+        encoder: Encoder,
         templates: Sequence[str],
         words: Sequence[str],
         images: np.ndarray,
@@ -80,7 +80,7 @@ def mixes(terms: Sequence[_Term]) -> bool:
 
 def scales(
     terms: Sequence[_Term],
-    encoder: ClipEncoder,
+    encoder: Encoder,
     templates: Sequence[str] | None,
     images: np.ndarray,
 ) -> list[Scale]:
@@ -111,7 +111,7 @@ def scales(
 
 def random_terms(
     terms: Sequence[_Term],
-    encoder: ClipEncoder,
+    encoder: Encoder,
     templates: Sequence[str] | None,
     images: np.ndarray,
 ) -> list[np.ndarray]:

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..models.encoder import ClipEncoder
+from ..encoding import Encoder, unit_vectors
 from ..paths import resolve_path
-from ..vectors import unit_vectors
 from .mixing import IMAGE, PLAIN, TEXT, Scale, combine, mixes, scales
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
@@ -124,7 +123,7 @@ class _Text:
     def code(self, image_dir: Path | None) -> str:
         return repr(self.title)
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
         return encoder.encode_texts([self.title], templates)[0]
 
     def at_random(self, encoder, templates, words, images) -> np.ndarray:
@@ -143,7 +142,7 @@ class _Picture:
     def code(self, image_dir: Path | None) -> str:
         return self.title
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
         return encoder.encode_images([self.image])[0]
 
     def at_random(self, encoder, templates, words, images) -> np.ndarray:
@@ -159,7 +158,7 @@ class _File(_Picture):
         self.title = self.path.name
         self.known = known
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
         return super().vector(encoder, templates) if self.known is None else self.known
 
     def code(self, image_dir: Path | None) -> str:
@@ -179,7 +178,7 @@ class _Vector:
     def code(self, image_dir: Path | None) -> str:
         return self.title
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str]) -> np.ndarray:
+    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
         if self.array.shape != (encoder.dim,):
             raise ValueError(f"a query vector needs shape ({encoder.dim},), not {self.array.shape}")
         return unit_vectors(self.array)
@@ -228,7 +227,7 @@ class Question:
         return replace(self, terms=tuple(terms))
 
     def scaled(
-        self, encoder: ClipEncoder, templates: Sequence[str] | None, images: np.ndarray
+        self, encoder: Encoder, templates: Sequence[str] | None, images: np.ndarray
     ) -> "Question":
         """Return the same question, with its texts and images on one scale; see `scales`."""
         return replace(self, scales=tuple(scales(self.terms, encoder, templates, images)))
@@ -247,7 +246,7 @@ class Question:
         sides = [like and f"like=[{like}]", unlike and f"unlike=[{unlike}]"]
         return f"Query({', '.join(filter(None, sides))})"
 
-    def vector(self, encoder: ClipEncoder, templates: Sequence[str] | None = None) -> np.ndarray:
+    def vector(self, encoder: Encoder, templates: Sequence[str] | None = None) -> np.ndarray:
         """Return the unit vector, float32 of shape (dim,).
 
         Parameters

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlencode
 from ..collection.columns import sortable
 from ..collection.filters import like
 from ..collection.store import ImageStore
+from ..encoding import Encoder
 from ..images.gallery import picture_address
-from ..models.encoder import ClipEncoder
 from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
@@ -65,7 +65,7 @@ class Asked:
     judged: Mapping[Path, float] = field(default_factory=dict)
 
     def search(
-        self, encoder: ClipEncoder, store: ImageStore, limit: int, offset: int = 0
+        self, encoder: Encoder, store: ImageStore, limit: int, offset: int = 0
     ) -> SearchResults:
         """Ask; see `retrieval.search`."""
         return search(

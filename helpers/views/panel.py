@@ -18,9 +18,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from ..collection.store import MAX_LIMIT, ImageStore
+from ..encoding import Encoder
 from ..evaluation.judgements import judged_csv
 from ..images.gallery import shortened
-from ..models.encoder import ClipEncoder
 from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
 from .asked import Asked, History, suggestions
@@ -72,7 +72,7 @@ class SearchPanel:
 
     def __init__(
         self,
-        encoder: ClipEncoder,
+        encoder: Encoder,
         store: ImageStore,
         limit: int = 50,
         query_text: str = "",

@@ -21,8 +21,8 @@ from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, ingest
 from helpers.batches import batches, map_batches
+from helpers.encoding import unit_vectors
 from helpers.images.pictures import load_image
-from helpers.vectors import unit_vectors
 
 from ..support import tutorial
 from . import possible

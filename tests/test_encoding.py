@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.vectors import unit_vectors
+from helpers.encoding import unit_vectors
 
 
 def test_one_or_many_become_float32_of_unit_length():
