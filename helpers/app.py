@@ -31,8 +31,7 @@ def main() -> int:
         settings = Settings.resolve(given.profile, given.model, collection_name=given.collection)
         print("Making ready …", flush=True)
         # In a process of its own, which takes the memory of the model along when it ends.
-        quiet = (signal.SIGINT, _end)
-        with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, quiet) as child:
+        with ProcessPoolExecutor(1, get_context("spawn")) as child:
             os.environ |= child.submit(_make_ready, settings).result()
         # Open as long as the page is served, or else one visitor's kernel would hold the database
         # for all others.
@@ -51,12 +50,9 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.app",
-        description="Serve the search panel as a page.",
-        epilog="Other options are Voila's, such as --port 9000 and --no-browser.",
-        allow_abbrev=False,
-    )
+    others = "Other options are Voila's, such as --port 9000 and --no-browser."
+    parser = argparse.ArgumentParser("python -m helpers.app", epilog=others, allow_abbrev=False)
+    parser.description = "Serve the search panel as a page."
     parser.add_argument("--profile", choices=["auto", *PROFILES])
     parser.add_argument("--model", metavar="NAME", help="default: the profile's")
     parser.add_argument("--collection", metavar="NAME", help="default: the profile's")
@@ -64,24 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _end(*_: object) -> None:
-    sys.exit(130)
-
-
 def _make_ready(settings: Settings) -> dict[str, str]:
     """Download, draw and ingest what may be; return variables that tell kernels what to open."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))  # the other process says it
     from .session import open_collection, prepare
 
     settings = prepare(settings)
     encoder, store = open_collection(settings)
     store.close()
-    return {
-        "IMAGE_SEARCH_PROFILE": settings.profile,
-        "IMAGE_SEARCH_DATA_DIR": str(settings.data_dir),
-        "MILVUS_URI": settings.milvus_uri,
-        "MODEL_NAME": encoder.model_name,
-        "COLLECTION_NAME": settings.collection_name,
-    }
+    names = {"MODEL_NAME": encoder.model_name, "COLLECTION_NAME": settings.collection_name}
+    names |= {"IMAGE_SEARCH_PROFILE": settings.profile, "MILVUS_URI": settings.milvus_uri}
+    return names | {"IMAGE_SEARCH_DATA_DIR": str(settings.data_dir)}
 
 
 if __name__ == "__main__":

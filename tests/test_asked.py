@@ -108,7 +108,7 @@ def test_a_picture_that_cannot_be_read_is_a_chip_without_one(tmp_path):
     (tmp_path / "gone.jpg").write_bytes(b"no image")
     (chip,) = Asked(query_image=tmp_path / "gone.jpg").chips()
     assert chip["text"] == "like gone.jpg"
-    assert "picture" not in chip
+    assert not chip["picture"]
 
 
 def test_the_parameters_are_those_of_03_search(whole, drawings, photos):

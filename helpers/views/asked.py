@@ -99,17 +99,15 @@ class Asked:
 
     def chips(self) -> list[dict[str, Any]]:
         """Return what narrows the search beside the words: an `id`, a `text`, and a `picture`."""
-        chips: list[dict[str, Any]] = []
-        if self.query_image:
-            text = f"like {self.query_image.name}"
-            chips.append({"id": "query_image", "text": text} | _picture(self.query_image))
+        image = self.query_image
+        chips = [_image_chip("query_image", "like", image)] if image else []
         for name, typed in TEXTS.items():
             if typed["chip"] and getattr(self, name):
                 chips.append({"id": name, "text": f"{typed['chip']} {getattr(self, name)}"})
         chips += [{"id": f"labels:{label}", "text": label} for label in self.labels]
         for path, weight in self.judged.items():
-            text = f"{'more' if weight > 0 else 'less'} like {path.name}"
-            chips.append({"id": _chip(path), "text": text, "weight": abs(weight)} | _picture(path))
+            words = "more like" if weight > 0 else "less like"
+            chips.append(_image_chip(_chip(path), words, path) | {"weight": abs(weight)})
         if self.sort_by:
             chips.append({"id": "sort_by", "text": "newest first"})
         return chips
@@ -187,11 +185,12 @@ def _chip(path: Path) -> str:
     return f"judged:{hash(path)}"
 
 
-def _picture(path: Path) -> dict[str, str]:
+def _image_chip(id: str, words: str, path: Path) -> dict[str, Any]:
     try:
-        return {"picture": picture_address(path)}
+        picture = picture_address(path)
     except OSError:
-        return {}
+        picture = ""
+    return {"id": id, "text": f"{words} {path.name}", "picture": picture}
 
 
 def _relative(path: Path | None, folder: Path | None) -> str:

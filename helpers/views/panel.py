@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 
@@ -89,9 +88,7 @@ class SearchPanel:
         self._at = -1  # the place in it of the question that is shown
         self._shown = Asked()
         self.found: SearchResults | None = None
-        labels = store.labels()
-        suggested = suggestions(labels) if visitors else []
-        self.form = Form(labels, limit, visitors, suggested)
+        self.form = Form(store.labels(), limit, visitors)
         self.query, self.button, self.limit = self.form.query, self.form.button, self.form.limit
         self.message, self.code = widgets.HTML(), widgets.HTML()
         self.results = Photos(self._answers(), self._try, visitors)
@@ -99,21 +96,22 @@ class SearchPanel:
         self.widget = widgets.VBox(shown)
         widgets.dlink((self.form.numbers, "value"), (self.widget, "_dom_classes"), _CLASSES.get)
         asked = Asked.at(address, store.image_dir)
-        self.asked = Asked(query_text or "".join(suggested[:1])) if asked == Asked() else asked
-        self._listen()
+        first = Asked(query_text or next(iter(self.form.tries), ""))
+        self.asked = first if asked == Asked() else asked
+        self._listen(self.form)
         if self.asked != Asked():
             self.show_results()
 
-    def _listen(self) -> None:
+    def _listen(self, form: "Form") -> None:
         """Do something when a box changes or a button is clicked."""
-        form = self.form
         for box in (*form.fields.values(), form.limit):
             box.observe(self.show_results, names="value")
         form.label.observe(self._take_label, names="value")
         does: dict[widgets.Button, Does] = {form.button: self.show_results, form.save: self._save}
         does |= {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
         does |= {form.save_thumbs: self._save_thumbs}
-        does |= {form.tries[text]: partial(self._ask, Asked(text)) for text in form.tries}
+        for text, button in form.tries.items():
+            does[button] = partial(setattr, form.query, "value", text)
         if not self._visitors:  # whose page knows the models of all widgets, shown or not
             does |= {form.paths: self._paths, form.copy: self._copy}
         for button, do in does.items():
@@ -137,37 +135,31 @@ class SearchPanel:
         self._show_chips()
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """What is asked, as parameters of 03_search for papermill."""
-        return self.asked.parameters(self._store.image_dir) | {
-            "limit": self.limit.value,
-            "model_name": self._encoder.model_name,
-            "milvus_uri": self._store.shown_uri,
-            "collection_name": self._store.collection_name,
-        }
+        store = self._store
+        where = {"milvus_uri": store.shown_uri, "collection_name": store.collection_name}
+        how = {"limit": self.limit.value, "model_name": self._encoder.model_name}
+        return self.asked.parameters(store.image_dir) | how | where
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
         if self._settling:
             return
-        gone = self._drop_gone()
+        asked = self.asked
+        gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
+        if gone:  # else they would be in the way of all that follows
+            image = None if asked.query_image in gone else asked.query_image
+            self.asked = replace(asked.weighing(dict.fromkeys(gone, 0.0)), query_image=image)
         self._show_chips()
         self.results.busy = True
         try:
             self._try(self._search)
         finally:
             self.results.busy = False
+        self._try(self.results.finish)
         if gone:
             self._say(_gone(gone[0]), failed=True)
-
-    def _drop_gone(self) -> list[Path]:
-        """Take the images that are gone out of the question, and return them."""
-        asked = self.asked
-        gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
-        if gone:  # else they would be in the way of all that follows
-            image = None if asked.query_image in gone else asked.query_image
-            self.asked = replace(asked.weighing(dict.fromkeys(gone, 0.0)), query_image=image)
-        return gone
 
     def _search(self) -> None:
         asked = self.asked
@@ -175,8 +167,6 @@ class SearchPanel:
             found = asked.search(self._encoder, self._store, limit=self.limit.value)
         with self.results.hold_sync():
             self._show(asked, found)
-            self.results.busy = False
-        self.results.finish()
         for warning in caught:
             if warning.category is UserWarning:  # a text is too long
                 self._say(str(warning.message))
@@ -241,8 +231,7 @@ class SearchPanel:
         if len(hits) < last:
             page = {"limit": last - len(hits), "offset": len(hits)}
             hits = [*hits, *self._shown.search(self._encoder, self._store, **page)]
-        some = self._results(hits[first:last])
-        self.results.add(some, first, len(hits) >= last < MAX_LIMIT)
+        self.results.add(self._results(hits[first:last]), first, len(hits) >= last < MAX_LIMIT)
 
     def _more_like(self, place: int) -> None:
         path = self.results.hits[place].path
@@ -305,8 +294,7 @@ class SearchPanel:
 
     def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
         """Take a piece of an image: a message to Jupyter holds 10 MB at most, an image may more."""
-        if first:
-            self._pieces.clear()
+        self._pieces = bytearray() if first else self._pieces
         self._pieces += content
         if last:
             self.image = _kept(name, bytes(self._pieces), self._uploads)
@@ -322,9 +310,9 @@ class SearchPanel:
     def _repr_mimebundle_(self, **options: object) -> dict:
         """Show the widget; where there are none, as in a page, at least the pictures."""
         shown = self.widget._repr_mimebundle_(**options)
-        return shown | (
-            {"text/html": self._results(self.found[:10]).to_html()} if self.found else {}
-        )
+        if self.found:
+            shown["text/html"] = self._results(self.found[:10]).to_html()
+        return shown
 
 
 class Form:
@@ -333,7 +321,7 @@ class Form:
     `fields` are those that are part of a question, `tries` the buttons of texts to begin with.
     """
 
-    def __init__(self, labels: list[str], limit: int, visitors: bool, suggested: list[str]) -> None:
+    def __init__(self, labels: list[str], limit: int, visitors: bool) -> None:
         self.back = _button("", "The question before", icon="chevron-left", disabled=True)
         self.forward = _button("", "The next question", icon="chevron-right", disabled=True)
         self.button = _button("Search", "", icon="search", button_style="primary")
@@ -351,6 +339,7 @@ class Form:
         self.copy = _button("Copy", "No file is written over")
         texts = {name: _text(*typed["box"]) for name, typed in TEXTS.items()}
         vars(self).update(texts)
+        suggested = suggestions(labels) if visitors else []
         self.tries = {text: _button(text, f"Search for {text}") for text in suggested}
         self.fields = texts | {"sort_by": self.sort_by, "templates": self.templates}
         self.query, unlike, *narrowing = texts.values()

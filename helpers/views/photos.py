@@ -6,7 +6,6 @@ It sends thumbnails and photos when they come into sight. What a click on them m
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +153,7 @@ class Photos(anywidget.AnyWidget):
 
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
-        paths = [self.hits[place].path for place in places]
-        drawn = self._pool.map(_address, paths, repeat(height))
+        drawn = self._pool.map(lambda place: _address(self.hits[place].path, height), places)
         thumbs = dict(zip(map(str, places), drawn, strict=True))
         self.send({"thumbs": thumbs, "number": self.number})
 
@@ -169,20 +167,16 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     name = Path(hit.filepath).name
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     place = None if hit.latitude is None else f"{hit.latitude:.4f}, {hit.longitude:.4f}"
-    facts = {
-        "label": hit.label,
-        "taken": hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}",
-        "camera": hit.camera,
-        "latitude, longitude": place,
-        "size": f"{hit.width:,} x {hit.height:,}" if hit.width else "",
-        "copies": ", ".join(Path(other).name for other in hit.alike),
-        "match": found.explained(hit),
-        "path": "" if visitors else str(hit.path),
-    }
+    size = f"{hit.width:,} x {hit.height:,}" if hit.width else ""
+    taken = hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}"
+    copies = ", ".join(Path(other).name for other in hit.alike)
+    path = "" if visitors else str(hit.path)
+    facts = {"label": hit.label, "taken": taken, "camera": hit.camera, "latitude, longitude": place}
+    facts |= {"size": size, "copies": copies, "match": found.explained(hit), "path": path}
     return {
         "name": name,
         "alt": f"{hit.label}: {name}" if hit.label else name,
-        "path": facts["path"],
+        "path": path,
         "date": hit.taken and f"{hit.taken:%Y-%m-%d}",
         "numbers": hit.caption.splitlines()[0],
         "ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3),
