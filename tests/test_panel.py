@@ -144,6 +144,15 @@ def test_more_goes_on_where_the_first_ones_end(panel, sent, encoder, filled):
     assert sent[-1] == added
 
 
+def test_more_may_be_none_though_photos_are_chosen(panel, sent):
+    """Nobody knows that 50 of 50 are all, until one asks."""
+    panel.query.value = "a fish"
+    assert panel.results.more
+    ask(panel, "choose", places=[1])
+    ask(panel, "more", first=50)
+    assert (sent[-1]["add"], sent[-1]["first"], sent[-1]["more"]) == ([], 50, False)
+
+
 def test_more_belongs_to_the_question_that_was_asked(panel, sent, encoder, filled):
     """Not to what stands in the boxes since."""
     panel.limit.value = 7

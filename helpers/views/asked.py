@@ -98,7 +98,10 @@ class Asked:
         return {column: wanted for column, wanted in where.items() if wanted}
 
     def chips(self) -> list[dict[str, Any]]:
-        """Return what narrows the search beside the words: an `id`, a `text`, and a `picture`."""
+        """Return what narrows the search beside the words: an `id`, a `text`, and of images more.
+
+        Those have a `picture`, empty if it cannot be read, and what is judged has its `weight`.
+        """
         image = self.query_image
         chips = [_image_chip("query_image", "like", image)] if image else []
         for name, typed in TEXTS.items():

@@ -270,7 +270,7 @@ class SearchPanel:
         self.results.send({"csv": "photos.csv", "text": text})
 
     def _paths(self) -> None:
-        paths = [str(hit.path) for hit in self._results(self.results.taken())]
+        paths = [str(hit.path) for hit in self._results(self.results.picked())]
         self.results.send({"copy": "\n".join(paths)})
 
     def _save_thumbs(self) -> None:
@@ -281,7 +281,7 @@ class SearchPanel:
 
     def _copy(self) -> None:
         folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
-        self._say(_copied(self._results(self.results.taken()), folder))
+        self._say(_copied(self._results(self.results.picked()), folder))
 
     def _take_label(self, _change: object) -> None:
         label = self.form.label.value.strip()
@@ -342,7 +342,7 @@ class Form:
         suggested = suggestions(labels) if visitors else []
         self.tries = {text: _button(text, f"Search for {text}") for text in suggested}
         self.fields = texts | {"sort_by": self.sort_by, "templates": self.templates}
-        self.query, unlike, *narrowing = texts.values()
+        self.query, unlike, *narrowing = texts.values()  # in the order of `Asked`
 
         chosen = [self.sort_by, self.limit, self.templates, self.numbers]
         for part in (self.options, *chosen):

@@ -133,7 +133,7 @@ class Photos(anywidget.AnyWidget):
         places = {hit.path: str(place) for place, hit in enumerate(self.hits)}
         self.judged = {places[path]: each for path, each in judged.items() if path in places}
 
-    def taken(self) -> list[Hit]:
+    def picked(self) -> list[Hit]:
         """Return the hits of the photos that are chosen, or of all."""
         return [self.hits[place] for place in self.chosen] or self.hits
 
