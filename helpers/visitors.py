@@ -1,17 +1,42 @@
-"""Who may see the page that `app` serves: a browser that opened its link, by a known host name.
+"""Serve `app`'s page to who may see it: a browser that opened its link, by a known host name.
 
 Browsers keep the address of a link in their history, a redirected one too. So a link opens one
 browser, which gets a cookie, and then there is another link.
 """
 
+import html
+import os
 import secrets
+import signal
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
 from urllib.parse import urlencode
 
 from jupyter_server.auth.identity import PasswordIdentityProvider, User
 from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.log import log_request  # without tokens
+from tornado.ioloop import IOLoop
 from tornado.web import Finish, HTTPError, RequestHandler
 from voila.app import Voila
 from voila.handler import VoilaHandler
+
+
+def serve(page: Path, hosts: list[str], options: list[str]) -> None:
+    """Serve until Ctrl+C, by these names as well; the environment tells kernels what to open."""
+    looks = [str(page.parent), os.environ.get("JUPYTER_PATH")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, looks))
+    own = {"identity_provider_class": Links, "config_file_paths": [str(page.parent)]}
+    voila = Page.instance(token=secrets.token_urlsafe(), **own)
+    voila.initialize([str(page), *options])
+    names = ["localhost", *map(str.lower, hosts)]
+    voila.tornado_settings |= {"local_hostnames": names, "log_function": log_request}
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))  # ends it without a traceback
+    IOLoop.current().add_callback(voila.announce)  # when the port is known
+    with tempfile.TemporaryDirectory(prefix="image-search-") as uploads:
+        os.environ["UPLOAD_DIR"] = uploads  # of all visitors; a kernel may be killed
+        voila.start()
 
 
 class Links(PasswordIdentityProvider):
@@ -72,3 +97,14 @@ class Page(Voila):
             (path, type(handler.__name__, (_Guarded, handler), {}), *options)
             for path, handler, *options in super().init_handlers()
         ]
+
+    def announce(self) -> None:
+        """Print the link."""
+        print(f"\nThe search is at {self.identity_provider.link()}")
+        print("Only this machine can open it, and only with this link. Ctrl+C ends it.", flush=True)
+
+    def launch_browser(self) -> None:
+        """Open the link by a file: others on this machine see command lines."""
+        page, link = Path(self.connection_dir) / "open.html", self.identity_provider.link()
+        page.write_text(f"<meta http-equiv='refresh' content='0; url={html.escape(link)}'>")
+        threading.Thread(target=webbrowser.open, args=[page.as_uri()], daemon=True).start()

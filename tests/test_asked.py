@@ -46,12 +46,13 @@ def test_a_question_becomes_one_search(drawings, encoder, store, photos):
     ingest(drawings, encoder, store, progress=False)
     label = photos[0].parent.name
     asked = Asked("a star", taken_from="2000", camera="enc", name=label, labels=(label,))
-    found = asked.search(encoder, store, 20, 2)
+    found = asked.search(encoder, store, limit=20, offset=2)
     assert len(found) == 8
     assert {hit.label for hit in found} == {label}
     assert {hit.camera for hit in found} == {"Pencil"}
-    assert len(Asked("a star", taken_to="1999").search(encoder, store, 10)) == 0
-    newest = [hit.taken for hit in Asked("a star", sort_by="taken").search(encoder, store, 10)]
+    assert len(Asked("a star", taken_to="1999").search(encoder, store, limit=10)) == 0
+    newest = Asked("a star", sort_by="taken").search(encoder, store, limit=10)
+    newest = [hit.taken for hit in newest]
     assert newest == sorted(newest, reverse=True)
 
 
@@ -107,7 +108,7 @@ def test_a_picture_that_cannot_be_read_is_a_chip_without_one(tmp_path):
     (tmp_path / "gone.jpg").write_bytes(b"no image")
     (chip,) = Asked(query_image=tmp_path / "gone.jpg").chips()
     assert chip["text"] == "like gone.jpg"
-    assert "picture" not in chip
+    assert not chip["picture"]
 
 
 def test_the_parameters_are_those_of_03_search(whole, drawings, photos):

@@ -93,7 +93,7 @@ def test_all_parts_make_one_query(panel, encoder, filled, drawings):
     panel.form.templates.value = True
     panel.labels = (path.parent.name,)
     panel.query.value = "a star"
-    expected = panel.asked.search(encoder, filled, 50)
+    expected = panel.asked.search(encoder, filled, limit=50)
     assert panel.found.hits == expected.hits
     assert panel.found.code == expected.code
     assert {hit.label for hit in panel.found} == {path.parent.name}
@@ -144,6 +144,15 @@ def test_more_goes_on_where_the_first_ones_end(panel, sent, encoder, filled):
     assert sent[-1] == added
 
 
+def test_more_may_be_none_though_photos_are_chosen(panel, sent):
+    """Nobody knows that 50 of 50 are all, until one asks."""
+    panel.query.value = "a fish"
+    assert panel.results.more
+    ask(panel, "choose", places=[1])
+    ask(panel, "more", first=50)
+    assert (sent[-1]["add"], sent[-1]["first"], sent[-1]["more"]) == ([], 50, False)
+
+
 def test_more_belongs_to_the_question_that_was_asked(panel, sent, encoder, filled):
     """Not to what stands in the boxes since."""
     panel.limit.value = 7
@@ -168,7 +177,7 @@ def test_thumbs_are_chips_until_the_next_search_takes_them(panel, encoder, fille
     ]
     assert "Search again" in panel.results.status
     panel.button.click()
-    assert panel.found.hits == panel.asked.search(encoder, filled, 50).hits
+    assert panel.found.hits == panel.asked.search(encoder, filled, limit=50).hits
     assert panel.found.hits != before.hits
     judged = {panel.found[int(place)].path: sign for place, sign in panel.results.judged.items()}
     assert judged == {good: 1, bad: -1}
@@ -265,6 +274,13 @@ def test_an_upload_that_is_no_image_is_refused_and_the_pictures_stay(panel, tmp_
     assert names(panel) == before
     assert panel.image is None
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_that_ended_too_early_is_forgotten(panel, tmp_path):
+    where = {"name": "lost.png", "first": True, "last": False}
+    panel.results._handle_custom_msg({"ask": "upload", **where}, [memoryview(png(1)[:100])])
+    upload(panel, "a.png", png())
+    assert [path.read_bytes() for path in (tmp_path / "uploads").iterdir()] == [png()]
 
 
 def test_an_error_is_shown_and_the_pictures_stay(panel):
@@ -381,7 +397,7 @@ def test_more_that_fails_can_be_asked_for_again(panel, sent, monkeypatch):
     panel.limit.value = 7
     panel.query.value = "a fish"
     with monkeypatch.context() as patch:
-        patch.setattr(panel_module.Asked, "search", lambda *_: 1 / 0)
+        patch.setattr(panel_module.Asked, "search", lambda *_, **__: 1 / 0)
         ask(panel, "more", first=7)
     assert "division by zero" in panel.message.value
     ask(panel, "more", first=7)
@@ -460,6 +476,24 @@ def test_photos_are_saved_copied_and_chosen(panel, sent, tmp_path):
     assert "File exists" in panel.message.value
 
 
+def test_photos_that_are_gone_are_not_copied_but_counted(encoder, store, drawings, tmp_path):
+    ingest(shutil.copytree(drawings, tmp_path / "images"), encoder, store, progress=False)
+    panel = SearchPanel(encoder, store, limit=3, query_text="a star")
+
+    def copy(folder: str) -> str:
+        panel.form.folder.value = str(tmp_path / folder)
+        panel.form.copy.click()
+        return panel.results.said
+
+    panel.found[1].path.unlink()
+    assert copy("copies") == f"2 photos are in {tmp_path / 'copies'}; 1 is gone"
+    panel.found[0].path.unlink()
+    assert "1 photo is in" in copy("copies")
+    panel.found[2].path.unlink()
+    assert "nothing was copied" in copy("others")
+    assert not (tmp_path / "others").exists()
+
+
 def test_there_is_nothing_to_take_away_before_the_first_search(panel):
     for button in (panel.form.save, panel.form.paths, panel.form.copy):
         panel._say("")
@@ -485,7 +519,7 @@ def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypa
     assert panel.code not in panel.widget.children
     assert {panel.form.copy, panel.form.paths}.isdisjoint(panel.form.widget.children[-1].children)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(f"cannot read {drawings}")
 
     monkeypatch.setattr(panel_module.Asked, "search", fail)
@@ -534,6 +568,45 @@ def test_a_text_that_is_cut_is_said_to_be(panel):
     assert len(names(panel)) == 50
     panel.query.value = "a star"
     assert panel.message.value == ""
+
+
+def test_what_is_typed_is_the_question_without_blanks_around_it(panel):
+    panel.query.value, panel.form.unlike.value = "a star", "  a fish "
+    panel.form.taken_from.value = "2019"
+    assert panel.asked == Asked("a star", unlike="a fish", taken_from="2019")
+
+
+def test_a_question_fills_the_boxes_and_empties_the_others(panel):
+    asked = Asked("a fish", camera="Canon", sort_by="taken", templates=True)
+    panel.form.unlike.value = "a star"
+    panel.asked = asked
+    assert panel.asked == asked
+
+
+def test_each_box_and_the_button_search(panel):
+    panel.query.value = "a fish"
+    number = panel.results.number
+    for name, box in panel.form.fields.items():
+        box.value = {"templates": True, "sort_by": "taken"}.get(name, "2019")
+    panel.limit.value = 3
+    panel.button.click()
+    assert panel.results.number == number + len(panel.form.fields) + 2
+
+
+def test_all_but_the_search_box_is_folded_away_until_it_is_asked_for(panel):
+    form = panel.form
+    head, fold = form.widget.children
+    assert form.query in head.children
+    assert fold.layout.display == "none"
+    form.options.value = True
+    assert fold.layout.display == "flex"
+    assert {form.unlike, form.label, form.taken_from, form.folder} <= set(fold.children)
+
+
+def test_every_box_has_a_name(panel):
+    form = panel.form
+    for box in (*form.fields.values(), form.limit, form.label, form.folder):
+        assert box.description or box.placeholder
 
 
 def test_visitors_begin_with_a_few_suggestions(ingested, encoder):

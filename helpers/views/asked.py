@@ -1,13 +1,15 @@
 """`Asked`: all that is set in the search panel, as one value: to search, to go back to, to share.
 
-Not about widgets: that is `panel`.
+To ask for something else that is typed, add a line to `Asked`: its box, its chip, its part of the
+address and its condition follow from that. Not about widgets: that is `panel`.
 """
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -21,11 +23,19 @@ from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
-_WORDS = {"unlike": "unlike", "taken_from": "from", "taken_to": "until", "camera": "camera"}
-_WORDS |= {"name": "name has"}
 _GENERAL = ("people", "food", "a building", "outdoors")
-_HERE_ONLY = ("camera", "name", "judged")
-"""What 03_search has no parameter for."""
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
+
+
+def _text(label: str, hint: str, chip: str = "", piece_of: str = "") -> Any:
+    """Return a field of `Asked` that is typed.
+
+    `label` and `hint` stand at its box and in it. Its chip begins with `chip`, or else the label;
+    without either it has none. It is a piece of what is in the column `piece_of`: for such fields
+    03_search has no parameter.
+    """
+    typed = {"box": (label, hint), "chip": chip or label, "piece_of": piece_of}
+    return field(default="", metadata=typed)
 
 
 @dataclass(frozen=True)
@@ -52,32 +62,25 @@ class Asked:
         From the paths of images to weights: above 0 for more like this, below 0 for less.
     """
 
-    query_text: str = ""
+    query_text: str = _text("", "what to look for, in English")
     query_image: Path | None = None
-    unlike: str = ""
+    unlike: str = _text("unlike", "words to stay away from")
     labels: tuple[str, ...] = ()
-    taken_from: str = ""
-    taken_to: str = ""
-    camera: str = ""
-    name: str = ""
+    taken_from: str = _text("from", "2019, 2019-06 or 2019-06-15")
+    taken_to: str = _text("until", "the end of then")
+    camera: str = _text("camera", "a piece of its name; capitals count", piece_of="camera")
+    name: str = _text(
+        "file", "a piece of its name, or its folder's; capitals count", "name has", "filepath"
+    )
     sort_by: str = ""
     templates: bool = False
     judged: Mapping[Path, float] = field(default_factory=dict)
 
-    def search(
-        self, encoder: Encoder, store: ImageStore, limit: int, offset: int = 0
-    ) -> SearchResults:
-        """Ask; see `retrieval.search`."""
-        return search(
-            self.query,
-            encoder,
-            store,
-            limit=limit,
-            offset=offset,
-            where=self._where(),
-            templates=list(TEMPLATES) if self.templates else None,
-            sort_by=self.sort_by,
-        )
+    def search(self, encoder: Encoder, store: ImageStore, **page: int) -> SearchResults:
+        """Ask for a page, by `limit` and `offset`; see `retrieval.search`."""
+        options: dict[str, Any] = {"where": self._where(), "sort_by": self.sort_by, **page}
+        options["templates"] = list(TEMPLATES) if self.templates else None
+        return search(self.query, encoder, store, **options)
 
     @property
     def query(self) -> Query:
@@ -88,29 +91,26 @@ class Asked:
         return asked.with_feedback(good, bad)
 
     def _where(self) -> dict[str, object]:
-        where: dict[str, object] = {"label": list(self.labels)} if self.labels else {}
-        if self.taken_from or self.taken_to:
-            where["taken"] = self.taken_from or None, self.taken_to or None
-        if self.camera:
-            where["camera"] = like(f"*{self.camera}*")
-        if self.name:
-            where["filepath"] = like(f"*{self.name}*")
-        return where
+        dates = self.taken_from or None, self.taken_to or None
+        where = {"label": list(self.labels), "taken": dates if any(dates) else None}
+        typed = {column: getattr(self, name) for name, column in _PIECES.items()}
+        where |= {column: like(f"*{piece}*") for column, piece in typed.items() if piece}
+        return {column: wanted for column, wanted in where.items() if wanted}
 
     def chips(self) -> list[dict[str, Any]]:
-        """Return what narrows the search beside the words: an `id`, a `text`, and a `picture`."""
-        chips: list[dict[str, Any]] = []
-        if self.query_image:
-            chips.append({"id": "query_image", "text": f"like {self.query_image.name}"})
-            chips[-1] |= _picture(self.query_image)
-        for name, words in _WORDS.items():
-            if value := getattr(self, name):
-                chips.append({"id": name, "text": f"{words} {value}"})
+        """Return what narrows the search beside the words: an `id`, a `text`, and of images more.
+
+        Those have a `picture`, empty if it cannot be read, and what is judged has its `weight`.
+        """
+        image = self.query_image
+        chips = [_image_chip("query_image", "like", image)] if image else []
+        for name, typed in TEXTS.items():
+            if typed["chip"] and getattr(self, name):
+                chips.append({"id": name, "text": f"{typed['chip']} {getattr(self, name)}"})
         chips += [{"id": f"labels:{label}", "text": label} for label in self.labels]
         for path, weight in self.judged.items():
-            text = f"{'more' if weight > 0 else 'less'} like {path.name}"
-            chips.append({"id": _chip(path), "text": text, "weight": abs(weight)})
-            chips[-1] |= _picture(path)
+            words = "more like" if weight > 0 else "less like"
+            chips.append(_image_chip(_chip(path), words, path) | {"weight": abs(weight)})
         if self.sort_by:
             chips.append({"id": "sort_by", "text": "newest first"})
         return chips
@@ -122,27 +122,24 @@ class Asked:
             return replace(self, labels=tuple(label for label in self.labels if label != part))
         if name == "judged":
             return self.weighed(chip, 0)
-        blank: Any = None if name == "query_image" else ""
-        return replace(self, **{name: blank})
+        return replace(self, **{name: getattr(Asked, name)})
 
     def weighed(self, chip: str, weight: float) -> "Asked":
         """Return the question where what a chip stands for counts so much, as good or as bad."""
-        for path, each in self.judged.items():
-            if _chip(path) == chip:
-                return self.weighing(path, math.copysign(weight, each))
-        return self
+        same = [path for path in self.judged if _chip(path) == chip]
+        return self.weighing({path: math.copysign(weight, self.judged[path]) for path in same})
 
-    def weighing(self, path: Path, weight: float) -> "Asked":
-        """Return the question with an image that counts so much; 0 for not at all."""
-        judged = {**self.judged, path: weight}
-        return replace(self, judged={path: each for path, each in judged.items() if each})
+    def weighing(self, weights: Mapping[Path, float]) -> "Asked":
+        """Return the question with images that count so much; 0 for not at all."""
+        judged = {**self.judged, **weights}
+        return replace(self, judged={path: weight for path, weight in judged.items() if weight})
 
     def parameters(self, folder: Path | None) -> dict[str, Any]:
         """Return what is set as parameters of 03_search; paths count from `folder` if they can."""
-        values = dict(vars(self))
+        image, values = self.query_image, dict(vars(self))
         values["labels"] = list(self.labels)
         values["templates"] = list(TEMPLATES) if self.templates else None
-        values["query_image"] = _below(self.query_image, folder)
+        values["query_image"] = _relative(image, folder) or (image and image.as_posix())
         kept = {n: value for n, value in values.items() if value and n not in _HERE_ONLY}
         return {"query_text": "", **kept}
 
@@ -158,7 +155,7 @@ class Asked:
         values["query_image"] = _relative(self.query_image, folder)
         judged = {_relative(path, folder): weight for path, weight in self.judged.items()}
         values["judged"] = [f"{weight:g} {path}" for path, weight in judged.items() if path]
-        values["templates"] = "1" if self.templates else ""
+        values["templates"] = int(self.templates)
         return urlencode({name: value for name, value in values.items() if value}, doseq=True)
 
     @classmethod
@@ -166,54 +163,24 @@ class Asked:
         """Return the question of a page's address; what cannot be read in it does not count."""
         lists = parse_qs(address)
         given = {name: values[-1] for name, values in lists.items()}
-        asked = {name: given.get(name, "") for name in ("query_text", *_WORDS)}
         sort_by = given.get("sort_by", "")
-        judged = {}
-        for entry in lists.get("judged", []):
-            weight, _, name = entry.partition(" ")
-            judged[_inside(name, folder)] = _weight(weight)
+        entries = [entry.partition(" ") for entry in lists.get("judged", [])]
+        judged = {_inside(name, folder): _weight(weight) for weight, _, name in entries}
         return cls(
             query_image=_inside(given.get("query_image", ""), folder),
             labels=tuple(lists.get("labels", [])),
             sort_by=sort_by if sort_by in sortable() else "",
             templates=given.get("templates") == "1",
             judged={path: weight for path, weight in judged.items() if path and weight},
-            **asked,
+            **{name: given.get(name, "") for name in TEXTS},
         )
 
 
-class History:
-    """The questions that were asked, and which of them is shown now."""
+TEXTS = {each.name: each.metadata for each in fields(Asked) if each.metadata}
+"""What is typed, by the names of the fields; see `_text`."""
 
-    def __init__(self) -> None:
-        self._all: list[Asked] = []
-        self._at = -1
-
-    @property
-    def first(self) -> Asked:
-        """The oldest question; one that asks nothing if there is none."""
-        return self._all[0] if self._all else Asked()
-
-    @property
-    def is_first(self) -> bool:
-        """Whether none is before the one that is shown."""
-        return self._at <= 0
-
-    @property
-    def is_last(self) -> bool:
-        """Whether none is after it."""
-        return self._at + 1 == len(self._all)
-
-    def add(self, asked: Asked) -> None:
-        """Take another question in the place of all after the one that is shown."""
-        if not self._all or self._all[self._at] != asked:
-            self._all[self._at + 1 :] = [asked]
-            self._at += 1
-
-    def step(self, by: int) -> Asked:
-        """Go back by -1 or forward by 1, if one can; return the question that is shown then."""
-        self._at = min(max(self._at + by, 0), len(self._all) - 1)
-        return self._all[self._at]
+_PIECES = {name: typed["piece_of"] for name, typed in TEXTS.items() if typed["piece_of"]}
+_HERE_ONLY = (*_PIECES, "judged")  # what 03_search has no parameter for
 
 
 def _chip(path: Path) -> str:
@@ -221,15 +188,12 @@ def _chip(path: Path) -> str:
     return f"judged:{hash(path)}"
 
 
-def _picture(path: Path) -> dict[str, str]:
+def _image_chip(id: str, words: str, path: Path) -> dict[str, Any]:
     try:
-        return {"picture": picture_address(path)}
+        picture = picture_address(path)
     except OSError:
-        return {}
-
-
-def _below(path: Path | None, folder: Path | None) -> str:
-    return _relative(path, folder) or (path.as_posix() if path else "")
+        picture = ""
+    return {"id": id, "text": f"{words} {path.name}", "picture": picture}
 
 
 def _relative(path: Path | None, folder: Path | None) -> str:
@@ -250,13 +214,9 @@ def _inside(name: str, folder: Path | None) -> Path | None:
 
 
 def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        return 0.0
-    if not math.isfinite(weight) or not weight:
-        return 0.0
-    return math.copysign(min(max(abs(weight), 0.1), 10), weight)  # as far as a chip goes
+    """Return a weight as far as a chip goes; 0 for what is none."""
+    weight = float(text) if _NUMBER.fullmatch(text) else 0.0
+    return math.copysign(min(max(abs(weight), 0.1), 10), weight) if weight else 0.0
 
 
 def suggestions(labels: Sequence[str], most: int = 4) -> list[str]:

@@ -1,19 +1,19 @@
 """`SearchPanel`: a search box with pictures: a form of ipywidgets, and below it `Photos`.
 
-It only asks (`retrieval`) and shows; what a question means is decided there.
+It only asks (see `asked`) and shows; what a question means is decided there.
 """
 
+import hashlib
 import html
 import os
 import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 
@@ -21,17 +21,18 @@ from ..collection.store import MAX_LIMIT, ImageStore
 from ..encoding import Encoder
 from ..evaluation.judgements import judged_csv
 from ..images.gallery import shortened
+from ..images.pictures import load_image
 from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
-from .asked import Asked, History, suggestions
-from .form import Form
-from .photos import Photos
-from .transfers import Uploads, copy_photos
+from .asked import TEXTS, Asked, suggestions
+from .photos import Does, Photos
 
-_IN_A_PAGE = 10
 _LONGEST = 80  # characters of a query, where it is said again
 _PATH = re.compile(r"(?<![\w.])(/|[A-Za-z]:\\)\w")
 _MORE = 100  # photos asked for when the first ones have been looked at
+_CLASSES = {False: ["search-panel"], True: ["search-panel", "numbers"]}  # show numbers?
+_GROWS = {"flex": "1 1 120px", "width": "auto", "min_width": "0"}
+_ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "2px 8px"}
 
 
 class SearchPanel:
@@ -81,62 +82,65 @@ class SearchPanel:
         address: str = "",
     ) -> None:
         self._encoder, self._store, self._visitors = encoder, store, visitors
-        self._uploads = Uploads(Path(upload_dir or resolve_path("runs") / "uploads"))
-        self._settling = False
-        self._history = History()
-        self._hits: list[Hit] = []
-        self._shown, self._is_more = Asked(), False
-        self.image: Path | None = None
-        self.labels: tuple[str, ...] = ()
-        self.judged: dict[Path, float] = {}
+        self._uploads = Path(upload_dir or resolve_path("runs") / "uploads")
+        self._pieces = bytearray()  # of an upload
+        self._past: list[Asked] = []
+        self._at = -1  # the place in it of the question that is shown
+        self._shown = Asked()
         self.found: SearchResults | None = None
-        labels = store.labels()
-        suggested = suggestions(labels) if visitors else []
-        query_text = query_text or "".join(suggested[:1])
-        self.form = Form(labels, limit, query_text, visitors, suggested)
+        self.form = Form(store.labels(), limit, visitors)
+        self.query, self.button, self.limit = self.form.query, self.form.button, self.form.limit
         self.message, self.code = widgets.HTML(), widgets.HTML()
-        self.results = Photos(self._answers(), self._fail, visitors)
+        self.results = Photos(self._answers(), self._try, visitors)
         shown = [self.form.widget, self.message, self.results, *([] if visitors else [self.code])]
         self.widget = widgets.VBox(shown)
-        self.widget.add_class("search-panel")
-        self.form.on_change(self.show_results)
-        self.form.label.observe(self._take_label, names="value")
-        self.form.numbers.observe(self._show_numbers, names="value")
-        for button, does in self._buttons().items():
-            button.on_click(partial(self._try, does))
+        widgets.dlink((self.form.numbers, "value"), (self.widget, "_dom_classes"), _CLASSES.get)
         asked = Asked.at(address, store.image_dir)
-        if asked != Asked():
-            self.asked = asked
+        first = Asked(query_text or next(iter(self.form.tries), ""))
+        self.asked = first if asked == Asked() else asked
+        self._listen(self.form)
         if self.asked != Asked():
             self.show_results()
 
-    query = property(lambda self: self.form.query)
-    button = property(lambda self: self.form.button)
-    limit = property(lambda self: self.form.limit)
+    def _listen(self, form: "Form") -> None:
+        """Do something when a box changes or a button is clicked."""
+        for box in (*form.fields.values(), form.limit):
+            box.observe(self.show_results, names="value")
+        form.label.observe(self._take_label, names="value")
+        does: dict[widgets.Button, Does] = {form.button: self.show_results, form.save: self._save}
+        does |= {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
+        does |= {form.save_thumbs: self._save_thumbs}
+        for text, button in form.tries.items():
+            does[button] = partial(setattr, form.query, "value", text)
+        if not self._visitors:  # whose page knows the models of all widgets, shown or not
+            does |= {form.paths: self._paths, form.copy: self._copy}
+        for button, do in does.items():
+            button.on_click(partial(self._try, do))
 
     @property
     def asked(self) -> Asked:
         """All that is set; a cell may set it to another question."""
         image = resolve_path(self.image, self._store.image_dir) if self.image else None
-        judged, labels = dict(self.judged), tuple(self.labels)
-        return Asked(query_image=image, labels=labels, judged=judged, **self.form.values)
+        said = {name: box.value for name, box in self.form.fields.items()}
+        said |= {name: said[name].strip() for name in TEXTS}
+        return Asked(query_image=image, labels=tuple(self.labels), judged=dict(self.judged), **said)
 
     @asked.setter
     def asked(self, asked: Asked) -> None:
         self._settling = True
-        self.form.fill(asked)
+        for name, box in self.form.fields.items():
+            box.value = getattr(asked, name)
         self._settling = False
         self.image, self.labels, self.judged = asked.query_image, asked.labels, dict(asked.judged)
+        self._show_chips()
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """What is asked, as parameters of 03_search for papermill."""
-        return self.asked.parameters(self._store.image_dir) | {
-            "limit": self.limit.value,
-            "model_name": self._encoder.model_name,
-            "milvus_uri": self._store.shown_uri,
-            "collection_name": self._store.collection_name,
-        }
+        store = self._store
+        where = {"milvus_uri": store.shown_uri, "collection_name": store.collection_name}
+        how = {"limit": self.limit.value, "model_name": self._encoder.model_name}
+        return self.asked.parameters(store.image_dir) | how | where
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
@@ -144,79 +148,71 @@ class SearchPanel:
             return
         asked = self.asked
         gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
-        if gone:  # else it would be in the way of all that follows
+        if gone:  # else they would be in the way of all that follows
             image = None if asked.query_image in gone else asked.query_image
-            judged = {path: each for path, each in asked.judged.items() if path not in gone}
-            self.asked = asked = replace(asked, query_image=image, judged=judged)
-            if not (asked.query_text or asked.unlike or image or judged):
-                self._show_chips()
-                self._say(_gone(gone[0]), failed=True)
-                return
+            self.asked = replace(asked.weighing(dict.fromkeys(gone, 0.0)), query_image=image)
         self._show_chips()
         self.results.busy = True
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                found = asked.search(self._encoder, self._store, self.limit.value)
-            with self.results.hold_sync():
-                self._show(asked, found)
-                self.results.busy = False
-            self.results.finish()
-            if gone:
-                self._say(_gone(gone[0]), failed=True)
-            if too_long := [str(w.message) for w in caught if w.category is UserWarning]:
-                self._say(too_long[0])
-        except Exception as error:  # anything that happens must be seen: widgets swallow errors
-            self._fail(error)
+            self._try(self._search)
         finally:
             self.results.busy = False
+        self._try(self.results.finish)
+        if gone:
+            self._say(_gone(gone[0]), failed=True)
+
+    def _search(self) -> None:
+        asked = self.asked
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            found = asked.search(self._encoder, self._store, limit=self.limit.value)
+        with self.results.hold_sync():
+            self._show(asked, found)
+        for warning in caught:
+            if warning.category is UserWarning:  # a text is too long
+                self._say(str(warning.message))
 
     def _show(self, asked: Asked, found: SearchResults) -> None:
-        self._history.add(asked)
-        self.found, self._hits, self._shown = found, list(found), asked
-        self._is_more = len(found) == self.limit.value < MAX_LIMIT
-        self.form.back.disabled = self._history.is_first
-        self.form.forward.disabled = self._history.is_last
-        spent = found.milliseconds
-        shares = f" (query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f})"
-        line = f"{found.counted} in {spent['total']:.0f} ms{'' if self._visitors else shares}"
-        title = shortened(found.question.title, _LONGEST)
-        self.results.status = f"{title}: {line}"
+        if self._past[self._at : self._at + 1] != [asked]:
+            self._at += 1
+            self._past[self._at :] = [asked]
+        self.form.back.disabled = not self._at
+        self.form.forward.disabled = self._past[self._at + 1 :] == []
+        self.found, self._shown = found, asked
+        title, spent = shortened(found.question.title, _LONGEST), found.milliseconds
+        self.results.status = f"{title}: {found.counted} in {spent['total']:.0f} ms"
         self.results.said = f"{title}: {found.counted}. {found.verdict}"
-        self.results.show(found, self._is_more)
+        self.results.show(found, len(found) == self.limit.value < MAX_LIMIT)
         self.results.address = asked.address(self._store.image_dir)
         if not self._visitors:
+            shares = f"query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f}"
+            self.results.status += f" ({shares})"
             self._show_lines(asked, found)
         self._say(found.note or (found.verdict if found.matches is False else ""))
 
-    def _answers(self) -> dict[str, Callable[..., None]]:
+    def _answers(self) -> dict[str, Does]:
         """Return what to do for each message of the pictures."""
-        return {
-            "more": self._ask_more,
-            "like": self._more_like,
-            "judge": self._judge,
-            "weigh": self._weigh,
-            "enter": lambda: None if self.asked == self._shown else self.show_results(),
-            "drop": self._drop,
-            "visit": self._visit,
-            "upload": self._take_upload,
-            "say": self._say,
-        }
+        does: dict[str, Does]
+        does = {"more": self._ask_more, "like": self._more_like, "enter": self._enter}
+        does |= {"judge": self._judge, "weigh": self._weigh, "drop": self._drop}
+        return does | {"visit": self._visit, "upload": self._take_upload, "say": self._say}
 
-    def _buttons(self) -> dict[widgets.Button, Callable[[], None]]:
-        """Return what the buttons beside Search do."""
-        form = self.form
-        does: dict[widgets.Button, Callable[[], None]]
-        does = {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
-        does |= {form.save: self._save, form.save_thumbs: self._save_thumbs}
-        # A visitor's page knows the models of all widgets, even of those not shown.
-        return does if self._visitors else does | {form.paths: self._paths, form.copy: self._copy}
+    def _enter(self) -> None:
+        if self.asked != self._shown:
+            self.show_results()
 
-    def _try(self, does: Callable[[], None], _button: object) -> None:
+    def _ask(self, asked: Asked) -> None:
+        self.asked = asked
+        self.show_results()
+
+    def _try(self, does: Does, _button: object = None) -> None:
         try:
             does()
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
-            self._fail(error)
+            text = str(error) or type(error).__name__
+            if self._visitors and _PATH.search(text):
+                traceback.print_exception(error, file=sys.__stderr__)  # the terminal, not the page
+                text = "this did not work; whoever runs the app can read why in its terminal"
+            self._say(text, failed=True)
 
     def _show_chips(self) -> None:
         self.results.chips = self.asked.chips()
@@ -231,67 +227,50 @@ class SearchPanel:
 
     def _ask_more(self, first: int) -> None:
         """Show what follows the first ones; another page may have asked for it before."""
-        last = min(first + _MORE, MAX_LIMIT)
-        lacking = last - len(self._hits)
-        if self._is_more and lacking > 0:
-            page = self._shown.search(self._encoder, self._store, lacking, len(self._hits))
-            self._hits += page
-            self._is_more = len(page) == lacking and last < MAX_LIMIT
-        hits = range(first, min(last, len(self._hits)))
-        more = self._is_more or len(self._hits) > last
-        self.results.add(self._taken(hits), first, more)
+        hits, last = self.results.hits, min(first + _MORE, MAX_LIMIT)
+        if len(hits) < last:
+            page = {"limit": last - len(hits), "offset": len(hits)}
+            hits = [*hits, *self._shown.search(self._encoder, self._store, **page)]
+        self.results.add(self._results(hits[first:last]), first, len(hits) >= last < MAX_LIMIT)
 
     def _more_like(self, place: int) -> None:
-        path = self._hits[place].path
+        path = self.results.hits[place].path
         if not path.is_file():
             raise OSError(_gone(path))
-        self.asked = Asked(query_image=path)
-        self.show_results()
+        self._ask(Asked(query_image=path))
 
     def _judge(self, place: int, sign: int) -> None:
-        path = self._hits[place].path
+        path = self.results.hits[place].path
         again = self.judged.get(path, 0) * sign > 0
-        self.judged = dict(self.asked.weighing(path, 0 if again else sign).judged)
-        self._show_chips()
+        self.asked = self.asked.weighing({path: 0 if again else sign})
         self.results.status = "Search again to use your thumbs" if self.judged else ""
 
     def _weigh(self, id: str, weight: float) -> None:
-        self.judged = dict(self.asked.weighed(id, weight).judged)
-        self._show_chips()
+        self.asked = self.asked.weighed(id, weight)
 
     def _drop(self, id: str) -> None:
-        self.asked = self.asked.without(id)
-        self.show_results()
+        self._ask(self.asked.without(id))
 
     def _step(self, by: int) -> None:
-        self.asked = self._history.step(by)
-        self.show_results()
+        self._at = min(max(self._at + by, 0), len(self._past) - 1)
+        self._ask(self._past[self._at])
 
     def _visit(self, address: str) -> None:
         asked = Asked.at(address, self._store.image_dir)
-        self.asked = self._history.first if asked == Asked() else asked
-        self.show_results()
+        self._ask(self._past[0] if self._past and asked == Asked() else asked)
 
-    def _places(self) -> list[int]:
-        """Return the places of what is taken away: of the chosen photos, or of all."""
-        return self.results.chosen or list(range(len(self._hits)))
-
-    def _taken(self, places: Sequence[int]) -> SearchResults:
-        """Return these results alone."""
+    def _results(self, hits: Sequence[Hit]) -> SearchResults:
+        """Return the results with these hits alone."""
         if not self.found:
             raise ValueError("there are no photos yet: search first")
-        return replace(self.found, hits=tuple(self._hits[place] for place in places))
-
-    def _show_numbers(self, _change: object) -> None:
-        change = self.widget.add_class if self.form.numbers.value else self.widget.remove_class
-        change("numbers")
+        return replace(self.found, hits=tuple(hits))
 
     def _save(self) -> None:
-        text = self._taken(range(len(self._hits))).csv(self._places())
+        text = self._results(self.results.hits).csv(self.results.chosen or None)
         self.results.send({"csv": "photos.csv", "text": text})
 
     def _paths(self) -> None:
-        paths = [str(hit.path) for hit in self._taken(self._places())]
+        paths = [str(hit.path) for hit in self._results(self.results.picked())]
         self.results.send({"copy": "\n".join(paths)})
 
     def _save_thumbs(self) -> None:
@@ -302,30 +281,24 @@ class SearchPanel:
 
     def _copy(self) -> None:
         folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
-        self._say(copy_photos(self._taken(self._places()), folder))
+        self._say(_copied(self._results(self.results.picked()), folder))
 
     def _take_label(self, _change: object) -> None:
         label = self.form.label.value.strip()
-        if label in self.form.label.options and label not in self.labels:
-            self.labels = (*self.labels, label)
+        if label in self.form.label.options:
             self.form.label.value = ""
-            self.show_results()
-        elif label in self.labels:
-            self.form.label.value = ""
-        elif label and not self._settling:
+            self.labels = tuple(dict.fromkeys((*self.labels, label)))
+            self._enter()
+        elif label:
             self._say(f"no photo has the label {label!r}", failed=True)
 
     def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
-        if image := self._uploads.take(name, first, last, content):
-            self.image = image
+        """Take a piece of an image: a message to Jupyter holds 10 MB at most, an image may more."""
+        self._pieces = bytearray() if first else self._pieces
+        self._pieces += content
+        if last:
+            self.image = _kept(name, bytes(self._pieces), self._uploads)
             self.show_results()
-
-    def _fail(self, error: Exception) -> None:
-        text = str(error) or type(error).__name__
-        if self._visitors and _PATH.search(text):
-            traceback.print_exception(error, file=sys.__stderr__)  # the terminal, not the page
-            text = "this did not work; whoever runs the app can read why in its terminal"
-        self._say(text, failed=True)
 
     def _say(self, text: str, failed: bool = False) -> None:
         colour = "#c62828" if failed else "#9a6700"
@@ -336,11 +309,86 @@ class SearchPanel:
 
     def _repr_mimebundle_(self, **options: object) -> dict:
         """Show the widget; where there are none, as in a page, at least the pictures."""
-        if not self.found:
-            return self.widget._repr_mimebundle_(**options)
-        first = replace(self.found, hits=self.found.hits[:_IN_A_PAGE])
-        shown = {"text/html": first.to_html()}
-        return self.widget._repr_mimebundle_(**options) | shown
+        shown = self.widget._repr_mimebundle_(**options)
+        if self.found:
+            shown["text/html"] = self._results(self.found[:10]).to_html()
+        return shown
+
+
+class Form:
+    """The boxes and buttons, each an ipywidget; those of `TEXTS` have the names of their fields.
+
+    `fields` are those that are part of a question, `tries` the buttons of texts to begin with.
+    """
+
+    def __init__(self, labels: list[str], limit: int, visitors: bool) -> None:
+        self.back = _button("", "The question before", icon="chevron-left", disabled=True)
+        self.forward = _button("", "The next question", icon="chevron-right", disabled=True)
+        self.button = _button("Search", "", icon="search", button_style="primary")
+        self.options = widgets.ToggleButton(description="options", icon="sliders")
+        self.label = _text("label", "one of the labels", widgets.Combobox, options=labels)
+        orders = [("best first", ""), ("newest first", "taken")]
+        self.sort_by = widgets.Dropdown(description="order", options=orders)
+        self.limit = widgets.IntText(limit, description="at first")
+        self.templates = widgets.Checkbox(description="several phrasings", indent=False)
+        self.numbers = widgets.Checkbox(description="show numbers", indent=False)
+        self.save = _button("save as CSV", "The chosen photos, or all, with their facts")
+        self.save_thumbs = _button("save thumbs", "As a CSV file, which notebook 5 reads")
+        self.paths = _button("copy paths", "Where the chosen photos are, or all")
+        self.folder = _text("copy into", "a folder: the chosen photos, or all")
+        self.copy = _button("Copy", "No file is written over")
+        texts = {name: _text(*typed["box"]) for name, typed in TEXTS.items()}
+        vars(self).update(texts)
+        suggested = suggestions(labels) if visitors else []
+        self.tries = {text: _button(text, f"Search for {text}") for text in suggested}
+        self.fields = texts | {"sort_by": self.sort_by, "templates": self.templates}
+        self.query, unlike, *narrowing = texts.values()  # in the order of `Asked`
+
+        chosen = [self.sort_by, self.limit, self.templates, self.numbers]
+        for part in (self.options, *chosen):
+            part.layout.width = part.style.description_width = "auto"
+        self.limit.layout.width = "130px"
+        own = [] if visitors else [self.paths, self.folder, self.copy]
+        rows = [[self.back, self.forward, self.query, self.button, self.options]]
+        rows += [[widgets.Label("Try"), *self.tries.values()]] if suggested else []
+        rows += [[unlike, self.label, *narrowing, *chosen, self.save, self.save_thumbs, *own]]
+        self.widget = widgets.VBox([widgets.Box(row, layout=_ROW) for row in rows])
+        unfolded = self.widget.children[-1].layout, "display"
+        widgets.dlink((self.options, "value"), unfolded, {True: "flex", False: "none"}.get)
+
+
+def _button(label: str, hint: str, **more: object) -> widgets.Button:
+    return widgets.Button(description=label, tooltip=hint, layout={"width": "auto"}, **more)
+
+
+def _text(label: str, hint: str, kind: type = widgets.Text, **more: object) -> widgets.Text:
+    more |= {"style": {"description_width": "auto"}, "layout": _GROWS, "continuous_update": False}
+    return kind(description=label, placeholder=hint, **more)
+
+
+def _kept(name: str, content: bytes, folder: Path) -> Path:
+    """Keep an image that was uploaded; OSError if it is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.blake2b(content, digest_size=4).hexdigest()
+    path = folder / f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-60:]}"
+    path.write_bytes(content)
+    try:
+        load_image(path)
+    except OSError as error:
+        path.unlink()
+        raise OSError(str(error).replace(str(path), name)) from error
+    return path
+
+
+def _copied(found: SearchResults, folder: Path) -> str:
+    """Copy the photos that are there into a folder; return what to say about it."""
+    there = [hit for hit in found if hit.path.is_file()]
+    if not there:
+        raise OSError("nothing was copied: the photos were moved or deleted")
+    number = len(set(replace(found, hits=tuple(there)).copy_to(folder)))
+    gone = len(found) - len(there)
+    words = f"{number:,} {'photo is' if number == 1 else 'photos are'} in {folder}"
+    return f"{words}; {gone:,} {'is' if gone == 1 else 'are'} gone" if gone else words
 
 
 def _gone(path: Path) -> str:

@@ -6,7 +6,6 @@ It sends thumbnails and photos when they come into sight. What a click on them m
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ _SOON = 0.1  # seconds that photos wait for their thumbnails
 _HEIGHTS = (256, 512)  # pixels of a thumbnail, as `photos.js` asks for them; others are not kept
 _LARGE = 1600  # pixels high: a photo that fills the window
 _NARROWEST = 0.25  # a tile's width by its height
+Does = Callable[..., None]
 _GONE = {
     False: "The kernel does not answer: it is busy, or gone. "
     "If it is gone, run the cells from the top to search again.",
@@ -79,22 +79,18 @@ class Photos(anywidget.AnyWidget):
     height = traitlets.Int(_HEIGHTS[0]).tag(sync=True)
     gone = traitlets.Unicode().tag(sync=True)
 
-    def __init__(
-        self,
-        answers: Mapping[str, Callable[..., None]],
-        failed: Callable[[Exception], None],
-        visitors: bool = False,
-    ) -> None:
-        """Take what to do for each `ask` of a message, which gets the rest of it by name."""
+    def __init__(self, answers: Mapping[str, Does], attempt: Does, visitors: bool = False) -> None:
+        """Take what to do for each `ask` of a message, which gets the rest of it by name.
+
+        `attempt` does it, and shows what fails.
+        """
         super().__init__(visitors=visitors, gone=_GONE[visitors])
-        own: dict[str, Callable[..., None]]
-        own = {"thumbs": self._send_thumbs, "photo": self._send_photo}
-        own |= {"choose": self._choose, "ping": lambda: None}
-        self._answers = own | dict(answers)
-        self._failed = failed
+        self._answers: dict[str, Does] = {**answers, "choose": self._choose, "ping": lambda: None}
+        self._answers |= {"thumbs": self._send_thumbs, "photo": self._send_photo}
+        self._attempt = attempt
         self._visitors = visitors  # the page could set the trait
         self._wanted = _HEIGHTS[0]  # for the next thumbnails; `height` is that of `first`
-        self._paths: list[Path] = []
+        self.hits: list[Hit] = []  # all that are shown, those of `photos` and more
         self._judged: Mapping[Path, float] = {}
         self._drawn: list[Future[str]] = []
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -102,18 +98,16 @@ class Photos(anywidget.AnyWidget):
 
     def show(self, found: SearchResults, more: bool) -> None:
         """Show the photos of a new search instead of those that are there."""
-        self._paths = [hit.path for hit in found]
+        self.hits = list(found)
         for late in self._drawn:
             late.cancel()
-        self._drawn = [
-            self._pool.submit(_address, path, self._wanted) for path in self._paths[:_FIRST]
-        ]
-        photos = self._described(found)
+        first = [hit.path for hit in found[:_FIRST]]
+        self._drawn = [self._pool.submit(_address, path, self._wanted) for path in first]
+        photos = [described(hit, found, self._visitors) for hit in found]
         wait(self._drawn, _SOON)
         with self.hold_sync():
             self.number += 1
-            self.more = more
-            self.photos, self.chosen = photos, []
+            self.more, self.photos, self.chosen = more, photos, []
             self.judge(self._judged)
             self.first, self.height = self._there(), self._wanted
 
@@ -128,19 +122,20 @@ class Photos(anywidget.AnyWidget):
 
     def add(self, found: SearchResults, first: int, more: bool) -> None:
         """Show more photos from a place on, on a page that has all before it."""
-        self._paths[first : first + len(found)] = [hit.path for hit in found]
+        self.hits[first : first + len(found)] = found
         self.judge(self._judged)
-        photos = self._described(found)
+        photos = [described(hit, found, self._visitors) for hit in found]
         self.send({"add": photos, "first": first, "more": more, "number": self.number})
 
     def judge(self, judged: Mapping[Path, float]) -> None:
         """Mark what is judged, on the photos that are shown and on all that follow."""
         self._judged = judged
-        places = {path: str(place) for place, path in enumerate(self._paths)}
+        places = {hit.path: str(place) for place, hit in enumerate(self.hits)}
         self.judged = {places[path]: each for path, each in judged.items() if path in places}
 
-    def _described(self, found: SearchResults) -> list[dict]:
-        return [described(hit, found, self._visitors) for hit in found]
+    def picked(self) -> list[Hit]:
+        """Return the hits of the photos that are chosen, or of all."""
+        return [self.hits[place] for place in self.chosen] or self.hits
 
     def _hear(self, _widget: object, content: dict, buffers: Sequence[memoryview]) -> None:
         """Do what the page asks for; whatever goes wrong is seen there."""
@@ -148,25 +143,22 @@ class Photos(anywidget.AnyWidget):
         name = asked.pop("ask", "")
         if asked.pop("number", self.number) != self.number:
             return  # it is about photos that are gone
-        try:
-            self._answers[name](**asked, **({"content": buffers[0]} if buffers else {}))
-        except Exception as error:
-            self._failed(error)
+        asked |= {"content": buffers[0]} if buffers else {}
+        self._attempt(lambda: self._answers[name](**asked))
         self.send({"done": name})
 
     def _choose(self, places: Sequence[int]) -> None:
         """Choose photos, or no longer if they were chosen."""
-        self.chosen = sorted({*self.chosen} ^ {*places} & {*range(len(self._paths))})
+        self.chosen = sorted({*self.chosen} ^ {*places} & {*range(len(self.hits))})
 
     def _send_thumbs(self, places: Sequence[int], height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
-        paths = [self._paths[place] for place in places]
-        drawn = self._pool.map(partial(_address, height=height), paths)
+        drawn = self._pool.map(lambda place: _address(self.hits[place].path, height), places)
         thumbs = dict(zip(map(str, places), drawn, strict=True))
         self.send({"thumbs": thumbs, "number": self.number})
 
     def _send_photo(self, place: int) -> None:
-        address = _address(self._paths[place], _LARGE)
+        address = _address(self.hits[place].path, _LARGE)
         self.send({"photo": place, "address": address, "number": self.number})
 
 
@@ -175,20 +167,16 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     name = Path(hit.filepath).name
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     place = None if hit.latitude is None else f"{hit.latitude:.4f}, {hit.longitude:.4f}"
-    facts = {
-        "label": hit.label,
-        "taken": hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}",
-        "camera": hit.camera,
-        "latitude, longitude": place,
-        "size": f"{hit.width:,} x {hit.height:,}" if hit.width else "",
-        "copies": ", ".join(Path(other).name for other in hit.alike),
-        "match": found.explained(hit),
-        "path": "" if visitors else str(hit.path),
-    }
+    size = f"{hit.width:,} x {hit.height:,}" if hit.width else ""
+    taken = hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}"
+    copies = ", ".join(Path(other).name for other in hit.alike)
+    path = "" if visitors else str(hit.path)
+    facts = {"label": hit.label, "taken": taken, "camera": hit.camera, "latitude, longitude": place}
+    facts |= {"size": size, "copies": copies, "match": found.explained(hit), "path": path}
     return {
         "name": name,
         "alt": f"{hit.label}: {name}" if hit.label else name,
-        "path": facts["path"],
+        "path": path,
         "date": hit.taken and f"{hit.taken:%Y-%m-%d}",
         "numbers": hit.caption.splitlines()[0],
         "ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3),
