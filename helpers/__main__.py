@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .paths import project_root, require, without_password
+from .settings import project_root, require, without_password
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"

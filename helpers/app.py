@@ -19,8 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .paths import project_root, require
-from .settings import PROFILES, Settings
+from .settings import PROFILES, Settings, project_root, require
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..paths import resolve_path
+from ..settings import resolve_path
 from .acceleration import accelerate_open_clip
 from .openai import common_words
 from .transforms import Transform, not_too_long

@@ -19,7 +19,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
-from ..paths import resolve_path
+from ..settings import resolve_path
 from .acceleration import accelerate
 from .transforms import Transform, not_too_long
 

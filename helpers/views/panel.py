@@ -21,8 +21,8 @@ from ..collection.store import MAX_LIMIT, ImageStore
 from ..encoding import Encoder
 from ..evaluation.judgements import judged_csv
 from ..images.gallery import shortened
-from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
+from ..settings import resolve_path
 from .asked import Asked, History, suggestions
 from .form import Form
 from .photos import Photos
