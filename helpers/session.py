@@ -61,18 +61,15 @@ def prepare(
     check_flags(again=again, recreate=recreate)
     if settings.given("image_dir") and settings.has_own_images and not settings.image_dir.is_dir():
         raise FileNotFoundError(f"there is no folder {settings.image_dir}: check image_dir")
-    named = settings.given("collection_name")
-    if named:  # perhaps mistyped: a new one is made if somebody says what of
-        said = bool(images) and (settings.given("model_name") or not settings.auto)
-        settings = _completed(settings, recreate, said or settings.given("image_dir"))
-    images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
     undecided = settings.auto and (again or own_images or not remembered_profile(settings.data_dir))
-    undecided = undecided and settings.sources.get("model_name") != _COLLECTION
     if undecided:
         settings = settings.switch("tutorial")
-    if not named:
-        settings = _completed(settings, recreate)
+    may_fill = _may_fill(settings)  # or else the name is perhaps mistyped, unless more is said
+    said = bool(images) and (settings.given("model_name") or not settings.auto)
+    settings = _completed(settings, recreate, may_fill or said)
+    undecided = undecided and settings.sources.get("model_name") != _COLLECTION
+    images = may_fill if images is None else images
     _check_folder(settings, images)
     try:
         _fetch(settings, images)
@@ -81,8 +78,7 @@ def prepare(
             raise
         if not undecided:
             raise ConnectionError(f'{error}; or use profile="demo", without a network') from error
-        settings = settings.switch("demo").completed(_OFFLINE, profile="demo")
-        settings = _completed(settings, recreate)
+        settings = _completed(settings.switch("demo", _OFFLINE), recreate)
         _fetch(settings, images)
         _show_banner(
             "<b>This is the demo.</b> The tutorial's photos and OpenAI's CLIP could not be "

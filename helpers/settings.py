@@ -128,11 +128,11 @@ class Settings:
         declared = [name for name in _NAMES if name in namespace.get("__annotations__", {})]
         return cls.resolve(**{name: namespace[name] or None for name in declared})
 
-    def switch(self, profile: str) -> "Settings":
+    def switch(self, profile: str, source: str = "auto") -> "Settings":
         """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
         switched = Settings.resolve(**given | {"profile": profile})
-        return replace(switched, auto=self.auto).completed("auto", profile=profile)
+        return replace(switched, auto=self.auto).completed(source, profile=profile)
 
     def completed(self, source: str, **values: Any) -> "Settings":
         """Return these settings with other values, and a note of where they come from."""
