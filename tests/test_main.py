@@ -285,7 +285,9 @@ def test_an_unknown_notebook_is_refused_with_the_known_ones(run, capfd):
 
 
 def test_an_unknown_parameter_is_refused_with_the_known_ones(run, capfd):
-    assert run("", "-p", "colection_name", "x") == 2
+    with pytest.raises(SystemExit) as ended:
+        run("", "-p", "colection_name", "x")
+    assert ended.value.code == 2
     assert "'colection_name'; known: image_dir, milvus_uri" in capfd.readouterr().err
 
 
