@@ -68,13 +68,13 @@ def _main() -> int:
     # As they were typed: each notebook reads them by their types.
     parameters = {
         name: os.fsencode(value.removeprefix(_MARK)).decode("utf-8", "replace")
-        for name, value in options.parameters
+        for name, value in options.p
     }
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
     of_any = set().union(*known.values())
-    for name in set(parameters) - of_any:
+    for name in sorted(set(parameters) - of_any):
         parser.error(f"unknown parameter {name!r}; known: {', '.join(sorted(of_any))}")
 
     options.output.mkdir(parents=True, exist_ok=True)
@@ -104,14 +104,9 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
         "notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all"
     )
     parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
+    example = "a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'"
     parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'",
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=example
     )
     parser.add_argument("--output", type=Path, default=runs)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
