@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .paths import project_root, require, without_password
+from .settings import project_root, require, without_password
 
 _MARK = "="
 _NOTHING_TO_DO = "NothingJudgedError"
@@ -58,30 +58,29 @@ def _main() -> int:
         print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
         return 2
     folder = root / "notebooks"
-    parser = _parser(_names(folder), root / "runs")
+    names = sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
+    parser = _parser(names, root / "runs")
     options = parser.parse_args(_marked(sys.argv[1:]))
     require("papermill", "nbconvert", "ipykernel")
-    for name in set(options.notebooks) - set(_names(folder)):
-        parser.error(f"no notebook {name!r}; there are {', '.join(_names(folder))}")
-    notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or _names(folder)]
+    for name in set(options.notebooks) - set(names):
+        parser.error(f"no notebook {name!r}; there are {', '.join(names)}")
+    notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or names]
     # As they were typed: each notebook reads them by their types.
     parameters = {
         name: os.fsencode(value.removeprefix(_MARK)).decode("utf-8", "replace")
-        for name, value in options.parameters
+        for name, value in options.p
     }
     if options.profile:
         parameters["profile"] = options.profile
     known = {notebook: _known_parameters(notebook) for notebook in notebooks}
-    unknown = set(parameters) - set().union(*known.values())
-    if unknown:
-        names = ", ".join(sorted(set().union(*known.values())))
-        print(f"unknown parameter {min(unknown)!r}; known: {names}", file=sys.stderr)
-        return 2
+    of_any = set().union(*known.values())
+    for name in sorted(set(parameters) - of_any):
+        parser.error(f"unknown parameter {name!r}; known: {', '.join(sorted(of_any))}")
 
     options.output.mkdir(parents=True, exist_ok=True)
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
-    _remove_earlier(options.output, set(options.notebooks) or {*_EVER, *_names(folder)})
+    _remove_earlier(options.output, set(options.notebooks) or {*_EVER, *names})
     outputs = [options.output / notebook.name for notebook in notebooks]
     try:
         for notebook, output in zip(notebooks, outputs, strict=True):
@@ -102,20 +101,12 @@ def _main() -> int:
 def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     parser.add_argument(
-        "notebooks",
-        nargs="*",
-        metavar="NAME",
-        help=f"any of {', '.join(names)}; default: all",
+        "notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all"
     )
     parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
+    example = "a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'"
     parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'",
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=example
     )
     parser.add_argument("--output", type=Path, default=runs)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
@@ -130,10 +121,6 @@ def _marked(arguments: list[str]) -> list[str]:
         since = 0 if word == "-p" and since >= 2 else since + 1
         marked.append(_MARK + word if since == 2 else word)
     return marked
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
 
 
 def _known_parameters(notebook: Path) -> set[str]:
@@ -158,7 +145,6 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
             _literal(output),
             parameters,
             execution_timeout=timeout,
-            progress_bar=True,
             extra_arguments=["--log-level=ERROR"],  # else kernels warn about their sockets
         )
     except papermill.PapermillExecutionError as error:
@@ -167,11 +153,13 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
             why = error.evalue.partition("\n")[0]
             print(f"\n{notebook.stem} ends early: {why}. Its page says what to do", flush=True)
             return True
-        _print_failure(output, f"cell [{error.exec_count}]: {error.ename}: {error.evalue}")
+        failed = f"cell [{error.exec_count}]: {error.ename}: {error.evalue}"
     except (CellTimeoutError, DeadKernelError) as error:
-        _print_failure(output, f"cell [{_last_count(output)}]: {error}")
+        count = max(cell.get("execution_count") or 0 for cell in _cells([output]))
+        failed = f"cell [{count}]: {error}"
     else:
         return True
+    print(f"\n{output.name} failed in {failed}\n\nThe executed copy is {output}", file=sys.stderr)
     return False
 
 
@@ -190,18 +178,6 @@ def _end_with(error: Any, executed: Path) -> None:
 def _literal(path: Path) -> str:
     """Return a path whose braces papermill does not fill in."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _last_count(executed: Path) -> int:
-    import nbformat
-
-    cells = nbformat.read(executed, as_version=4).cells
-    return max(cell.get("execution_count") or 0 for cell in cells)
-
-
-def _print_failure(output: Path, what: str) -> None:
-    message = f"\n{output.name} failed in {what}\n\nThe executed copy is {output}"
-    print(message, file=sys.stderr)
 
 
 def _remove_earlier(output: Path, names: set[str]) -> None:
@@ -246,12 +222,15 @@ def _told(executed: Iterable[Path], *tags: str) -> str:
 
     `settings` are what a notebook works with, `report` is an ingestion's, `hits` are a search's.
     """
+    cells = [cell for cell in _cells(executed) if {*tags} & set(cell.metadata.get("tags", []))]
+    results = [output for cell in cells for output in cell.outputs if "data" in output]
+    return "".join(f"\n{o.data['text/plain']}\n" for o in results if not _is_progress(o))
+
+
+def _cells(executed: Iterable[Path]) -> list[Any]:
     import nbformat
 
-    cells = [cell for path in executed for cell in nbformat.read(path, as_version=4).cells]
-    shown = [c.outputs for c in cells if {*tags} & set(c.metadata.get("tags", []))]
-    results = [out for outputs in shown for out in outputs if "data" in out]
-    return "".join(f"\n{o.data['text/plain']}\n" for o in results if not _is_progress(o))
+    return [cell for path in executed for cell in nbformat.read(path, as_version=4).cells]
 
 
 def _what_next(executed: Sequence[Path], settings: str, milvus_uri: str | None) -> str:

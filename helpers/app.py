@@ -12,8 +12,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from .paths import project_root, require
-from .settings import PROFILES, Settings
+from .settings import PROFILES, Settings, project_root, require
 
 
 def main() -> int:

@@ -19,10 +19,9 @@ from .encoding import Encoder
 from .images.files import ImageFile, look_at, survey
 from .images.leftovers import lies_in_leftovers
 from .images.pictures import noted_facts
-from .parameters import YesNoAll, check_flags, check_whole
-from .paths import resolve_path
 from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
 from .report import IngestReport
+from .settings import YesNoAll, check_flags, check_whole, resolve_path
 
 _AT_ONCE = 256  # rows that only get new facts
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder

@@ -13,9 +13,7 @@ from .demo.drawings import draw_demo_images
 from .images.tutorial import fetch_tutorial_images
 from .ingestion import ingest
 from .models.encoder import ClipEncoder, fetch
-from .parameters import check_flags
-from .paths import resolve_path
-from .settings import PROFILES, Settings, remember_profile, remembered_profile
+from .settings import PROFILES, Settings, check_flags, remembered_profile, resolve_path
 
 _COLLECTION = "the collection"
 _OFFLINE = "auto: the tutorial could not be downloaded"
@@ -63,19 +61,15 @@ def prepare(
     check_flags(again=again, recreate=recreate)
     if settings.given("image_dir") and settings.has_own_images and not settings.image_dir.is_dir():
         raise FileNotFoundError(f"there is no folder {settings.image_dir}: check image_dir")
-    named = settings.given("collection_name")
-    if named:  # perhaps mistyped: a new one is made if somebody says what of
-        said = bool(images) and (settings.given("model_name") or not settings.auto)
-        settings = _completed(settings, recreate, said or settings.given("image_dir"))
-    images = _may_fill(settings) if images is None else images
     own_images = settings.given("image_dir") and not settings.given("model_name")
-    remembered = remembered_profile(settings.data_dir)
-    undecided = settings.auto and (again or own_images or not remembered)
-    undecided = undecided and settings.sources.get("model_name") != _COLLECTION
+    undecided = settings.auto and (again or own_images or not remembered_profile(settings.data_dir))
     if undecided:
         settings = settings.switch("tutorial")
-    if not named:
-        settings = _completed(settings, recreate)
+    may_fill = _may_fill(settings)  # or else the name is perhaps mistyped, unless more is said
+    said = bool(images) and (settings.given("model_name") or not settings.auto)
+    settings = _completed(settings, recreate, may_fill or said)
+    undecided = undecided and settings.sources.get("model_name") != _COLLECTION
+    images = may_fill if images is None else images
     _check_folder(settings, images)
     try:
         _fetch(settings, images)
@@ -84,8 +78,7 @@ def prepare(
             raise
         if not undecided:
             raise ConnectionError(f'{error}; or use profile="demo", without a network') from error
-        settings = settings.switch("demo").completed(_OFFLINE, profile="demo")
-        settings = settings if named else _completed(settings, recreate)
+        settings = _completed(settings.switch("demo", _OFFLINE), recreate)
         _fetch(settings, images)
         _show_banner(
             "<b>This is the demo.</b> The tutorial's photos and OpenAI's CLIP could not be "
@@ -96,7 +89,7 @@ def prepare(
         )
     if (undecided or again) and not settings.has_own_images:
         with contextlib.suppress(PermissionError):  # a prepared folder may be read-only
-            remember_profile(settings)
+            settings.remember()
     drawings = settings.profile == "demo" and not settings.has_own_images
     if settings.model_name == "tiny" and not drawings:
         _show_banner(
@@ -138,80 +131,74 @@ def _may_fill(settings: Settings) -> bool:
 
 def _completed(settings: Settings, recreate: bool = False, may_make: bool = True) -> Settings:
     """Return the settings with what their collection remembers; ValueError if they contradict."""
-    settings = _located(settings, may_make)
-    name = settings.collection_name
-    if name not in _names(settings.milvus_uri, name):
+    settings, exists = _located(settings, may_make)
+    if not exists:
         return settings
-    with ImageStore(settings.milvus_uri, name) as store:
+    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
         filled_by = store.properties
-        model_name = filled_by.get("model") or filled_by["model_name"]
         folder = Path(filled_by["image_dir"])
-        if settings.given("model_name"):
-            _check_model_name(settings, model_name, recreate)
-        else:
-            settings = _with_model(settings, model_name)
+        settings = _with_model(
+            settings, filled_by.get("model") or filled_by["model_name"], recreate
+        )
         if not settings.given("image_dir"):
             moved = not folder.is_dir() and store.holds(settings.image_dir)
             return settings if moved else settings.completed(_COLLECTION, image_dir=folder)
-        if not recreate and not store.holds(settings.image_dir):
-            raise ValueError(
-                f"collection {name!r} holds the images of {folder}, and most of them are not in "
-                f"{settings.image_dir}. Choose another collection_name for these, or leave out "
-                "image_dir to go on with those"
-            )
-        return settings
+        if recreate or store.holds(settings.image_dir):
+            return settings
+    raise ValueError(
+        f"collection {settings.collection_name!r} holds the images of {folder}, and most of them "
+        f"are not in {settings.image_dir}. Choose another collection_name for these, or leave out "
+        "image_dir to go on with those"
+    )
 
 
-def _with_model(settings: Settings, model_name: str) -> Settings:
-    """Return the settings with a collection's model, and unless a profile was asked for, its."""
-    if _is_gone(model_name):
-        raise FileNotFoundError(
-            f"collection {settings.collection_name!r} was filled by the model {model_name}, which "
-            "is not there: put it back, or name where it is now as model_name"
-        )
-    if settings.auto:
-        profile = "demo" if model_name == "tiny" else "tutorial"
-        settings = settings.completed(_COLLECTION, profile=profile)
-        if not settings.given("query_text"):
-            settings = replace(settings, query_text=PROFILES[profile]["query_text"])
-    return settings.completed(_COLLECTION, model_name=model_name)
+def _with_model(settings: Settings, model_name: str, recreate: bool) -> Settings:
+    """Return the settings with a collection's model, and unless a profile was asked for, its.
 
-
-def _check_model_name(settings: Settings, model_name: str, recreate: bool) -> None:
-    """Refuse another model by its name; a file may hold the same one, which is seen when it opens.
-
-    So may whatever is named in place of a file that is gone.
+    Of a model that was named only the name is checked, and not in place of a file that is gone: a
+    file may hold the same model, which is seen when it opens.
     """
-    may_be = resolve_path(settings.model_name).exists() or _is_gone(model_name)
-    if settings.model_name != model_name and not may_be and not recreate:
+    gone = Path(model_name).is_absolute() and not Path(model_name).exists()
+    if settings.given("model_name"):
+        may_be = gone or recreate or resolve_path(settings.model_name).exists()
+        if may_be or settings.model_name == model_name:
+            return settings
         raise ValueError(
             f"collection {settings.collection_name!r} was filled by the model {model_name!r}, not "
             f"by {settings.model_name!r}: their vectors cannot be compared. Leave out model_name, "
             "or choose another collection_name"
         )
+    if gone:
+        raise FileNotFoundError(
+            f"collection {settings.collection_name!r} was filled by the model {model_name}, which "
+            "is not there: put it back, or name where it is now as model_name"
+        )
+    settings = settings.completed(_COLLECTION, model_name=model_name)
+    return _with_profile(settings) if settings.auto else settings
 
 
-def _is_gone(model_name: str) -> bool:
-    return Path(model_name).is_absolute() and not Path(model_name).exists()
+def _with_profile(settings: Settings) -> Settings:
+    """Return the settings with the profile that uses their model, and with its first question."""
+    profile = "demo" if settings.model_name == "tiny" else "tutorial"
+    settings = settings.completed(_COLLECTION, profile=profile)
+    if settings.given("query_text"):
+        return settings
+    return replace(settings, query_text=PROFILES[profile]["query_text"])
 
 
-def _located(settings: Settings, may_make: bool) -> Settings:
-    """Return the settings with the database in which their collection lies.
+def _located(settings: Settings, may_make: bool) -> tuple[Settings, bool]:
+    """Return the settings with the database of their collection, and whether it is there.
 
     Earlier versions kept one for each profile. ValueError if it lies in two of them, or in none
     and may not be made.
     """
-    databases = [settings.milvus_uri]
+    name, databases = settings.collection_name, [settings.milvus_uri]
     if "milvus_uri" not in settings.sources:
-        earlier = (settings.data_dir / profile / "milvus.db" for profile in PROFILES)
-        databases += [str(path) for path in earlier if path.is_dir()]
-    if may_make and len(databases) == 1:
-        return settings
-    name = settings.collection_name
+        databases += [str(settings.data_dir / profile / "milvus.db") for profile in PROFILES]
     names = {uri: _names(uri, name) for uri in databases}
     found = [uri for uri in databases if name in names[uri]]
     if settings.milvus_uri in found:
-        return settings
+        return settings, True
     if len(found) > 1:
         raise ValueError(
             f"there is a collection {name!r} in {' and in '.join(found)}, where an earlier version "
@@ -219,9 +206,9 @@ def _located(settings: Settings, may_make: bool) -> Settings:
         )
     if found:
         _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
-        return settings.completed("an earlier version", milvus_uri=found[0])
+        return settings.completed("an earlier version", milvus_uri=found[0]), True
     if may_make:
-        return settings
+        return settings, False
     raise ValueError(
         f"there is no collection {name!r}; there are: "
         f"{', '.join(sorted(set().union(*names.values()))) or 'none'}. Check the name, or name the "
@@ -258,12 +245,11 @@ def _fetch(settings: Settings, images: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise type(error)(
-            error.errno,
+        error.strerror = (
             f"the data folder cannot be made ({error.strerror}): set the environment variable "
-            "IMAGE_SEARCH_DATA_DIR to a folder that you may write",
-            str(folder),
-        ) from None
+            "IMAGE_SEARCH_DATA_DIR to a folder that you may write"
+        )
+        raise
     fetch(settings.model_name)
     if settings.has_own_images or not images:
         return

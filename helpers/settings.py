@@ -1,18 +1,22 @@
-"""The settings of a run: profile, model, images, database, resolved once and shown as a table.
+"""The values of a run: from where each comes, and of which type; and where paths lead.
 
-Not about fetching or making these things: that is `session`.
+`Settings` are profile, model, images and database, resolved once and shown as a table. Not about
+fetching or making these things: that is `session`.
 """
 
+import csv
 import html
 import json
 import os
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from configparser import ConfigParser
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
-from typing import Any
-
-from .parameters import read_parameters
-from .paths import DATA_DIR_VARIABLE, data_folder, resolve_path, without_password
+from typing import Any, Literal
 
 PROFILES: dict[str, dict[str, str]] = {
     "tutorial": {
@@ -28,12 +32,20 @@ PROFILES: dict[str, dict[str, str]] = {
         "image_dir": "images",
     },
 }
+YesNoAll = bool | Literal["all"]
+"""What a flag may be that has something in reserve."""
+
 _NOT_CLIP = ". It knows this project's drawings and nothing else: these are not CLIP's answers"
-_ENVIRONMENT = {"data_dir": DATA_DIR_VARIABLE, "milvus_uri": "MILVUS_URI"}
-_NAMES = ("model_name", "image_dir", "milvus_uri", "collection_name", "query_text", "data_dir")
+_ENVIRONMENT = {
+    "profile": "IMAGE_SEARCH_PROFILE",
+    "milvus_uri": "MILVUS_URI",
+    "data_dir": "IMAGE_SEARCH_DATA_DIR",
+}
+_NOTHING = ("", "none", "null")
+_FLAGS = {**ConfigParser.BOOLEAN_STATES, "y": True, "n": False, **dict.fromkeys(_NOTHING, False)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """What a run works with. Call `Settings.resolve` to make one; a notebook shows it as a table.
 
@@ -44,12 +56,12 @@ class Settings:
     profile: str
     model_name: str
     image_dir: Path
-    milvus_uri: str = field(repr=False)
+    milvus_uri: str
     collection_name: str
     query_text: str
     data_dir: Path
-    auto: bool = field(default=False, repr=False, compare=False)
-    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    auto: bool = field(default=False, compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def resolve(
@@ -80,25 +92,23 @@ class Settings:
         ValueError
             If the profile is unknown.
         """
-        parameters = (model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
-        pairs = zip(_NAMES, parameters, strict=True)
+        given = (profile, model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
+        pairs = zip(_NAMES, given, strict=True)
         values: dict[str, Any] = {name: str(value) for name, value in pairs if value is not None}
         sources = dict.fromkeys(values, "parameter")
         for name, variable in _ENVIRONMENT.items():
             if name not in values and os.environ.get(variable):
                 values[name], sources[name] = os.environ[variable], variable
-        data_dir = resolve_path(values["data_dir"]) if "data_dir" in values else data_folder()
-
-        profile, auto, sources["profile"] = _resolve_profile(profile, data_dir)
-        defaults: dict[str, Any] = PROFILES[profile] | {
-            "image_dir": _images_of(profile, data_dir),
-            "milvus_uri": str(data_dir / "milvus.db"),
-            "data_dir": data_dir,
-        }
-        values = defaults | values | {"data_dir": data_dir}
+        folder = resolve_path(values.get("data_dir", "data"))
+        if auto := values.get("profile", "auto") == "auto":
+            remembered = remembered_profile(folder)
+            values["profile"] = remembered or "tutorial"
+            sources["profile"] = "auto: as prepared" if remembered else "auto"
+        values = _defaults(values["profile"], folder) | values | {"data_dir": folder}
         values["image_dir"] = resolve_path(values["image_dir"])
-        values["milvus_uri"] = _resolve_uri(str(values["milvus_uri"]))
-        return cls(profile=profile, auto=auto, sources=sources, **values)
+        if "://" not in values["milvus_uri"]:
+            values["milvus_uri"] = str(resolve_path(values["milvus_uri"]))
+        return cls(auto=auto, sources=sources, **values)
 
     @classmethod
     def read(cls, namespace: MutableMapping[str, Any]) -> "Settings":
@@ -115,14 +125,14 @@ class Settings:
             If a parameter cannot be read, or the profile is unknown.
         """
         read_parameters(namespace)
-        declared = [n for n in ("profile", *_NAMES) if n in namespace.get("__annotations__", {})]
+        declared = [name for name in _NAMES if name in namespace.get("__annotations__", {})]
         return cls.resolve(**{name: namespace[name] or None for name in declared})
 
-    def switch(self, profile: str) -> "Settings":
+    def switch(self, profile: str, source: str = "auto") -> "Settings":
         """Return the settings of another profile, with the same parameters and the same `auto`."""
         given = {name: getattr(self, name) for name in _NAMES if self.given(name)}
-        switched = Settings.resolve(profile, **given)
-        return replace(switched, auto=self.auto).completed("auto", profile=profile)
+        switched = Settings.resolve(**given | {"profile": profile})
+        return replace(switched, auto=self.auto).completed(source, profile=profile)
 
     def completed(self, source: str, **values: Any) -> "Settings":
         """Return these settings with other values, and a note of where they come from."""
@@ -135,9 +145,16 @@ class Settings:
     @property
     def has_own_images(self) -> bool:
         """Whether the images are another folder than the one that the profile makes."""
-        return self.image_dir != resolve_path(_images_of(self.profile, self.data_dir))
+        return self.image_dir != resolve_path(_defaults(self.profile, self.data_dir)["image_dir"])
 
-    def __str__(self) -> str:
+    def remember(self) -> None:
+        """Write which profile was prepared to `prepared.json`, where "auto" finds it."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        draft = self.data_dir / f"prepared.{os.getpid()}"
+        draft.write_text(json.dumps({"profile": self.profile}) + "\n", encoding="utf-8")
+        draft.replace(self.data_dir / "prepared.json")
+
+    def __repr__(self) -> str:
         demo = self.model_name == PROFILES["demo"]["model_name"]
         return (
             f"Profile {self.profile} ({self.sources['profile']})\n"
@@ -145,13 +162,10 @@ class Settings:
             f"{self.model_name}" + _NOT_CLIP * demo
         )
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        printer.text(str(self))  # in a terminal, where a notebook has a table
-
     def _rows(self) -> list[tuple[str, str, str]]:
-        shown = {"profile": self.profile} | {name: getattr(self, name) for name in _NAMES}
+        shown = {name: str(getattr(self, name)) for name in _NAMES}
         shown["milvus_uri"] = without_password(self.milvus_uri)
-        rows = [(k, str(v), self.sources.get(k, "profile")) for k, v in shown.items()]
+        rows = [(name, text, self.sources.get(name, "profile")) for name, text in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
         return [*rows, ("server token", token, "MILVUS_TOKEN")]
 
@@ -164,17 +178,11 @@ class Settings:
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def remember_profile(settings: Settings) -> None:
-    """Write which profile was prepared to `prepared.json`, where "auto" finds it."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    note = settings.data_dir / "prepared.json"
-    draft = note.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"profile": settings.profile}) + "\n", encoding="utf-8")
-    draft.replace(note)
+_NAMES = [each.name for each in fields(Settings) if each.compare]
 
 
 def remembered_profile(data_dir: Path) -> str | None:
-    """Return the profile that `remember_profile` wrote, or None."""
+    """Return the profile that `Settings.remember` wrote, or None."""
     try:
         profile = json.loads((data_dir / "prepared.json").read_text(encoding="utf-8"))["profile"]
         return profile if profile in PROFILES else None
@@ -182,22 +190,144 @@ def remembered_profile(data_dir: Path) -> str | None:
         return None
 
 
-def _resolve_profile(profile: str | None, data_dir: Path) -> tuple[str, bool, str]:
-    source = "parameter"
-    if profile is None:
-        profile = os.environ.get("IMAGE_SEARCH_PROFILE") or "auto"
-        source = "auto" if profile == "auto" else "IMAGE_SEARCH_PROFILE"
-    if profile == "auto":
-        remembered = remembered_profile(data_dir)
-        return remembered or "tutorial", True, "auto: as prepared" if remembered else "auto"
+def read_parameters(namespace: MutableMapping[str, Any]) -> None:
+    """Read all parameters of a notebook, in place, before anything is done with them.
+
+    From a command line they often arrive as text. A `str` stays as it was typed; an `int` is a
+    whole number; a `bool` is one of the usual words for yes and no, and a `YesNoAll` also "all"; a
+    `list` is a list of texts, or one text, or several with commas between them (in double quotes,
+    if they have commas of their own). None stays None.
+
+    Parameters
+    ----------
+    namespace : dict
+        `globals()` of the notebook, whose annotations declare the types.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be read. Then nothing has changed.
+    """
+    kinds = namespace.get("__annotations__", {})
+    given = {name: kind for name, kind in kinds.items() if kind in _READERS and name in namespace}
+    namespace.update({name: _READERS[kind](name, namespace[name]) for name, kind in given.items()})
+
+
+def check_flags(**flags: object) -> None:
+    """Refuse a text where True or False is expected: "false" is not empty, and would count."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} is True or False, not {value!r}")
+
+
+def check_whole(least: int, **numbers: object) -> None:
+    """Refuse what is not a whole number, or is too small; None is left to its default."""
+    for name, value in numbers.items():
+        if value is not None and (not isinstance(value, Integral) or isinstance(value, bool)):
+            raise TypeError(f"{name} is a whole number, not {value!r}")
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def project_root() -> Path | None:
+    """Return the project's folder, or None where only the package is installed.
+
+    The search goes upward from the working directory (papermill and `python -m helpers` run in
+    the caller's, JupyterLab in the notebook's), then looks at the folder that holds this package.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+        if (folder / "helpers" / "settings.py").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    return None
+
+
+def data_folder() -> Path:
+    """Return the data folder of the environment, else `data`. It may not exist."""
+    return resolve_path(os.environ.get(_ENVIRONMENT["data_dir"]) or "data")
+
+
+def resolve_path(path: str | os.PathLike, base: Path | None = None) -> Path:
+    """Return an absolute path, with `~` expanded.
+
+    A relative path that exists in the working directory counts from there. Any other counts from
+    `base`, by default the project's folder; without a project, from the working directory.
+    """
+    expanded = Path(path).expanduser()
+    if not expanded.is_absolute() and not expanded.exists():
+        expanded = (base or project_root() or Path.cwd()) / expanded
+    return expanded.resolve()
+
+
+def without_password(uri: str) -> str:
+    """Return an address that is safe to show, with `user:password` hidden."""
+    return re.sub(r"//.*@", "//…@", uri)
+
+
+def require(*modules: str) -> None:
+    """Check that what only a command needs is installed: libraries of the extra `run`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If one of them is missing; it says what to do.
+    """
+    for name in modules:
+        if not find_spec(name):
+            raise ModuleNotFoundError(
+                f'{name} is missing: `make run`, or pip install -c constraints.txt -e ".[run]"'
+            )
+
+
+def _defaults(profile: str, data_dir: Path) -> dict[str, Any]:
+    """Return what a profile says of each value; ValueError if it is unknown."""
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}, auto")
-    return profile, False, source
+    values = PROFILES[profile]
+    images = data_dir / profile / values["image_dir"]
+    return values | {"image_dir": str(images), "milvus_uri": str(data_dir / "milvus.db")}
 
 
-def _images_of(profile: str, data_dir: Path) -> Path:
-    return data_dir / profile / PROFILES[profile]["image_dir"]
+def _text(name: str, value: object) -> str | None:
+    if not isinstance(value, str | os.PathLike | int | float | None):
+        raise ValueError(f"{name} is a text, not {value!r}")
+    return None if value is None else str(value)
 
 
-def _resolve_uri(uri: str) -> str:
-    return uri if "://" in uri else str(resolve_path(uri))
+def _texts(name: str, value: object) -> list[str] | None:
+    if isinstance(value, str):
+        inside = re.sub(r"\A\s*\[(.*)\]\s*\Z", r"\1", value, flags=re.DOTALL).strip()
+        rows = csv.reader(inside.splitlines(), skipinitialspace=True)
+        value = [text.strip().removeprefix("'").removesuffix("'") for row in rows for text in row]
+    if not isinstance(value, list | tuple):
+        value = [] if value is None else [value]
+    texts = [_text(f"each of {name}", text) for text in value]
+    return [text for text in texts if text] or None
+
+
+def _whole(name: str, value: object) -> int | None:
+    word = str(value).strip().lower()
+    if word in _NOTHING:
+        return None
+    try:
+        if (number := float(word)).is_integer():
+            return int(number)
+    except ValueError:
+        pass
+    raise ValueError(f"{name} is a whole number, not {value!r}")
+
+
+def _flag(name: str, value: object, words: Mapping[str, YesNoAll] = _FLAGS) -> YesNoAll:
+    word = str(value).strip().lower()
+    if word not in words:
+        raise ValueError(f"{name} is yes or no (true or false), not {value!r}")
+    return words[word]
+
+
+_READERS: dict[Any, Callable[[str, object], Any]] = {
+    str: _text,
+    list: _texts,
+    int: _whole,
+    bool: _flag,
+    YesNoAll: partial(_flag, words={**_FLAGS, "all": "all"}),
+}

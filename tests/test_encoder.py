@@ -1,16 +1,16 @@
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import clip
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageColor, ImageOps
+from torchvision.transforms import Compose, Normalize, Resize, ToTensor
 
 from helpers import ClipEncoder, ingest, list_images, load_image, search
 from helpers.models import encoder as encoder_module
-from helpers.models.encoder import fetch
+from helpers.models.encoder import fetch, not_too_long
 
 from .support import models
 from .support.tutorial import cosines_with_the_tutorial
@@ -27,7 +27,7 @@ def test_the_tiny_model_agrees_with_the_tutorials_functions(drawings, photos, pr
 
 
 def test_a_full_size_model_agrees_with_the_tutorials_functions(drawings, photos, tmp_path):
-    """As a state dict in float32; in `test_checkpoints` as OpenAI's archive in bfloat16."""
+    """As a state dict in float32; in `test_openai` as OpenAI's archive in bfloat16."""
     path = models.save_random_clip(tmp_path / "vit.pt", models.VIT_B_32)
     ours = ClipEncoder(path, device="cpu", precision="float32")
     assert (ours.dim, ours.name) == (512, "vit.pt")
@@ -190,20 +190,45 @@ def test_only_so_many_texts_are_remembered(encoder, lengths):
     assert np.allclose(vectors[:3], encoder.encode_texts(many[:3]), atol=1e-6)
 
 
+def test_a_very_long_image_is_cut_round_its_centre_before_it_is_scaled(encoder):
+    image = Image.new("RGB", (4, 20_000), "red")
+    image.paste("blue", (0, 9_900, 4, 10_100))
+    assert not_too_long(image).size == (4, 80)
+    assert not_too_long(image.transpose(Image.Transpose.ROTATE_90)).size == (80, 4)
+    blue = encoder.prepare(Image.new("RGB", (32, 32), "blue"))
+    assert np.array_equal(encoder.prepare(image), blue)
+
+
+def test_an_image_of_up_to_20_to_1_is_left_whole():
+    image = Image.new("RGB", (4, 80))
+    assert not_too_long(image) is image
+
+
+@torch.inference_mode()
+def test_bytes_are_normalised_as_floats_would_be(encoder, photos):
+    image = Image.open(photos[0]).convert("RGB")
+    expected = encoder.model.encode_image(encoder.original()[1](image)[None])
+    found = encoder.encode_pixels(encoder.prepare(image)[None])
+    assert np.allclose(found, expected / expected.norm(), atol=1e-6)
+
+
 class Toy:
     """A family of one model, which knows colours: a text is one by its name."""
 
     COLOURS = ImageColor.colormap
+    prefixes = ("toy",)
+    fetch = Path
+    preprocess = Compose([Resize((8, 8)), ToTensor(), Normalize([127 / 255] * 3, [1 / 255] * 3)])
 
     def __init__(self, model_name="toy", device="cpu", precision="float32"):
         self.name = self.model_name = self.digest = self.content = "toy"
         self.path, self.dim, self.resolution = Path("toy.pt"), 3, 8
 
-    def transform(self, image):
-        return torch.from_numpy(np.asarray(image.resize((8, 8))).copy()).float()
-
     def encode_image(self, pixels):
-        return pixels.mean(dim=(1, 2)) - 127
+        return pixels.mean(dim=(2, 3))
+
+    def length(self, text):
+        return 1
 
     def tokenize(self, texts):
         return torch.tensor([ImageColor.getrgb(text) for text in texts]).float()
@@ -211,13 +236,13 @@ class Toy:
     def encode_text(self, tokens):
         return tokens - 127
 
+    @property
     def common_words(self):
         return list(self.COLOURS)
 
 
 def test_another_family_of_models_ingests_searches_and_has_margins(tmp_path, monkeypatch, store):
-    family = SimpleNamespace(knows=lambda name: name == "toy", fetch=Path, Model=Toy)
-    monkeypatch.setattr(encoder_module, "FAMILIES", [family, *encoder_module.FAMILIES])
+    monkeypatch.setattr(encoder_module, "FAMILIES", [Toy, *encoder_module.FAMILIES])
     for colour in [*Toy.COLOURS][:60]:
         Image.new("RGB", (20, 20), colour).save(tmp_path / f"{colour}.png")
     toy = ClipEncoder("toy", device="cpu")

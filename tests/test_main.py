@@ -18,7 +18,7 @@ import nbformat
 import pytest
 
 from helpers import __main__ as runner
-from helpers import paths
+from helpers import settings
 
 from .support.notebooks import NOTEBOOKS, outputs
 from .support.processes import ROOT, environment, make
@@ -119,7 +119,7 @@ def test_where_nothing_is_installed_a_command_says_what_to_do(tmp_path, module, 
 @pytest.mark.parametrize("missing", ["papermill", "nbconvert", "ipykernel"])
 def test_no_notebook_is_run_if_a_library_is_missing(run, monkeypatch, tmp_path, capfd, missing):
     """As after `pip install .`, or without what writes pages."""
-    monkeypatch.setattr(paths, "find_spec", lambda name: None if name == missing else True)
+    monkeypatch.setattr(settings, "find_spec", lambda name: None if name == missing else True)
     assert run("print(1)") == 2
     assert capfd.readouterr().err.startswith(f"{missing} is missing: ")
     assert not list(tmp_path.glob("*.ipynb"))
@@ -285,7 +285,9 @@ def test_an_unknown_notebook_is_refused_with_the_known_ones(run, capfd):
 
 
 def test_an_unknown_parameter_is_refused_with_the_known_ones(run, capfd):
-    assert run("", "-p", "colection_name", "x") == 2
+    with pytest.raises(SystemExit) as ended:
+        run("", "-p", "colection_name", "x")
+    assert ended.value.code == 2
     assert "'colection_name'; known: image_dir, milvus_uri" in capfd.readouterr().err
 
 

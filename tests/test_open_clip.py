@@ -84,13 +84,10 @@ def test_a_wrong_crop_would_be_noticed(folders, pictures, monkeypatch):
 
 
 def test_padding_cut_where_it_counts_would_be_noticed(folders, pictures, monkeypatch):
-    monkeypatch.setattr(family, "_reads_no_padding", lambda text: True)
-    monkeypatch.setattr(family, "_cut_to", lambda *arguments: family.contextlib.nullcontext())
     encoder = opened(folders["not causal, squashed"])
-    own = encoder._model.tokenizer
-    longest = max(map(encoder._model._length, TEXTS))
-    monkeypatch.setattr(encoder._model, "tokenizer", lambda texts: own(texts)[:, :longest])
-    monkeypatch.setattr(encoder._model, "_length", len)
+    own = encoder._model.tokenize
+    longest = max(map(encoder._model.length, TEXTS))
+    monkeypatch.setattr(encoder._model, "tokenize", lambda texts: own(texts)[:, :longest])
     found = difference(encoder, folders["not causal, squashed"], pictures)
     assert found["texts"] > 10 * CLOSE
     assert found["images"] < CLOSE

@@ -225,10 +225,11 @@ def test_who_waits_for_another_process_takes_what_that_one_downloaded(published,
             return super().acquire(*args, **options)
 
     found: list[Path] = []
+    fetch = checkpoints.OpenAIModel.fetch
     checkpoints._CACHE.mkdir()
     with checkpoints.FileLock(checkpoints._CACHE / "ViT-B-32.pt.part.lock"):
         monkeypatch.setattr(checkpoints, "FileLock", Lock)
-        thread = threading.Thread(target=lambda: found.append(checkpoints.fetch("ViT-B/32")))
+        thread = threading.Thread(target=lambda: found.append(fetch("ViT-B/32")))
         thread.start()
         assert waits.wait(60)
         (checkpoints._CACHE / "ViT-B-32.pt").write_bytes(published.archive.read_bytes())

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..paths import resolve_path, without_password
+from ..settings import resolve_path, without_password
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its GOAWAY lines on stderr are not errors
 _uri = os.environ.pop("MILVUS_URI", None)  # pymilvus reads it on import, and refuses a path

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..batches import batches
 from ..encoding import Encoder
-from ..paths import resolve_path
+from ..settings import resolve_path
 from . import columns
 from .connection import Connection, grpc, pymilvus
 from .filters import build_filter

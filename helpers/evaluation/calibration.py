@@ -16,11 +16,11 @@ from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder
-from ..parameters import check_flags
 from ..query.margins import above_chance, is_coin, random_queries
 from ..query.mixing import FEWEST, PLAIN
 from ..query.queries import parse
 from ..retrieval import JUDGED
+from ..settings import check_flags
 from .intervals import UNKNOWN, Interval, area_interval, interval, total
 from .judgements import CAPTIONS, Judgements, from_labels
 from .judgements import JUDGED as BY_HAND

@@ -21,9 +21,9 @@ import pandas as pd
 
 from ..batches import batches
 from ..collection.store import ImageStore
-from ..paths import resolve_path
 from ..query.queries import visible
 from ..query.results import as_written, safe_csv
+from ..settings import resolve_path
 from .tables import Tabled, counted
 
 CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"

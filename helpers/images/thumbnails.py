@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from ..paths import data_folder
+from ..settings import data_folder
 from .pictures import content_digest, load_image
 
 EDGE = 160

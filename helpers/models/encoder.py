@@ -1,73 +1,38 @@
 """CLIP: images and texts to unit vectors in one space.
 
-Not about storing or comparing them. `FAMILIES` lists the families of models; a family is a module
-of this folder.
+Not about storing or comparing them. `FAMILIES` lists the families of models; each is a module of
+this folder, whose class opens a model and says what the encoder needs to know about it.
 """
 
 import contextlib
-import functools
+import itertools
 import os
+import reprlib
+import warnings
 from collections.abc import Generator, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, Normalize, PILToTensor, Resize
 from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
 from ..encoding import Encoded, Picture, unit_vectors
 from ..images.pictures import read_image
-from . import open_clip, openai
 from .acceleration import has_fast_bfloat16
+from .open_clip import OpenClipModel
+from .openai import OpenAIModel
 
-_BATCH_SIZE = 64
+_LONGEST = 20  # times the short side
 _REMEMBERED = 1000  # texts
 _NO_VECTOR = np.empty(0, np.float32)
 
 
-class Model(Protocol):
-    """What the encoder needs from a model, and all that it knows about it.
-
-    `content` tells models apart, whatever their names and files. `digest` does so by the file,
-    as earlier versions did. `dim` is the length of the vectors. `resolution` is how many pixels a
-    side the model sees. The calibration is beside `path`.
-    """
-
-    name: str
-    model_name: str
-    path: Path
-    content: str
-    dim: int
-    resolution: int
-
-    @property
-    def digest(self) -> str:
-        """The checksum of the file, computed when it is first asked for."""
-
-    def transform(self, image: Image.Image) -> torch.Tensor:
-        """Return an image as a tensor that can be stacked with others."""
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features of stacked images on the device, shape (n, dim), of any norm."""
-
-    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return the tokens of texts, shape (n, length)."""
-
-    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return features of tokens on the device, shape (n, dim), of any norm."""
-
-    def original(self) -> tuple:
-        """Return module, transform and tokenizer as the family's own package opens them."""
-
-    def common_words(self) -> Sequence[str]:
-        """Return at least a hundred words that people often use."""
-
-
-FAMILIES: list[Any] = [open_clip, openai]
-"""Modules, each with `knows(model_name)`, `fetch(model_name)`, which finds or downloads the file,
-and a `Model`. The first that knows a name opens it. OpenAI's knows any name, so it comes last."""
+FAMILIES: list[type[OpenAIModel]] = [OpenClipModel, OpenAIModel]
+"""The first whose `prefixes` a name begins with opens it. Any name begins with OpenAI's."""
 
 
 def fetch(model_name: str | os.PathLike) -> Path:
@@ -135,15 +100,18 @@ class ClipEncoder:
     ) -> None:
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self._model: Model = _family_of(model_name).Model(model_name, self.device, self.precision)
+        self._model = _family_of(model_name)(model_name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.content, self.dim = self._model.path, self._model.content, self._model.dim
         self.model = getattr(self._model, "module", None)
-        self.batch_size = _BATCH_SIZE
+        self.batch_size = 64
         self.ahead = 0 if self.device == "cpu" else 2
+        *steps, _, normalize = self._model.preprocess.transforms
+        self._steps = Compose([*_bounded(steps), PILToTensor()])
+        self._normalize = Normalize(normalize.mean, normalize.std, inplace=True)
         self._texts: dict[str, np.ndarray] = {}
 
-    @functools.cached_property
+    @property
     def digest(self) -> str:
         """The checksum of the model's file; see above."""
         return self._model.digest
@@ -178,15 +146,13 @@ class ClipEncoder:
         """
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
         total = len(images) if isinstance(images, Sized) else None
-        bar = tqdm(total=total, unit="image", desc="encoding images", disable=not progress)
         vectors = []
-        with bar, contextlib.closing(self.encode_stream(images, batch_size)) as stream:
-            for batch in stream:
-                for encoded in batch:
-                    if encoded.error:
-                        raise encoded.error
-                    vectors.append(encoded.vector)
-                bar.update(len(batch))
+        with contextlib.closing(self.encode_stream(images, batch_size)) as stream:
+            each = itertools.chain.from_iterable(stream)
+            for encoded in tqdm(each, "encoding images", total, unit="image", disable=not progress):
+                if encoded.error:
+                    raise encoded.error
+                vectors.append(encoded.vector)
         return np.array(vectors, np.float32).reshape(-1, self.dim)
 
     def encode_stream(
@@ -228,7 +194,7 @@ class ClipEncoder:
         Parameters
         ----------
         texts : sequence of str
-            A text longer than CLIP's 77 tokens is cut there; a warning names the text.
+            A text longer than the model reads, CLIP's 77 tokens, is cut; a warning names it.
         templates : sequence of str
             Phrasings with `{}` in place of the text, such as "a photo of a {}". If there are
             several, a text's vector is the normalised mean of its phrasings' unit vectors
@@ -248,8 +214,12 @@ class ClipEncoder:
         return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """Scale and crop as the model's own transform does: uint8, (3, resolution, resolution)."""
-        return self._model.transform(image)
+        """Scale and crop as the model's own transform does: uint8, (3, resolution, resolution).
+
+        As bytes an image takes a quarter of the memory, which the threads that read, and the way
+        to the device, do not have to carry.
+        """
+        return self._steps(image)
 
     def encode_pixels(self, pixels: torch.Tensor) -> np.ndarray:
         """Return the vectors of stacked images from `prepare`, in one forward pass.
@@ -257,16 +227,24 @@ class ClipEncoder:
         Returns
         -------
         ndarray of float32, shape (n, dim), each row of unit length
+
+        Raises
+        ------
+        TypeError
+            If the tensor is not uint8, so not from `prepare`.
         """
+        if pixels.dtype != torch.uint8:
+            raise TypeError(f"pixels have to come from `prepare` (uint8), not {pixels.dtype}")
         if self.device.startswith("cuda"):
             pixels = pixels.pin_memory()
         with torch.inference_mode():
             pixels = pixels.to(self.device, non_blocking=True)
-            return _as_vectors(self._model.encode_image(pixels))
+            normalized = self._normalize(pixels.float().div_(255))
+            return _as_vectors(self._model.encode_image(normalized))
 
     def common_words(self) -> Sequence[str]:
         """Return words that people often use, from those that the model knows."""
-        return self._model.common_words()
+        return self._model.common_words
 
     def original(self) -> tuple:
         """Return the model as its authors' own package opens it, with nothing of ours in it.
@@ -293,18 +271,41 @@ class ClipEncoder:
         known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
             with torch.inference_mode():
-                tokens = self._model.tokenize(batch).to(self.device)
+                tokens = self._tokens(batch).to(self.device)
                 vectors = _as_vectors(self._model.encode_text(tokens))
             known |= zip(batch, vectors, strict=True)
-        self._texts |= known
-        for phrase in list(self._texts)[:-_REMEMBERED]:
-            del self._texts[phrase]
+        self._texts = dict(list((self._texts | known).items())[-_REMEMBERED:])
         found = [known[phrase] for phrase in phrases]
         return np.array(found, np.float32).reshape(-1, self.dim)
 
+    def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        tokens = self._model.tokenize(texts)
+        for text in texts:
+            if self._model.length(text) > tokens.shape[1]:
+                cut = f"longer than the model's {tokens.shape[1]} tokens, the rest is cut"
+                warnings.warn(f"{cut}: {reprlib.repr(text)}", stacklevel=2)
+        return tokens
 
-def _family_of(model_name: str | os.PathLike) -> Any:
-    return next(family for family in FAMILIES if family.knows(model_name))
+
+def not_too_long(image: Image.Image) -> Image.Image:
+    """Crop an image longer than 20:1 to 20:1 around its centre.
+
+    A model that scales by the short side would make a very long image gigantic first.
+    """
+    short, long = sorted(image.size)
+    if long <= _LONGEST * short:
+        return image
+    return CenterCrop([min(side, _LONGEST * short) for side in reversed(image.size)])(image)
+
+
+def _bounded(steps: list[Any]) -> list[Any]:
+    """Return a model's steps, with `not_too_long` before them unless they squash an image."""
+    squashes = isinstance(steps[0], Resize) and not isinstance(steps[0].size, int)
+    return steps if squashes else [not_too_long, *steps]
+
+
+def _family_of(model_name: str | os.PathLike) -> type[OpenAIModel]:
+    return next(each for each in FAMILIES if str(model_name).startswith(each.prefixes))
 
 
 def _as_vectors(features: torch.Tensor) -> np.ndarray:

@@ -10,29 +10,25 @@ import importlib
 import json
 import logging
 import os
-import reprlib
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from ..paths import resolve_path
+from ..settings import resolve_path
 from .acceleration import accelerate_open_clip
-from .openai import common_words
-from .transforms import Transform, not_too_long
+from .openai import OpenAIModel
 
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _CONFIG = "open_clip_config.json"
 
 
-class Model:
-    """An open model of open_clip; see `encoder.Model` for its methods.
+class OpenClipModel(OpenAIModel):
+    """An open model of open_clip; `module` is open_clip's, changed by `accelerate_open_clip`."""
 
-    `module` is open_clip's, changed by `accelerate_open_clip`.
-    """
+    prefixes = (_LISTED, _HUB, _FOLDER)
 
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
         source = self._source = _locate(str(model_name))
@@ -40,10 +36,7 @@ class Model:
         self.module, self.tokenizer = _opened(source, device, precision)
         accelerate_open_clip(self.module, precision, device)
         self.digest = self.content = _digest(source, self.module)
-        *steps, _, normalize = _published_transform(self.module).transforms
-        if self.module.visual.preprocess_cfg["resize_mode"] != "squash":
-            steps.insert(0, not_too_long)
-        self.transform = Transform(steps, normalize)
+        self.preprocess = _published_transform(self.module)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
         self._dtype: torch.dtype = getattr(torch, precision)
@@ -51,9 +44,33 @@ class Model:
         self._causal = _reads_no_padding(self._text)
         self.dim: int = self.encode_text(self.tokenize(["a"]).to(device)).shape[1]
 
+    @staticmethod
+    def fetch(model_name: str | os.PathLike) -> Path:
+        """Return the file of a model's weights; download it if it is not there yet.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If open_clip is not installed.
+        ValueError
+            If open_clip lists no such model, or not with this tag.
+        FileNotFoundError
+            If there is no such file or folder, or nothing to open in it.
+        ConnectionError
+            If the weights cannot be downloaded.
+        """
+        return _locate(str(model_name)).path
+
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
-        return self.module.encode_image(self.transform.normalized(pixels).to(self._dtype))
+        """Return features, from one forward pass."""
+        return self.module.encode_image(pixels.to(self._dtype))
+
+    def length(self, text: str) -> int:
+        """Return how many tokens a text needs; open_clip's tokenizers cut without a word."""
+        inner = getattr(self.tokenizer, "tokenizer", None)
+        if inner is None:  # open_clip's copy of OpenAI's
+            return len(self.tokenizer.encode(text)) + 2
+        return len(inner(self.tokenizer.clean_fn(text)).input_ids)
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the tokens of texts, shape (n, length).
@@ -62,55 +79,26 @@ class Model:
         reads it. SigLIP reads its vector at the end of the padding, so there all of it counts.
         """
         tokens = self.tokenizer(list(texts))
-        longest = tokens.shape[1]
-        for text in texts:
-            if self._length(text) > longest:
-                cut = f"longer than the model's {longest} tokens, the rest is cut"
-                warnings.warn(f"{cut}: {reprlib.repr(text)}", stacklevel=2)
         return tokens[:, : tokens.argmax(dim=1).max() + 1] if self._causal else tokens
 
+    @torch.inference_mode()
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return features, from one forward pass."""
-        with torch.inference_mode(), _cut_to(self._text, tokens.shape[1], self._causal):
+        if not self._causal:
             return self.module.encode_text(tokens)
+        text, length = self._text, tokens.shape[1]
+        positions, mask = text.positional_embedding, text.attn_mask
+        try:  # open_clip adds all positions and the whole mask, to a shorter text as well
+            text.positional_embedding = torch.nn.Parameter(positions[:length], requires_grad=False)
+            text.attn_mask = mask[:length, :length]
+            return self.module.encode_text(tokens)
+        finally:
+            text.positional_embedding, text.attn_mask = positions, mask
 
     def original(self) -> tuple:
         """Return what `open_clip.create_model_from_pretrained` does, and open_clip's tokenizer."""
         module, tokenizer = _opened(self._source, "cpu", "float32")
         return module, _published_transform(module), tokenizer
-
-    def common_words(self) -> Sequence[str]:
-        """Return frequent English words: those of OpenAI's vocabulary."""
-        return common_words()
-
-    def _length(self, text: str) -> int:
-        """Return how many tokens a text needs; open_clip's tokenizers cut without a word."""
-        inner = getattr(self.tokenizer, "tokenizer", None)
-        if inner is None:  # open_clip's copy of OpenAI's
-            return len(self.tokenizer.encode(text)) + 2
-        return len(inner(self.tokenizer.clean_fn(text)).input_ids)
-
-
-def knows(model_name: str | os.PathLike) -> bool:
-    """Return whether a name begins with `open_clip:`, `hf-hub:` or `local-dir:`."""
-    return str(model_name).startswith((_LISTED, _HUB, _FOLDER))
-
-
-def fetch(model_name: str | os.PathLike) -> Path:
-    """Return the file of a model's weights; download it if it is not there yet.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If open_clip is not installed.
-    ValueError
-        If open_clip lists no such model, or not with this tag.
-    FileNotFoundError
-        If there is no such file or folder, or nothing to open in it.
-    ConnectionError
-        If the weights cannot be downloaded.
-    """
-    return _locate(str(model_name)).path
 
 
 class _Source(NamedTuple):
@@ -129,17 +117,17 @@ def _locate(model_name: str) -> _Source:
         return _in_folder(resolve_path(model_name.removeprefix(_FOLDER)))
     if model_name.startswith(_HUB):
         name = model_name.removeprefix(_HUB)
-        with _downloading(name):
+        with _asked(name, OSError, RuntimeError):
             path = _open_clip().pretrained.download_pretrained_from_hf(name)
         return _Source(name, model_name, model_name, None, Path(path))
     architecture, _, tag = model_name.removeprefix(_LISTED).partition("/")
     _check_listed(architecture, tag)
     if not (listed := _open_clip().get_pretrained_cfg(architecture, tag)):
         return _own_file(architecture, tag)
-    with _downloading(f"{architecture}/{tag}"):
+    name, quick = f"{architecture}/{tag}", listed.get("quick_gelu", False)
+    with _asked(name, OSError, RuntimeError):
         path = _open_clip().download_pretrained(listed)
-    quick = listed.get("quick_gelu", False)
-    return _Source(f"{architecture}/{tag}", model_name, architecture, tag, Path(path), quick)
+    return _Source(name, model_name, architecture, tag, Path(path), quick)
 
 
 def _in_folder(folder: Path) -> _Source:
@@ -180,7 +168,7 @@ def _check_listed(architecture: str, tag: str) -> None:
 def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
     """Return the module on its device, and the tokenizer."""
     try:
-        with _quiet():
+        with _asked(source.name, OSError):  # the tokenizer's files come from the hub, too
             module = _open_clip().create_model(
                 source.architecture,
                 source.pretrained,
@@ -193,8 +181,8 @@ def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
             tokenizer = _open_clip().get_tokenizer(source.architecture)
     except ImportError as error:
         raise ModuleNotFoundError(f"{source.name} needs more: {error}; {_INSTALL}") from error
-    except OSError as error:  # the tokenizer's files come from the hub, too
-        raise _not_downloaded(source.name, error) from error
+    except ConnectionError:
+        raise
     except Exception as error:  # torch and open_clip raise several kinds on what does not fit
         raise ValueError(f"{source.path} does not fit {source.name} ({error})") from error
     return module.eval(), tokenizer
@@ -210,7 +198,7 @@ def _digest(source: _Source, module: Any) -> str:
     """Return a SHA-256 of the weights and of what else changes the vectors."""
     with open(source.path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    with _quiet():
+    with _asked(source.name):
         config = _open_clip().get_model_config(source.architecture)
     rest = [config, source.quick_gelu, module.visual.preprocess_cfg]
     digest.update(json.dumps(rest, sort_keys=True).encode())
@@ -220,26 +208,8 @@ def _digest(source: _Source, module: Any) -> str:
 def _reads_no_padding(text: Any) -> bool:
     """Return whether a text's vector depends on nothing behind its end-of-text token."""
     pool = getattr(text, "text_pool_type", getattr(text, "pool_type", ""))
-    return (
-        pool == "argmax"
-        and getattr(text, "attn_mask", None) is not None
-        and getattr(text, "cls_emb", None) is None
-    )
-
-
-@contextlib.contextmanager
-def _cut_to(text: Any, length: int, causal: bool) -> Iterator[None]:
-    """Let a text tower take shorter texts: open_clip adds all positions and the whole mask."""
-    if not causal:
-        yield
-        return
-    positions, mask = text.positional_embedding, text.attn_mask
-    try:
-        text.positional_embedding = torch.nn.Parameter(positions[:length], requires_grad=False)
-        text.attn_mask = mask[:length, :length]
-        yield
-    finally:
-        text.positional_embedding, text.attn_mask = positions, mask
+    masked = getattr(text, "attn_mask", None) is not None
+    return pool == "argmax" and masked and getattr(text, "cls_emb", None) is None
 
 
 _INSTALL = 'pip install "text-to-image-search[models]", or open_clip_torch and transformers'
@@ -253,28 +223,20 @@ def _open_clip() -> Any:
 
 
 @contextlib.contextmanager
-def _downloading(name: str) -> Iterator[None]:
-    try:
-        with _quiet():
-            yield
-    except (OSError, RuntimeError) as error:
-        raise _not_downloaded(name, error) from error
+def _asked(name: str, *unreachable: type[Exception]) -> Iterator[None]:
+    """Say what to do where a download fails, which shows as one of these errors.
 
-
-def _not_downloaded(name: str, error: Exception) -> ConnectionError:
-    return ConnectionError(
-        f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
-        f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and the '
-        "tokenizer in it"
-    )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide what open_clip tells the root logger: we raise it, or it does not concern a reader."""
+    What open_clip tells the root logger is hidden: we raise it, or it does not concern a reader.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
         yield
+    except unreachable as error:
+        raise ConnectionError(
+            f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
+            f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and the '
+            "tokenizer in it"
+        ) from error
     finally:
         logging.disable(before)

@@ -1,13 +1,12 @@
 """OpenAI's CLIP: find, fetch, check, open and run its checkpoints.
 
-A family of models for `encoder.FAMILIES`; the models themselves are in OpenAI's package `clip`.
+A family of models for `encoder.FAMILIES`; the architecture is in OpenAI's package `clip`.
 """
 
 import functools
 import hashlib
 import os
 import re
-import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,14 +18,13 @@ from filelock import FileLock
 from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
-from ..paths import resolve_path
+from ..settings import resolve_path
 from .acceleration import accelerate
-from .transforms import Transform, not_too_long
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
     import clip
-    from clip.clip import _MODELS, _transform
+    from clip.clip import _MODELS, _tokenizer, _transform
     from clip.model import build_model
 
 
@@ -48,22 +46,73 @@ _HUB_FILE = "open_clip_model.safetensors"
 _COMMON = 10_000  # words
 
 
-class Model:
-    """An open CLIP; see `encoder.Model` for its methods, `load_checkpoint` for its `module`."""
+class OpenAIModel:
+    """An open CLIP. Another family derives its own class from this one.
+
+    Parameters
+    ----------
+    model_name : str or path
+    device, precision : str
+        Names that torch knows.
+
+    Attributes
+    ----------
+    prefixes : tuple of str
+        How the names of this family begin. Any name is one of OpenAI's: one neither published nor
+        "tiny" counts as a path, which `fetch` checks.
+    name, model_name, path, content, digest, dim
+        As `encoder.ClipEncoder` has them.
+    module : torch module
+        As `load_checkpoint` opens it, changed by `accelerate`.
+    preprocess : torchvision Compose
+        The family's own: it scales and crops a picture, then makes a tensor of it, and then comes
+        its `Normalize`.
+    resolution : int
+        How many pixels a side the model sees.
+    """
+
+    prefixes: tuple[str, ...] = ("",)
 
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
-        self.path = fetch(model_name)
+        self.path = self.fetch(model_name)
         known = model_name in _MODELS or model_name == "tiny"  # a Path of the same name is not
         self.name = str(model_name) if known else self.path.name
         self.model_name = str(model_name if known else self.path)
-        self.module, preprocess = load_checkpoint(self.path)
+        self.module, self.preprocess = load_checkpoint(self.path)
         self.content = _content_digest(self.module)
         accelerate(self.module, precision, device)
         self.module.to(device)
         self.dim: int = self.module.text_projection.shape[1]
         self.resolution: int = self.module.visual.input_resolution
-        resize, crop, _, _, normalize = preprocess.transforms
-        self.transform = Transform([not_too_long, resize, crop], normalize)
+
+    @staticmethod
+    def fetch(model_name: str | os.PathLike) -> Path:
+        """Return a model's checkpoint file; download OpenAI's weights if they are not there yet.
+
+        They come from OpenAI's address, or else from the Hugging Face hub, as float32 in
+        safetensors. A download that was stopped goes on where it stopped. `HF_ENDPOINT`,
+        `HF_HUB_OFFLINE` and the hub's cache are respected.
+
+        Raises
+        ------
+        ValueError
+            If the model is unknown.
+        FileNotFoundError
+            If there is no file at a given path.
+        ConnectionError
+            If the weights cannot be downloaded.
+        """
+        if model_name in _MODELS:
+            return _fetch_weights(str(model_name))
+        path = _TINY if model_name == "tiny" else resolve_path(model_name)
+        if path.is_file():
+            return path
+        if path.suffix:
+            raise FileNotFoundError(f"there is no checkpoint at {path}: check the path")
+        known = ", ".join([*_MODELS, "tiny"])
+        raise ValueError(
+            f"unknown model {str(model_name)!r}; known: {known}, or a checkpoint's path"
+        )
 
     @functools.cached_property
     def digest(self) -> str:
@@ -71,68 +120,39 @@ class Model:
         return _published_digest(self.model_name) or _sha256(self.path)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features, from one forward pass; TypeError if pixels are not from `transform`."""
-        return self.module.encode_image(self.transform.normalized(pixels))
+        """Return features of normalised images on the device, shape (n, dim), of any norm."""
+        return self.module.encode_image(pixels)
+
+    def length(self, text: str) -> int:
+        """Return how many tokens a text needs, with its start and its end, however long it is."""
+        return len(_tokenizer.encode(text)) + 2
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the tokens of texts, shape (n, length), cut after the end of the longest.
 
         A text's vector is read at its end-of-text token, which has the highest number. The causal
-        mask hides later tokens from it, so the padding that is cut changes nothing.
+        mask hides later tokens from it, so the padding that is cut changes nothing. Of a text that
+        is too long the rest is cut.
         """
-        try:
-            tokens = clip.tokenize(texts)
-        except RuntimeError:
-            for text in texts:
-                _warn_if_long(text)
-            tokens = clip.tokenize(texts, truncate=True)
+        tokens = clip.tokenize(texts, truncate=True)
         return tokens[:, : tokens.argmax(dim=1).max() + 1]
 
     def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return features, from one forward pass."""
+        """Return features of tokens on the device, shape (n, dim), of any norm."""
         return self.module.encode_text(tokens)
 
     def original(self) -> tuple:
-        """Return what `clip.load` returns, and `clip.tokenize`."""
+        """Return module, transform and tokenizer as the family's own package opens them."""
         return *load_checkpoint(self.path), clip.tokenize
 
+    @functools.cached_property
     def common_words(self) -> Sequence[str]:
-        """Return the most frequent whole words of CLIP's vocabulary, which is ordered by that."""
-        return common_words()
+        """At least a hundred words that people often use, the most frequent ones first.
 
-
-def knows(model_name: str | os.PathLike) -> bool:
-    """Return True: a name neither published nor "tiny" counts as a path, which `fetch` checks."""
-    return True
-
-
-def fetch(model_name: str | os.PathLike) -> Path:
-    """Return a model's checkpoint file; download OpenAI's weights if they are not there yet.
-
-    They come from OpenAI's address, or else from the Hugging Face hub, as float32 in safetensors.
-    A download that was stopped goes on where it stopped. `HF_ENDPOINT`, `HF_HUB_OFFLINE` and the
-    hub's cache are respected.
-
-    Raises
-    ------
-    ValueError
-        If the model is unknown.
-    FileNotFoundError
-        If there is no file at a given path.
-    ConnectionError
-        If the weights cannot be downloaded.
-    """
-    if model_name == "tiny":
-        return _existing(_TINY)
-    if model_name in _MODELS:
-        return _fetch_weights(str(model_name))
-    path = resolve_path(model_name)
-    if not path.suffix and not path.is_file():
-        known = ", ".join([*clip.available_models(), "tiny"])
-        raise ValueError(
-            f"unknown model {str(model_name)!r}; known: {known}, or a checkpoint's path"
-        )
-    return _existing(path)
+        They are the whole words of CLIP's vocabulary, which is ordered by that.
+        """
+        words = (word.removesuffix("</w>") for word in _tokenizer.encoder if word.endswith("</w>"))
+        return [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]
 
 
 def load_checkpoint(path: Path) -> tuple:
@@ -185,12 +205,6 @@ def _published_digest(model_name: str) -> str:
     return _MODELS[model_name].split("/")[-2] if model_name in _MODELS else ""
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint at {path}: check the path")
-    return path
-
-
 def _fetch_weights(model_name: str) -> Path:
     """Return the weights that are here already, from either source; else download them."""
     path = _CACHE.expanduser() / _MODELS[model_name].rsplit("/", 1)[-1]
@@ -207,18 +221,18 @@ def _downloaded(model_name: str, path: Path, from_hub: Path) -> Path:
     if path.is_file():
         wrong = f"{path} is not the file that OpenAI published for {model_name}"
         warnings.warn(f"{wrong} (SHA-256 differs): it is fetched again", stacklevel=2)
-    url, on_hub = _MODELS[model_name], huggingface_hub.hf_hub_url(_ON_HUB[model_name], _HUB_FILE)
-    try:
-        return _download(url, path, _published_digest(model_name), {})
-    except OSError as error:
+    on_hub = huggingface_hub.hf_hub_url(_ON_HUB[model_name], _HUB_FILE)
+    failed = []
+    for url, place in ((_MODELS[model_name], path), (on_hub, from_hub)):
         try:
-            return _download(on_hub, from_hub, *_told_by_hub(on_hub))
-        except Exception as too:  # of requests, httpx, the hub's library or the disk
-            raise ConnectionError(
-                f"the weights of {model_name} could not be downloaded from {url} ({_brief(error)}) "
-                f"nor from {on_hub} ({_brief(too)}). Try again; or put the first file at {path} by "
-                f"hand, or the second at {from_hub}"
-            ) from error
+            known = _told_by_hub(url) if url == on_hub else (_published_digest(model_name), {})
+            return _download(url, place, *known)
+        except Exception as error:  # of requests, httpx, the hub's library or the disk
+            failed.append(f"{url} ({_brief(error)})")
+    raise ConnectionError(
+        f"the weights of {model_name} could not be downloaded from {' nor from '.join(failed)}. "
+        f"Try again; or put the first file at {path} by hand, or the second at {from_hub}"
+    )
 
 
 def _told_by_hub(url: str) -> tuple[str, dict[str, str]]:
@@ -266,20 +280,3 @@ def _brief(error: Exception) -> str:
     """Return why a download failed: requests tells all of its request, the hub gives advice."""
     told = "" if isinstance(error, requests.RequestException) else str(error)
     return told.split("\n")[0] or type(error).__name__
-
-
-def _warn_if_long(text: str) -> None:
-    try:
-        clip.tokenize(text)
-    except RuntimeError:
-        warnings.warn(
-            f"longer than CLIP's 77 tokens, the rest is cut: {reprlib.repr(text)}", stacklevel=2
-        )
-
-
-@functools.cache
-def common_words() -> list[str]:
-    """Return the most frequent whole words of CLIP's vocabulary, most frequent first."""
-    vocabulary = clip.simple_tokenizer.SimpleTokenizer().encoder
-    words = (token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>"))
-    return [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]

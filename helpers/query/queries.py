@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..encoding import Encoder, unit_vectors
-from ..paths import resolve_path
+from ..settings import resolve_path
 from .mixing import IMAGE, PLAIN, TEXT, Scale, combine, mixes, scales
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")

@@ -22,8 +22,8 @@ from ..encoding import Encoder
 from ..evaluation.judgements import judged_csv
 from ..images.gallery import shortened
 from ..images.pictures import load_image
-from ..paths import resolve_path
 from ..query.results import Hit, SearchResults
+from ..settings import resolve_path
 from .asked import TEXTS, Asked, suggestions
 from .photos import Does, Photos
 

@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from helpers.paths import resolve_path
+from helpers.settings import resolve_path
 
 __all__ = ["Server"]
 
