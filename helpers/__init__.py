@@ -47,9 +47,9 @@ _HOME_OF = {
     "margin_histograms": "views.charts",
     "roc_chart": "views.charts",
     "similarity_heatmap": "views.charts",
-    "best_and_worst": "views.answers",
-    "embedding_map": "views.maps",
-    "project": "views.maps",
+    "best_and_worst": "views.charts",
+    "embedding_map": "views.charts",
+    "project": "views.charts",
     "SearchPanel": "views.panel",
 }
 
