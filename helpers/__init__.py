@@ -35,9 +35,15 @@ _PUBLIC = {
     "evaluation.measuring": ["evaluate", "evaluate_captions", "zero_shot"],
     "evaluation.comparing": ["compare"],
     "evaluation.calibration": ["calibrate"],
-    "views.charts": ["confusion_heatmap", "margin_histograms", "roc_chart", "similarity_heatmap"],
-    "views.answers": ["best_and_worst"],
-    "views.maps": ["embedding_map", "project"],
+    "views.charts": [
+        "best_and_worst",
+        "confusion_heatmap",
+        "embedding_map",
+        "margin_histograms",
+        "project",
+        "roc_chart",
+        "similarity_heatmap",
+    ],
     "views.panel": ["SearchPanel"],
 }
 _HOME_OF = {name: home for home, names in _PUBLIC.items() for name in names}

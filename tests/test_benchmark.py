@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.evaluation.intervals import Interval
+from helpers.evaluation.figures import Interval
 
 from .benchmarks import benchmark, evaluation, machine
 from .benchmarks import models as compared_models

@@ -1,23 +1,14 @@
-"""Comparisons: phrasings, models, precisions, an index, and what others published."""
+"""Comparisons: of phrasings with one another, and with what others published."""
 
-import shutil
-from dataclasses import replace
-
-import numpy as np
+import open_clip
+import pandas as pd
 import pytest
 
-from helpers import ClipEncoder, ImageStore, ingest
-from helpers.evaluation.comparing import (
-    beside_published,
-    compare,
-    index_on_trial,
-    other_models,
-    other_precision,
-    phrasings,
-)
-from helpers.evaluation.judgements import from_captions, from_labels
+from helpers import ImageStore, ingest
+from helpers.evaluation import comparing
+from helpers.evaluation.comparing import beside_published, compare, phrasings
+from helpers.evaluation.judgements import from_captions, from_csv, from_labels
 from helpers.evaluation.measuring import evaluate, zero_shot
-from helpers.evaluation.references import EIGHTY
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +24,18 @@ def judgements(store):
 
 
 def test_phrasings_suit_what_is_asked(judgements, store, tmp_path):
-    assert phrasings(judgements)["CLIP's eighty templates"] == EIGHTY
+    assert next(iter(phrasings(judgements))) == "the label alone"
     path = tmp_path / "captions"
     path.write_text(f'{{"file": "{judgements.pool.filepaths[0]}", "captions": ["a star"]}}')
     assert list(phrasings(from_captions(store, path))) == ["as it is", "a photo of {}"]
+
+
+def test_the_templates_are_clips(judgements):
+    ways = phrasings(judgements)
+    seven, eighty = (ways[f"CLIP's {number} templates"] for number in ("seven", "eighty"))
+    assert [t("{}") for t in open_clip.SIMPLE_IMAGENET_TEMPLATES] == list(seven)
+    assert [t("{}") for t in open_clip.OPENAI_IMAGENET_TEMPLATES] == list(eighty)
+    assert set(seven) < set(eighty)
 
 
 def test_very_many_classes_are_not_asked_in_eighty_ways(judgements, monkeypatch):
@@ -77,70 +76,6 @@ def test_what_cannot_be_compared_is_refused(judgements, tiny, ingested, encoder)
         compare({"a": evaluation, "b": fewer})
 
 
-def test_other_models_of_the_same_images_are_found(store, judgements, checkpoint, drawings):
-    assert other_models(store, judgements) == {}
-    random = ClipEncoder(checkpoint)
-    with ImageStore(store._connection.uri, "by_random") as other:
-        ingest(drawings, random, other, progress=False)
-        found = other_models(store, judgements)
-        assert list(found) == ["random.pt (by_random)"]
-        (evaluation,) = found.values()
-        direct = evaluate(from_labels(other), random)
-        assert evaluation.of("average precision") == direct.of("average precision")
-        ingest(drawings, random, other, recreate=True, limit=20, progress=False)
-        with pytest.warns(UserWarning, match=r"by_random\) is left out: .* holds other images"):
-            assert other_models(store, judgements) == {}
-        other.drop()
-
-
-def refuse(*_):
-    raise ValueError("filled by another model")
-
-
-def test_another_model_that_is_gone_is_left_out(store, judgements, checkpoint, drawings, tmp_path):
-    moved = shutil.copy(checkpoint, tmp_path / "moved.pt")
-    with ImageStore(store._connection.uri, "by_moved") as other:
-        ingest(drawings, ClipEncoder(moved), other, progress=False)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ImageStore, "check_model", refuse)
-            with pytest.warns(UserWarning, match="is left out: filled by another model"):
-                assert other_models(store, judgements) == {}
-        (tmp_path / "moved.pt").unlink()
-        with pytest.warns(UserWarning, match="moved.pt .* is left out: there is no checkpoint"):
-            assert other_models(store, judgements) == {}
-        other.drop()
-
-
-def test_another_precision_encodes_again(judgements, tiny, tmp_path, monkeypatch):
-    fast = "helpers.evaluation.comparing.has_fast_bfloat16"
-    monkeypatch.setattr(fast, lambda: False)
-    assert other_precision(tiny, judgements) == {}
-    monkeypatch.setattr(fast, lambda: True)
-    (name,) = found = other_precision(tiny, judgements)
-    assert name == "bfloat16, not float32"
-    assert found[name].of("average precision").mean > 0.9
-    assert np.abs(found[name].vectors - evaluate(judgements, tiny).vectors).max() > 1e-5
-    gone = replace(judgements, pool=replace(judgements.pool, folder=tmp_path))
-    assert other_precision(tiny, gone) == {}
-    for path in gone.pool.paths(range(len(gone.pool))):
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"no image")
-    with pytest.warns(UserWarning, match="bfloat16 is left out: .* cannot be read as an image"):
-        assert other_precision(tiny, gone) == {}
-
-
-def test_an_index_that_finds_all_is_as_good_and_one_that_does_not_is_not(
-    judgements, tiny, monkeypatch
-):
-    evaluation = evaluate(judgements, tiny)
-    (found,) = index_on_trial(evaluation, judgements).values()
-    assert found.of("R-precision").mean == pytest.approx(evaluation.of("R-precision").mean, abs=0.1)
-    nothing = np.full((len(judgements), 10), -1)
-    monkeypatch.setattr("helpers.evaluation.comparing.search_by_index", lambda *_: nothing)
-    (missed,) = index_on_trial(evaluation, judgements).values()
-    assert missed.of("R-precision").mean == pytest.approx(10 / 50)  # by chance
-
-
 def test_your_figures_stand_beside_published_ones(judgements, tiny, store, tmp_path):
     table = beside_published(judgements, evaluate(judgements, tiny), zero_shot(judgements, tiny))
     assert table.index[0] == "yours, zero-shot accuracy"
@@ -155,3 +90,15 @@ def test_your_figures_stand_beside_published_ones(judgements, tiny, store, tmp_p
     assert list(mine.index[-1:]) == ["yours, image to text, success at 1"]
     assert mine["pool"].to_list() == ["50 images"] * 3 + ["4 texts, 4 images"]
     assert table.loc["COCO, text to image, success at 1", "value"] == 0.304
+    path.write_text(f"query,filepath,relevant\na star,{judgements.pool.filepaths[0]},1\n")
+    judged = from_csv(store, path)
+    table = beside_published(judged, evaluate(judged, tiny), zero_shot(judged, tiny))
+    assert table["source"].to_list() == ["here"] * 4
+
+
+def test_every_published_figure_has_a_pool_and_a_source():
+    table = pd.read_csv(comparing._FOLDER / "published.csv")
+    assert set(table["judged by"]) == {"class folders", "captions"}
+    assert table["value"].between(0, 1, inclusive="neither").all()
+    assert table["pool"].str[0].str.isdigit().all()
+    assert table["source"].isin(["open_clip", "CLIP_benchmark", "OpenAI"]).all()

@@ -342,14 +342,3 @@ def test_what_nobody_judged_is_neither_right_nor_wrong(store, write):
     assert [judgements.verdict(0, place) for place in places] == ["right", "wrong", "not judged"]
     by_label = from_labels(store)
     assert by_label.verdict(0, by_label.pool.filepaths.index("5.jpg")) == "wrong"
-
-
-def test_judgements_move_to_the_collection_of_another_model(store, tmp_path):
-    judgements = from_labels(store)
-    with ImageStore(tmp_path / "other.db") as other:
-        other.open_for(MODEL, tmp_path / "images")
-        other.upsert([row(name) for name in reversed(NAMES[1:])])
-        with pytest.raises(ValueError, match=r"holds other images \(4, here 5\)"):
-            judgements.within(read_pool(other))
-        other.upsert([row(NAMES[0])])
-        assert found(judgements.within(read_pool(other))) == found(judgements)

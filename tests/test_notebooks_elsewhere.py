@@ -52,7 +52,7 @@ def test_the_notebooks_run_on_ones_own_folder_model_and_query(
     parameters = {"profile": "demo", "model_name": str(checkpoint), "image_dir": "my photos"}
     parameters |= {"prune": "false", "recreate": "no", "batch_size": "3", "sample_size": "5.0"}
     parameters |= {"unlike": 5, "templates": "{}, a photo of {}", "queries": "NO, 2019"}
-    parameters |= {"judged": "my judgements.csv", "most_images": "10", "keep": "yes"}
+    parameters |= {"judged": "my judgements.csv", "keep": "yes"}
     judged = "query,filepath,relevant\n<b>$one$,small/0.jpg,1\n<b>$one$,2.jpg,0\n2019,2.jpg,1\n"
     Path("my judgements.csv").write_text(judged + "nothing,,0\n")
     Path("captions.jsonl").write_text('{"file": "small/0.jpg", "captions": ["one"]}')

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import DisjointSet
 from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
@@ -21,12 +20,12 @@ from ..query.mixing import FEWEST, PLAIN
 from ..query.queries import parse
 from ..retrieval import JUDGED
 from ..settings import check_flags
-from .intervals import UNKNOWN, Interval, area_interval, interval, total
+from .figures import UNKNOWN, Interval, Tabled, area_interval, interval, total
 from .judgements import CAPTIONS, Judgements, from_labels
 from .judgements import JUDGED as BY_HAND
 from .measuring import score_blocks
-from .tables import Tabled
 
+_KINDS = ["present", "absent"]
 _ENOUGH = 10  # queries of each kind in each half
 _MOST = 1000  # queries; more would not make it surer
 _WORST = 0.8  # missed and false alarms together; a coin has 1, whatever its threshold
@@ -98,7 +97,7 @@ class Calibration(Tabled):
 
     def _heading(self) -> str:
         words = f"Calibration with {self.source}, {self.images:,} images"
-        return ". ".join(filter(None, [words, self.refusal, self.note]))
+        return f"{words}. {self.refusal}" if self.refusal else words
 
 
 def calibrate(
@@ -151,21 +150,13 @@ def calibrate(
     check_flags(keep=keep)
     store.check_model(encoder)
     judgements = _once_each(judgements or from_labels(store))
-    table = pd.DataFrame(
-        _largest_margins(judgements, encoder, templates or PLAIN, seed),
-        columns=["query", "kind", "group", "margin"],
-    )
-    table["group"] = pd.factorize(table["group"])[0]
-    table["part"] = np.where(table["group"].isin(_judging_half(table, seed)), "judge", "set")
-    made = _choose(
-        Calibration(
-            table[["query", "kind", "part", "margin", "group"]],
-            judgements.source,
-            list(templates or PLAIN),
-            len(judgements.pool),
-            note=judgements.note,
-        )
-    )
+    phrasings = list(templates or PLAIN)
+    found = _largest_margins(judgements, encoder, phrasings, seed)
+    margins = pd.DataFrame(found, columns=["query", "kind", "group", "margin"])
+    margins["group"] = pd.factorize(margins["group"])[0]
+    margins["part"] = np.where(margins["group"].isin(_judging_half(margins, seed)), "judge", "set")
+    images, note = len(judgements.pool), judgements.note
+    made = _choose(Calibration(margins, judgements.source, phrasings, images, note=note))
     older = store.calibration
     if made.threshold is None and older and not is_coin(older):
         words = f"The threshold of {older['threshold']:.1f} still holds, which was measured before"
@@ -186,31 +177,17 @@ def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
 
 def _choose(made: Calibration) -> Calibration:
     """Add the threshold and how good it is, or why there is none."""
-    if made.images < FEWEST:
-        return replace(made, refusal=f"Fewer than {FEWEST} images say too little about chance")
-    if made.margins.empty:
-        return replace(made, refusal="There are no margins here: all images are alike")
-    counts = made.margins.groupby(["part", "kind"])["group"].nunique().unstack(fill_value=0)
-    kinds = counts.reindex(index=["set", "judge"], columns=["present", "absent"], fill_value=0)
-    if kinds.min(axis=None) < _ENOUGH:
-        shown, not_shown = (" and ".join(map(str, kinds[kind])) for kind in kinds)
-        return replace(
-            made,
-            refusal="There are too few queries for a threshold: the halves have "
-            f"{shown} that images show, and {not_shown} that none shows. {_ENOUGH} of each are "
-            "needed in both. Write down more queries, and judge what is wrong as well, in a file "
-            "for the parameter `judged`",
-        )
-    present, absent = (made.judged[made.judged["kind"] == kind] for kind in kinds)
-    groups = present["group"].tolist(), absent["group"].tolist()
-    shown, not_shown = present["margin"].to_numpy(), absent["margin"].to_numpy()
-    made = replace(made, area=area_interval(shown, not_shown, groups))
+    if refusal := _too_few(made):
+        return replace(made, refusal=refusal)
+    present, absent = (made.judged[made.judged["kind"] == kind] for kind in _KINDS)
     chosen = made.margins[made.margins["part"] == "set"]
     threshold = pick_threshold(chosen["kind"] == "present", chosen["margin"])
-    missed = interval(shown < threshold, groups[0])
-    false_alarms = interval(not_shown >= threshold, groups[1])
+    groups = present["group"], absent["group"]
+    missed = interval(present["margin"] < threshold, groups[0])
+    false_alarms = interval(absent["margin"] >= threshold, groups[1])
     errors = total(missed, false_alarms)
-    made = replace(made, missed=missed, false_alarms=false_alarms, errors=errors)
+    area = area_interval(present["margin"], absent["margin"], groups)
+    made = replace(made, area=area, missed=missed, false_alarms=false_alarms, errors=errors)
     if errors.high >= _WORST or not np.isfinite(threshold):
         return replace(
             made,
@@ -219,6 +196,25 @@ def _choose(made: Calibration) -> Calibration:
             f"{_WORST}. More queries make it narrower",
         )
     return replace(made, threshold=threshold, spread=_spread(threshold, chosen))
+
+
+def _too_few(made: Calibration) -> str:
+    """Return what there is too little of for a threshold; empty if there is enough."""
+    if made.images < FEWEST:
+        return f"Fewer than {FEWEST} images say too little about chance"
+    if made.margins.empty:
+        return "There are no margins here: all images are alike"
+    counts = made.margins.groupby(["part", "kind"])["group"].nunique().unstack()
+    counts = counts.reindex(index=["set", "judge"], columns=_KINDS).fillna(0).astype(int)
+    if counts.min(axis=None) >= _ENOUGH:
+        return ""
+    shown, not_shown = (" and ".join(map(str, counts[kind])) for kind in _KINDS)
+    return (
+        "There are too few queries for a threshold: the halves have "
+        f"{shown} that images show, and {not_shown} that none shows. {_ENOUGH} of each are "
+        "needed in both. Write down more queries, and judge what is wrong as well, in a file "
+        "for the parameter `judged`"
+    )
 
 
 def _judging_half(table: pd.DataFrame, seed: int) -> list[int]:
@@ -230,17 +226,13 @@ def _judging_half(table: pd.DataFrame, seed: int) -> list[int]:
 
 def _spread(threshold: float, chosen: pd.DataFrame) -> Interval:
     """Return the threshold with the percentile bootstrap's interval; groups are drawn."""
-    chance = np.random.default_rng(0)
-    rows = chosen.reset_index(drop=True).groupby("group").indices
-    groups, present = list(rows), (chosen["kind"] == "present").to_numpy()
-    margins = chosen["margin"].to_numpy()
-    drawn = []
+    chance, drawn = np.random.default_rng(0), []
+    groups = list(chosen.groupby("group").indices.values())
     for _ in range(_DRAWS):
-        places = np.concatenate(
-            [rows[groups[g]] for g in chance.integers(len(groups), size=len(groups))]
-        )
-        if 0 < present[places].sum() < len(places):
-            drawn.append(pick_threshold(pd.Series(present[places]), pd.Series(margins[places])))
+        numbers = chance.integers(len(groups), size=len(groups))
+        rows = chosen.iloc[np.concatenate([groups[number] for number in numbers])]
+        if rows["kind"].nunique() == 2:
+            drawn.append(pick_threshold(rows["kind"] == "present", rows["margin"]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(threshold, float(low), float(high), len(chosen))
 
@@ -263,19 +255,18 @@ def _once_each(judgements: Judgements) -> Judgements:
     """Ask a caption that several photos have once, for all of them."""
     if judgements.source != CAPTIONS:
         return judgements
-    texts, queries = pd.factorize(np.array(judgements.queries, object))
-    photos, _ = pd.factorize(np.array(judgements.groups))
-    size = len(queries) + photos.max() + 1
-    links = coo_array((np.ones(len(texts)), (texts, len(queries) + photos)), (size, size))
-    _, together = connected_components(links, directed=False)  # photos that share a caption
-    places: list[list[np.ndarray]] = [[] for _ in queries]
-    for text, relevant in zip(texts, judgements.relevant, strict=True):
-        places[text].append(relevant)
+    photos: dict[str, list[int]] = {}  # of each caption
+    for text, places in zip(judgements.queries, judgements.relevant, strict=True):
+        photos.setdefault(text, []).extend(places.tolist())
+    together = DisjointSet({place for places in photos.values() for place in places})
+    for first, *others in photos.values():
+        for other in others:  # photos that share a caption
+            together.merge(first, other)
     return replace(
         judgements,
-        queries=queries.tolist(),
-        relevant=[np.unique(np.concatenate(each)) for each in places],
-        groups=together[: len(queries)].tolist(),
+        queries=list(photos),
+        relevant=[np.unique(places) for places in photos.values()],
+        groups=[together[places[0]] for places in photos.values()],
     )
 
 

@@ -13,21 +13,19 @@ import os
 import textwrap
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..batches import batches
 from ..collection.store import ImageStore
 from ..query.queries import visible
 from ..query.results import as_written, safe_csv
 from ..settings import resolve_path
-from .tables import Tabled, counted
+from .figures import Tabled, counted
 
 CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
-_AT_ONCE = 1000
 _SHOWN = 5  # queries
 _NAMED = 3  # examples of paths
 _COLUMNS = ("query", "filepath", "relevant")
@@ -117,8 +115,7 @@ class Judgements(Tabled):
     def _heading(self) -> str:
         queries = counted(len(self), "query", "queries")
         words = f"What is right, by {self.source}: {queries}, {len(self.pool):,} images"
-        words += f"; the first {_SHOWN} queries" if len(self) > _SHOWN else ""
-        return f"{words}. {self.note}" if self.note else words
+        return words + (f"; the first {_SHOWN} queries" if len(self) > _SHOWN else "")
 
     def verdict(self, query: int, place: int) -> str:
         """Return what an image is for a query: "right", "wrong", or "not judged"."""
@@ -127,40 +124,15 @@ class Judgements(Tabled):
         by_hand = self.source == JUDGED
         return "not judged" if by_hand and place not in self.wrong[query] else "wrong"
 
-    def within(self, pool: Pool) -> "Judgements":
-        """Return the same judgements of the same images in another pool, as of another model.
-
-        Raises
-        ------
-        ValueError
-            If the images are not the same.
-        """
-        if sorted(pool.filepaths) != sorted(self.pool.filepaths):
-            raise ValueError(
-                f"the other collection holds other images ({len(pool):,}, here "
-                f"{len(self.pool):,}): ingest the same folder into both"
-            )
-        places = {filepath: place for place, filepath in enumerate(pool.filepaths)}
-        moved = np.array([places[filepath] for filepath in self.pool.filepaths], int)
-        return replace(
-            self,
-            pool=pool,
-            relevant=[moved[each] for each in self.relevant],
-            wrong=[moved[each] for each in self.wrong],
-        )
-
 
 def read_pool(store: ImageStore) -> Pool:
-    """Read the vectors of all images from Milvus, in batches."""
-    filepaths: list[str] = []
-    labels: list[str] = []
-    vectors = []
-    rows = store.rows(["filepath", "label", "vector"])
-    for batch in batches(rows, _AT_ONCE):
-        filepaths += [row["filepath"] for row in batch]
-        labels += [row["label"] for row in batch]
-        vectors.append(np.array([row["vector"] for row in batch], np.float32))
-    whole = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    """Read the vectors of all images from Milvus."""
+    filepaths, labels, vectors = [], [], []
+    for row in store.rows(["filepath", "label", "vector"]):
+        filepaths.append(row["filepath"])
+        labels.append(row["label"])
+        vectors.append(np.array(row["vector"], np.float32))
+    whole = np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
     return Pool(filepaths, labels, whole, store.image_dir or Path())
 
 
@@ -199,26 +171,19 @@ def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Ju
         If there are fewer than two labels.
     """
     pool = read_pool(store)
-    names = names or {}
     of_each: dict[str, list[int]] = {}
     for place, label in enumerate(pool.labels):
-        if text := _asked(names.get(label, label).replace("_", " ")):
+        if text := _asked((names or {}).get(label, label).replace("_", " ")):
             of_each.setdefault(text, []).append(place)
     if len(of_each) < 2:
-        signs = dict(zip(pool.paths(range(2)), (True, False), strict=True)) if len(pool) > 1 else {}
-        example = textwrap.indent(judged_csv("my cat", signs, pool.folder), "   ")
+        judged = dict(zip(pool.paths(range(len(pool))[:2]), (True, False), strict=False))
+        example = textwrap.indent(judged_csv("my cat", judged, pool.folder), "   ")
         raise NothingJudgedError(_HOW_TO_JUDGE.format(store.collection_name, example))
     texts = sorted(of_each)
-    without = len(pool) - sum(map(len, of_each.values()))
-    return Judgements(
-        LABELS,
-        texts,
-        [np.array(of_each[text]) for text in texts],
-        texts,
-        pool,
-        note=f"{counted(without, 'image', 'images')} without a label count as wrong"
-        * bool(without),
-    )
+    relevant = [np.array(of_each[text]) for text in texts]
+    without = len(pool) - sum(map(len, relevant))
+    note = f"{counted(without, 'image', 'images')} without a label count as wrong"
+    return Judgements(LABELS, texts, relevant, texts, pool, note=note if without else "")
 
 
 def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
@@ -293,45 +258,39 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     pool = read_pool(store)
     rows = list(_judged_rows(path))
     found = _find([filepath for _, (_, filepath, _) in rows if filepath], pool, path.parent)
-    judged: dict[str, dict[int, bool]] = {}
-    lost, not_shown = set(), set()  # queries whose relevant images are not here, or nowhere
-    for number, (query, filepath, value) in rows:
-        of_query = judged.setdefault(query, {})
-        if not filepath and value:
+    judged: dict[str, dict[int | str, bool]] = {}  # by an image's place, or its name if not here
+    for number, (query, filepath, relevant) in rows:
+        if relevant and not filepath:
             raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
-        if not filepath:
-            not_shown.add(query)
-        elif len(found[filepath]) != 1:
-            lost |= {query} if value else set()
-        elif of_query.setdefault(found[filepath][0], value) != value:
+        of_query = judged.setdefault(query, {})
+        place = found[filepath][0] if len(found.get(filepath, [])) == 1 else filepath
+        if of_query.setdefault(place, relevant) != relevant:
             raise ValueError(
                 f"{path}, line {number}: {filepath} is relevant for {query!r} in one line, and "
                 "not relevant in another"
             )
-        if query in not_shown and (query in lost or any(of_query.values())):
+        if "" in of_query and any(of_query.values()):
             raise ValueError(
                 f"{path}, line {number}: no image shows {query!r} by one line, and an image does "
                 "by another"
             )
-    for query, of_query in list(judged.items()):
-        if query in not_shown:
-            of_query.clear()  # all images are wrong
-        elif not of_query or (query in lost and not any(of_query.values())):
-            del judged[query]  # it would pass for one that nothing here shows
-    note = _missing(path, found, len(judged), pool)
+    kept = {query: of_query for query, of_query in judged.items() if _says_enough(of_query)}
+    right = [_places(of_query, True) for of_query in kept.values()]
+    wrong = [_places(of_query, False) for of_query in kept.values()]
+    queries, note = list(kept), _missing(path, found, len(kept), pool)
+    return Judgements(JUDGED, queries, right, queries, pool, wrong, note)
 
-    def places(of_query: dict[int, bool], wanted: bool) -> np.ndarray:
-        return np.array([place for place, value in of_query.items() if value == wanted], int)
 
-    return Judgements(
-        JUDGED,
-        list(judged),
-        [places(each, True) for each in judged.values()],
-        list(judged),
-        pool,
-        [places(each, False) for each in judged.values()],
-        note=note,
-    )
+def _says_enough(of_query: Mapping[int | str, bool]) -> bool:
+    """Return whether a query is not one whose right images are not here: then none seems right."""
+    seen, not_seen = _places(of_query, True), _places(of_query, False)
+    return "" in of_query or len(seen) > 0 or (len(not_seen) > 0 and not any(of_query.values()))
+
+
+def _places(of_query: Mapping[int | str, bool], wanted: bool) -> np.ndarray:
+    """Return the places judged so; none if no image shows the query, for then all are wrong."""
+    known = [] if "" in of_query else of_query.items()
+    return np.array([p for p, value in known if value == wanted and isinstance(p, int)], int)
 
 
 def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
@@ -392,12 +351,10 @@ def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
     first = 1
     if lines and lines[0].strip().lower().startswith("sep="):  # as Excel writes it
         lines, first = lines[1:], 2
-    heads = [_columns(lines, delimiter) for delimiter in ",;\t"]
-    delimiter, columns = next(
-        (pair for pair in zip(",;\t", heads, strict=True) if set(_COLUMNS) <= set(pair[1])),
-        ("", max(heads, key=len)),
-    )
-    if not delimiter:
+    heads = {delimiter: _columns(lines, delimiter) for delimiter in ",;\t"}
+    delimiter = max(heads, key=lambda each: (set(_COLUMNS) <= set(heads[each]), len(heads[each])))
+    columns = heads[delimiter]
+    if not set(_COLUMNS) <= set(columns):
         raise ValueError(
             f"{path}: the first line must name the columns {', '.join(_COLUMNS)}; it names "
             f"{', '.join(columns) or 'none'}"
@@ -408,14 +365,8 @@ def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
         for row in reader:
             number = first + reader.line_num
             texts = [as_written((row[name] or "").strip()) for name in _COLUMNS]
-            if not any(texts):
-                continue
-            query, filepath, value = texts
-            relevant = _WORDS.get(value.lower())
-            relevant = float(value) if relevant is None else relevant
-            if not _asked(query) or relevant != relevant:
-                raise ValueError
-            yield number, (_asked(query), filepath, relevant > 0)
+            if any(texts):
+                yield number, _judgement(*texts)
     except csv.Error as error:
         raise ValueError(f"{path}, line {number + 1}: {error}") from None
     except ValueError:
@@ -423,6 +374,13 @@ def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
             f"{path}, line {number}: expected a query, a filepath, and 1 or 0, got "
             f"{', '.join(map(repr, texts))}"
         ) from None
+
+
+def _judgement(query: str, filepath: str, relevant: str) -> tuple[str, str, bool]:
+    value = float(_WORDS.get(relevant.lower(), relevant))
+    if not _asked(query) or value != value:
+        raise ValueError
+    return _asked(query), filepath, value > 0
 
 
 def _columns(lines: list[str], delimiter: str) -> list[str]:

@@ -4,25 +4,23 @@ Not about what is right (`judgements`) or what a metric is (`metrics`).
 """
 
 import functools
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
 from ..query.mixing import PLAIN
-from .intervals import Interval, interval
+from .figures import Interval, Tabled, counted, interval
 from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
-from .tables import Tabled, counted
 
 AT = (1, 5, 10)
 """The k of `success`; the last one is that of precision, recall and nDCG as well."""
 
-DIGITS = 6
-"""Scores that are the same to so many digits are ties: copies of a photo differ in the last bit."""
-
+_DIGITS = 6  # scores that are the same so far are ties: copies of a photo differ in the last bit
 _CELLS = 1 << 24  # scores computed at once: 64 MB
 _FAILED = 500  # queries whose mistakes are looked at, at most
 
@@ -40,7 +38,7 @@ class Evaluation(Tabled):
     chance : DataFrame
         The same metrics for scores that say nothing.
     groups : sequence
-        Queries of one group are not independent, see `intervals.interval`.
+        Queries of one group are not independent, see `interval`.
     pool : int
         How many items each query was compared with.
     vectors : ndarray of float32, shape (queries, dim)
@@ -65,18 +63,23 @@ class Evaluation(Tabled):
         rows = []
         for metric in self.chance.columns:
             found, chance = self.of(metric), float(self.chance[metric].mean())
-            rows.append((found.mean, found.range, chance, _beside(found, chance)))
+            verdict = found.beside(chance, "no better than chance")
+            rows.append((found.mean, found.range, chance, verdict))
         columns = ["mean", "95 % interval", "chance", "compared with chance"]
         return pd.DataFrame(rows, self.chance.columns, columns)
 
+    @property
+    def queries(self) -> int:
+        """How many queries have something to find."""
+        return int((self.values["relevant"] > 0).sum())
+
     def _heading(self) -> str:
-        count = int((self.values["relevant"] > 0).sum())
-        left_out = len(self.values) - count
-        words = f"{self.title}: {counted(count, 'query', 'queries')}, a pool of {self.pool:,}"
-        if left_out:
+        words = f"{self.title}: {counted(self.queries, 'query', 'queries')}"
+        words += f", a pool of {self.pool:,}"
+        if left_out := len(self.values) - self.queries:
             none = counted(left_out, "query has", "queries have")
             words += f". {none} nothing to find, and no part in this"
-        return f"{words}. {self.note}" if self.note else words
+        return words
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,9 @@ class ZeroShot:
 
     def shares(self, classes: Sequence[int]) -> np.ndarray:
         """Return which share of the images of each class (row) is taken for each (column)."""
-        taken_for = [self.taken_for[self.own == place] for place in classes]
-        return np.array(
-            [
-                [(each == other).mean() if len(each) else 0 for other in classes]
-                for each in taken_for
-            ]
-        )
+        known = np.isin(self.own, classes)
+        shares = pd.crosstab(self.own[known], self.taken_for[known], normalize="index")
+        return shares.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
 
     def __repr__(self) -> str:
         return (
@@ -148,9 +147,7 @@ def evaluate(
         Phrasings for the queries, see `ClipEncoder.encode_texts`.
     """
     vectors = encoder.encode_texts(judgements.queries, templates or PLAIN)
-    blocks = score_blocks(vectors, judgements.pool)
-    title = f"texts to images, {judgements.source}"
-    return measured(title, judgements, vectors, blocks)
+    return _evaluated(f"texts to images, {judgements.source}", judgements, vectors)
 
 
 def evaluate_captions(
@@ -165,23 +162,9 @@ def evaluate_captions(
     """
     if judgements.source != CAPTIONS:
         raise ValueError(f"{judgements.source} are not captions, among which one could search")
-    of_image: dict[int, list[int]] = {}
-    for caption, places in enumerate(judgements.relevant):
-        of_image.setdefault(int(places[0]), []).append(caption)
-    images, pool = list(of_image), judgements.pool
-    captions = encoder.encode_texts(judgements.queries, templates or PLAIN)
-    names = [pool.filepaths[image] for image in images]
-    turned = Judgements(
-        CAPTIONS,
-        names,
-        [np.array(each) for each in of_image.values()],
-        images,
-        Pool(list(judgements.queries), [], captions, pool.folder),
-        note=judgements.note,
-    )
-    vectors = pool.vectors[images]
-    blocks = score_blocks(vectors, turned.pool)
-    return measured("images to texts, captions", turned, vectors, blocks)
+    turned = _turned(judgements, encoder, templates)
+    vectors = judgements.pool.vectors[np.array(turned.groups)]
+    return _evaluated("images to texts, captions", turned, vectors)
 
 
 def zero_shot(
@@ -192,60 +175,52 @@ def zero_shot(
     With class folders, its accuracy is what is known as zero-shot accuracy. With captions, it is
     the success at 1 from image to text. Images that are relevant for no query are left out.
     """
-    texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
-    sizes = [len(places) for places in judgements.relevant]
-    of_query = np.repeat(np.arange(len(judgements)), sizes)
-    images, of_image = np.unique(np.concatenate(list(judgements.relevant)), return_inverse=True)
-    order = np.argsort(of_image, kind="stable")
-    of_image, of_query = of_image[order], of_query[order]
-    own, taken_for, right = [], [], []
-    step = max(1, _CELLS // len(texts))
-    for start in range(0, len(images), step):
-        vectors = judgements.pool.vectors[images[start : start + step]]
-        scores = (vectors @ texts.T).round(DIGITS)
-        pairs = slice(*np.searchsorted(of_image, [start, start + len(vectors)]))
-        is_own = np.zeros(scores.shape, bool)
-        is_own[of_image[pairs] - start, of_query[pairs]] = True
-        best = scores == scores.max(axis=1, keepdims=True)
-        among_own = np.where(is_own, scores, -np.inf).argmax(axis=1)
-        hits = (best & is_own).sum(axis=1)
-        own.append(among_own)
-        taken_for.append(np.where(hits, among_own, scores.argmax(axis=1)))
-        right.append(hits / best.sum(axis=1))
-    mine = np.concatenate(own)
-    groups = [judgements.groups[query] for query in mine]
-    return ZeroShot(
-        judgements.queries,
-        mine,
-        np.concatenate(taken_for),
-        np.concatenate(right),
-        groups,
-        images,
-        len(of_query) / (len(images) * len(texts)),
-    )
+    turned = _turned(judgements, encoder, templates)
+    images = np.array(turned.groups)
+    scores = chain.from_iterable(score_blocks(judgements.pool.vectors[images], turned.pool))
+    shots = [_shot(each, own) for each, own in zip(scores, turned.relevant, strict=True)]
+    own, taken_for, right = map(np.array, zip(*shots, strict=True))
+    groups = [judgements.groups[query] for query in own]
+    chance = sum(map(len, turned.relevant)) / (len(turned) * len(turned.pool))
+    return ZeroShot(judgements.queries, own, taken_for, right, groups, images, chance)
 
 
-def measured(
-    title: str, judgements: Judgements, vectors: np.ndarray, blocks: Iterable[np.ndarray]
-) -> Evaluation:
-    """Measure scores, blocks of rows with one for each query, against what is right.
+def _shot(scores: np.ndarray, own: np.ndarray) -> tuple[int, int, float]:
+    """Return an image's own query, the one it is taken for, and the probability that it is right.
 
-    Raises
-    ------
-    ValueError
-        If no query has anything to find.
+    If the image is relevant for several queries, the nearest of them is its own.
     """
+    best = np.flatnonzero(scores == scores.max())
+    mine, hits = own[scores[own].argmax()], np.isin(own, best).sum()
+    return mine, mine if hits else best[0], hits / len(best)
+
+
+def _turned(
+    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None
+) -> Judgements:
+    """Return the question turned round: each image that has texts looks for them among all."""
+    own: dict[int, list[int]] = {}
+    for query, places in enumerate(judgements.relevant):
+        for place in places.tolist():
+            own.setdefault(place, []).append(query)
+    names = [judgements.pool.filepaths[image] for image in own]
+    texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
+    pool = Pool(list(judgements.queries), [], texts, judgements.pool.folder)
+    relevant = [np.array(queries) for queries in own.values()]
+    return Judgements(judgements.source, names, relevant, list(own), pool, note=judgements.note)
+
+
+def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evaluation:
+    """Measure queries, a vector each, against what is right; refuse if nothing is."""
     if not any(map(len, judgements.relevant)):
         raise ValueError(
             f"no query of these {judgements.source} has anything to find: say of some images that "
             f"they are relevant. {judgements.note}".strip()
         )
-    scores = (row for block in blocks for row in block)
+    scores = chain.from_iterable(score_blocks(vectors, judgements.pool))
     pairs = zip(scores, judgements.relevant, strict=True)
-    measured = [measure(rank(row, places), AT) for row, places in pairs]
-    pool = len(judgements.pool)
-    numbers = [len(places) for places in judgements.relevant]
-    values = pd.DataFrame(measured)
+    values = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
+    numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
     values[[not number for number in numbers]] = np.nan  # the precision would be 0
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
@@ -257,7 +232,7 @@ def score_blocks(vectors: np.ndarray, pool: Pool) -> Iterator[np.ndarray]:
     """Yield the cosines of queries and pool, a few rows at once, rounded so that copies tie."""
     step = max(1, _CELLS // max(len(pool), 1))
     for start in range(0, len(vectors), step):
-        yield (vectors[start : start + step] @ pool.vectors.T).round(DIGITS)
+        yield (vectors[start : start + step] @ pool.vectors.T).round(_DIGITS)
 
 
 def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int, list[str]]:
@@ -274,17 +249,12 @@ def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int,
     failed = evaluation.values.nsmallest(_FAILED, "R-precision")
     found: dict[int, dict[Hashable, str]] = {}
     for query in failed.index[failed["R-precision"] < 1]:
-        for place in wrong_hits(evaluation, judgements, query):
-            by_group = found.setdefault(place, {})
-            by_group.setdefault(judgements.groups[query], judgements.queries[query])
+        for place in nearest(evaluation, judgements, query, len(judgements.relevant[query])):
+            if judgements.verdict(query, place) == "wrong":
+                by_group = found.setdefault(place, {})
+                by_group.setdefault(judgements.groups[query], judgements.queries[query])
     shared = {place: list(each.values()) for place, each in found.items() if len(each) > 1}
     return dict(sorted(shared.items(), key=lambda item: len(item[1]), reverse=True))
-
-
-def wrong_hits(evaluation: Evaluation, judgements: Judgements, query: int) -> list[int]:
-    """Return the places of wrong images among a query's first R, the nearest first."""
-    found = nearest(evaluation, judgements, query, max(len(judgements.relevant[query]), 1))
-    return [place for place in found if judgements.verdict(query, place) == "wrong"]
 
 
 def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: int) -> list[int]:
@@ -296,11 +266,3 @@ def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: i
 @functools.lru_cache(maxsize=1000)
 def _by_chance(pool: int, relevant: int) -> dict[str, float]:
     return measure(rank(np.zeros(pool), np.arange(relevant)), AT)
-
-
-def _beside(found: Interval, chance: float) -> str:
-    if not found.known:
-        return "too few queries"
-    if found.holds(chance):
-        return "no better than chance"
-    return "better" if found.mean > chance else "worse"

@@ -6,7 +6,7 @@ measures efficiently in the presence of tied scores", ECIR). A model that gives 
 score gets exactly what chance would get, and copies of a photo cannot help or harm.
 
 Some names mean different things to different people. "Recall at k" in the papers on CLIP is
-`success` here. Not about intervals: those are in `intervals`.
+`success` here. Not about intervals: those are in `figures`.
 """
 
 from collections.abc import Sequence
@@ -34,8 +34,6 @@ class Ranking(NamedTuple):
         The probability that the first of all relevant items is there.
     relevant : int
         How many items are relevant.
-    pool : int
-        How many items were ranked.
     """
 
     position: np.ndarray
@@ -43,7 +41,6 @@ class Ranking(NamedTuple):
     before: np.ndarray
     first: np.ndarray
     relevant: int
-    pool: int
 
 
 def rank(scores: np.ndarray, relevant: np.ndarray) -> Ranking:
@@ -58,19 +55,15 @@ def rank(scores: np.ndarray, relevant: np.ndarray) -> Ranking:
     values, among = np.unique(scores[relevant], return_counts=True)
     values, among = values[::-1], among[::-1]
     above, size = _count(scores, values)
-    place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)  # among those tied
-
-    def spread(of_each_tie: np.ndarray) -> np.ndarray:
-        return np.repeat(of_each_tie, size)
-
+    tie = np.repeat(np.arange(len(size)), size)  # of each position
+    place = np.arange(len(tie)) - (np.cumsum(size) - size)[tie]  # among those tied
+    before = (np.cumsum(among) - among)[tie]
     return Ranking(
-        position=spread(above) + place + 1,
-        chance=spread(among / size),
-        before=spread(np.cumsum(among) - among)
-        + place * spread((among - 1) / np.maximum(size - 1, 1)),
+        position=above[tie] + place + 1,
+        chance=(among / size)[tie],
+        before=before + place * ((among - 1) / np.maximum(size - 1, 1))[tie],
         first=_first(int(size[0]), int(among[0]), len(place)) if len(place) else np.empty(0),
         relevant=len(relevant),
-        pool=len(scores),
     )
 
 
@@ -166,6 +159,4 @@ def _first(size: int, among: int, length: int) -> np.ndarray:
     place = np.arange(size)
     misses = np.maximum(size - among - place, 0) / (size - place)
     until_there = np.concatenate([[1.0], np.cumprod(misses)[:-1]])
-    chances = np.zeros(length)
-    chances[:size] = until_there * among / (size - place)
-    return chances
+    return np.append(until_there * among / (size - place), np.zeros(length - size))

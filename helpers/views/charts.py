@@ -1,22 +1,33 @@
-"""Charts: cosines and mistakes as heat maps; margins as histograms and as a ROC curve."""
+"""Charts of a collection and of an evaluation, as pictures for a notebook.
 
+Cosines and mistakes are heat maps, margins are histograms and a ROC curve, a collection is a map on
+which images that are alike lie together, and the answers of queries are rows of thumbnails.
+"""
+
+import html
 import os
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ..evaluation.judgements import Judgements
-from ..evaluation.measuring import ZeroShot
-from ..images.gallery import shortened
+from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
+from ..images.gallery import grid_html, shortened
 from ..images.thumbnails import thumbnail
 
+_LINE = 0.3  # inches that a line of text takes
+_SHOWN = 5  # pictures in a row
+_NAMED = 3  # queries
+_MARKS = {"right": "\N{CHECK MARK}", "wrong": "\N{BALLOT X}", "not judged": "?"}
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
 
@@ -57,7 +68,7 @@ def similarity_heatmap(
         range(len(names)), map(shortened, names), rotation=30, ha="right", parse_math=False
     )
     for column, path in enumerate(paths):
-        place_picture(axes, path, (column, -0.55), zoom=0.33, alignment=(0.5, 0))
+        _place_picture(axes, path, 0.33, xy=(column, -0.55), box_alignment=(0.5, 0))
     figure.colorbar(picture, ax=axes, label=measure)
     plt.close(figure)  # a notebook shows what the cell returns, and only that
     return figure
@@ -113,12 +124,12 @@ def margin_histograms(judged: pd.DataFrame, threshold: float | None) -> Figure:
     absent = sorted(set(judged["kind"]) - {"present"}) or ["absent"]
     margins = judged["margin"]
     bins = np.linspace(margins.min(), margins.max(), 40) if len(margins) else 1
-    figure, grid = plt.subplots(
-        len(absent), figsize=(8, 2.5 * len(absent)), sharex=True, squeeze=False
-    )
-    present = judged["margin"][judged["kind"] == "present"]
+    count = len(absent)
+    size = (8, 2.5 * count)
+    figure, grid = plt.subplots(count, sharex=True, squeeze=False, figsize=size, layout="tight")
+    present = margins[judged["kind"] == "present"]
     for axes, kind in zip(grid[:, 0], absent, strict=True):
-        others = judged["margin"][judged["kind"] == kind]
+        others = margins[judged["kind"] == kind]
         axes.hist(others, bins, alpha=0.7, label=kind, color="grey")
         axes.hist(present, bins, alpha=0.7, label="present", color="seagreen")
         title = f"present or {kind}: area {_area(present, others):.3f}"
@@ -126,11 +137,9 @@ def margin_histograms(judged: pd.DataFrame, threshold: float | None) -> Figure:
             axes.axvline(threshold, color="crimson", label="matches begin")
             wrong = f"{(present < threshold).mean():.1%} and {(others >= threshold).mean():.1%}"
             title += f", misjudged {wrong}"
-        axes.set_title(title)
-        axes.set_ylabel("queries")
+        axes.set(title=title, ylabel="queries")
         axes.legend()
     grid[-1, 0].set_xlabel("largest margin")
-    figure.tight_layout()
     plt.close(figure)
     return figure
 
@@ -149,7 +158,7 @@ def roc_chart(judged: pd.DataFrame, threshold: float | None) -> Figure:
     """
     present = judged["kind"] == "present"
     found, others = judged["margin"][present], judged["margin"][~present]
-    figure, axes = plt.subplots(figsize=(4.6, 4.2))
+    figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="tight")
     if len(found) and len(others):
         wrong, right, _ = roc_curve(present, judged["margin"])
         axes.plot(wrong, right, color="seagreen", label=f"area {_area(found, others):.3f}")
@@ -158,9 +167,8 @@ def roc_chart(judged: pd.DataFrame, threshold: float | None) -> Figure:
         here = (others >= threshold).mean(), (found >= threshold).mean()
         axes.plot(*here, "o", color="crimson", label=f"margin {threshold:.1f}")
     axes.set(xlabel="called a match, of what is not shown", ylabel="called a match, of what is")
-    axes.set_title("ROC curve of the judged half")
+    axes.set(title="ROC curve of the judged half")
     axes.legend(loc="lower right")
-    figure.tight_layout()
     plt.close(figure)
     return figure
 
@@ -171,19 +179,191 @@ def _area(present: pd.Series, absent: pd.Series) -> float:
     return float(roc_auc_score([1] * len(present) + [0] * len(absent), [*present, *absent]))
 
 
-def place_picture(
-    axes: Axes,
-    path: str | os.PathLike,
-    place: tuple[float, float],
-    zoom: float,
-    alignment: tuple[float, float] = (0.5, 0.5),
-) -> None:
-    """Draw a thumbnail at a place of the axes; leave out what cannot be read."""
+def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Lay vectors out in two dimensions so that neighbours stay neighbours (t-SNE).
+
+    Distances across the map mean little: only who is near whom does (van der Maaten and Hinton
+    2008, https://jmlr.org/papers/v9/vandermaaten08a.html). Fewer than five vectors, too few for
+    t-SNE, are laid out by their principal components.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n, dim)
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2), between 0 and 1
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    count, dim = vectors.shape
+    if count < 3:
+        return np.linspace(0.25, 0.75, count, dtype=np.float32)[:, None].repeat(2, axis=1)
+    reduced = PCA(min(50, count, dim), random_state=seed).fit_transform(vectors)
+    places = reduced[:, :2]
+    if count >= 5 and places.std() > 1e-6:  # copies of one image would crash t-SNE
+        perplexity = min(30, (count - 1) / 3)
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+        places = tsne.fit_transform(reduced)
+    spread = np.ptp(places, axis=0)
+    scaled = (places - places.min(axis=0)) / np.maximum(spread, 1e-9)
+    return np.where(spread > 1e-6, scaled, 0.5).astype(np.float32)
+
+
+def embedding_map(
+    places: np.ndarray,
+    paths: Sequence[str | os.PathLike],
+    texts: Sequence[str],
+    similarities: np.ndarray,
+    neighbours: int = 10,
+    thumbnails: int = 250,
+) -> Figure:
+    """Draw images where `project` put them, and texts among the images that match them best.
+
+    Texts and images fill different regions of CLIP's space, the modality gap (Liang et al. 2022,
+    https://arxiv.org/abs/2203.02053), so a joint projection would only show two heaps. A text
+    therefore points to the median place of its best images; that rule is our own. The texts are
+    written beside the map, where they cover neither pictures nor one another.
+
+    Parameters
+    ----------
+    places : ndarray, shape (n, 2)
+    paths : sequence of n paths
+    texts : sequence of m str
+        Long ones are cut.
+    similarities : ndarray, shape (m, n)
+        The cosines of texts and images.
+    neighbours : int
+        How many best images place a text.
+    thumbnails : int
+        How many images at most are drawn as pictures; the others are dots.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    inches = max(8, _LINE * (len(texts) + 1) / 2)
+    edges = {"left": 0, "bottom": 0, "right": 1, "top": 1}
+    figure, axes = plt.subplots(figsize=(8, inches), gridspec_kw=edges)
+    axes.scatter(places[:, 0], places[:, 1], s=5, color="silver", zorder=1)
+    for index in _spread(places, thumbnails):
+        _place_picture(axes, paths[index], 0.16, xy=tuple(places[index]))
+    best = np.argsort(-similarities, axis=1)[:, :neighbours]
+    for number, dots in enumerate(places[best]):
+        axes.plot(*dots.T, "o", color=f"C{number}", ms=5, mec="white", mew=0.8, zorder=4)
+    axes.set(xticks=[], yticks=[], xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+    _label_beside(axes, texts, np.median(places[best], axis=1), gap=1.08 * _LINE / inches)
+    plt.close(figure)
+    return figure
+
+
+def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: float) -> None:
+    """Write texts beside the map, half on either side, each with a line to its spot."""
+    from_left = np.argsort(spots[:, 0], kind="stable")
+    for x, of_side in zip((-0.07, 1.07), np.array_split(from_left, 2), strict=True):
+        upwards = of_side[np.argsort(spots[of_side, 1], kind="stable")]
+        for number, height in zip(upwards, _apart(spots[upwards, 1], gap), strict=True):
+            axes.annotate(
+                shortened(texts[number]),
+                spots[number],
+                (x, height),
+                ha="right" if x < 0 else "left",
+                va="center",
+                fontsize=12,
+                color=f"C{number}",
+                fontweight="bold",
+                annotation_clip=False,
+                parse_math=False,  # a text with two $ is no formula
+                arrowprops={"arrowstyle": "-", "color": f"C{number}", "relpos": (x < 0, 0.5)},
+                zorder=5,
+            )
+
+
+def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Move rising heights between 0 and 1 until there is a gap between each and the next."""
+    steps = gap * np.arange(len(heights))
+    lowest = np.maximum.accumulate(heights - steps)
+    return np.minimum(lowest, max(1 - gap * (len(heights) - 1), 0)) + steps
+
+
+def _spread(places: np.ndarray, most: int) -> list[int]:
+    """Pick points that cover the map: the first in each cell of a grid of `most` cells."""
+    cells = (places * (np.sqrt(most) - 1)).round().astype(int)
+    return sorted(np.unique(cells, axis=0, return_index=True)[1].tolist())
+
+
+def _place_picture(axes: Axes, path: str | os.PathLike, zoom: float, **box: Any) -> None:
+    """Draw a thumbnail in a box of the axes; leave out what cannot be read."""
     try:
         image = OffsetImage(np.asarray(thumbnail(path)), zoom=zoom)
     except OSError:
         return
-    box = AnnotationBbox(
-        image, place, frameon=False, box_alignment=alignment, pad=0, annotation_clip=False
-    )
-    axes.add_artist(box)
+    axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
+
+
+def best_and_worst(
+    evaluation: Evaluation, judgements: Judgements, each: int = 2, metric: str = "average precision"
+) -> HTML:
+    """Show the first hits of the queries with the lowest and the highest values of a metric.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    judgements : Judgements
+        Those that it was made with.
+    each : int
+        How many of the worst, and of the best.
+    metric : str
+        A column of `evaluation.values`.
+
+    Returns
+    -------
+    IPython.display.HTML
+        Each picture says whether it is right, if anybody judged it.
+    """
+    values = evaluation.values.dropna(subset=metric)
+    worst = values.nsmallest(each, metric).index
+    best = values.drop(worst).nlargest(each, metric).index
+    parts = []
+    for words, queries in (("The worst", worst), ("The best", best)):
+        parts += [f"<h4>{words}, by {html.escape(metric)}</h4>"]
+        parts += [_answer(evaluation, judgements, query, metric) for query in queries]
+    return HTML("".join(parts))
+
+
+def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
+    """Show the wrong images that most queries find, and which queries they are.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    judgements : Judgements
+        Those that it was made with.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    mistakes = list(shared_mistakes(evaluation, judgements).items())[:_SHOWN]
+    if not mistakes:
+        return HTML("<p><b>No two queries find the same wrong image.</b></p>")
+    captions = []
+    for place, queries in mistakes:
+        name = judgements.pool.labels[place] or judgements.pool.filepaths[place]
+        named = ", ".join(map(shortened, queries[:_NAMED]))
+        more = f" and {len(queries) - _NAMED} more" if len(queries) > _NAMED else ""
+        captions.append(f"{name}\nwrong for {len(queries)} queries: {named}{more}")
+    paths = judgements.pool.paths(place for place, _ in mistakes)
+    return HTML(grid_html(paths, captions, _SHOWN, "Wrong for several queries"))
+
+
+def _answer(evaluation: Evaluation, judgements: Judgements, query: int, metric: str) -> str:
+    found = nearest(evaluation, judgements, query, _SHOWN)
+    names = [judgements.pool.labels[place] or judgements.pool.filepaths[place] for place in found]
+    verdicts = [judgements.verdict(query, place) for place in found]
+    pairs = zip(verdicts, names, strict=True)
+    captions = [f"{_MARKS[verdict]} {verdict}\n{name}" for verdict, name in pairs]
+    title = f"{judgements.queries[query]}: {metric} {evaluation.values.loc[query, metric]:.2f}"
+    return grid_html(judgements.pool.paths(found), captions, _SHOWN, title)

@@ -21,7 +21,7 @@ import psutil
 from helpers import ImageStore, calibrate, evaluate, evaluate_captions, zero_shot
 from helpers.batches import batches
 from helpers.evaluation.calibration import Calibration
-from helpers.evaluation.intervals import Interval
+from helpers.evaluation.figures import Interval
 from helpers.evaluation.judgements import from_captions, from_labels
 from helpers.evaluation.measuring import Evaluation
 

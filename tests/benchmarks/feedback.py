@@ -23,7 +23,7 @@ from scipy import stats
 from helpers import ClipEncoder, Query, draw_demo_images
 from helpers.demo.drawings import COUNTS, with_article
 from helpers.encoding import unit_vectors
-from helpers.evaluation.intervals import Interval, difference, interval
+from helpers.evaluation.figures import Interval, difference, interval
 from helpers.query.mixing import Scale, combine, scales
 from helpers.query.queries import BAD, GOOD, parse
 

@@ -1,18 +1,21 @@
-"""How sure a figure is: 95 % intervals over queries, and comparisons in pairs.
+"""Figures: how sure each is, and how they are shown as tables.
 
-Another set of queries would have given other figures. An interval says how far they would be apart
-by chance. `tests/test_intervals.py` simulates how often it holds the truth.
+Each is a mean with a 95 % interval over queries, and comparisons are made in pairs. Another set of
+queries would have given other figures. An interval says how far they would be apart by chance.
+`tests/test_figures.py` simulates how often it holds the truth.
 """
 
+import html
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
-_LEVEL = 0.95
-_TAIL = (1 + _LEVEL) / 2  # the quantile of what is not above an interval
+_DIGITS = "{:.3f}".format
+_TAIL = 0.975  # the quantile of what is not above an interval
 _DRAWS = 2000
 _FEW = 10  # groups; below, the bootstrap's interval is too narrow
 _MOSTLY = 0.9  # of the values, if a few ties are to leave a rate a rate
@@ -44,6 +47,14 @@ class Interval(NamedTuple):
     def known(self) -> bool:
         """Whether there is an interval: a few values that are all the same have none."""
         return not np.isnan(self.low)
+
+    def beside(self, value: float, same: str) -> str:
+        """Return in words how the mean compares with a value; `same` says that both may be one."""
+        if not self.known:
+            return "too few queries"
+        if self.holds(value):
+            return same
+        return "better" if self.mean > value else "worse"
 
 
 UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
@@ -186,24 +197,21 @@ def _of_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
             return np.nan, np.nan
         return float(mean - student * error), float(mean + student * error)
     outside = 2 * stats.norm.cdf(-student * np.sqrt(groups / (groups - 1)))
-    drawn = stats.bootstrap(
+    low, high = stats.bootstrap(
         (sums, counts),
         lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
         paired=True,
-        vectorized=True,
         confidence_level=1 - outside,
         n_resamples=_DRAWS,
         batch=max(1, _BATCH // groups),
         method="percentile",
         rng=np.random.default_rng(0),
-    )
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    ).confidence_interval
+    return float(low), float(high)
 
 
 def area_interval(
-    present: np.ndarray,
-    absent: np.ndarray,
-    groups: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
+    present: npt.ArrayLike, absent: npt.ArrayLike, groups: tuple[Sequence, Sequence]
 ) -> Interval:
     """Return the area under the ROC curve with its bootstrap interval.
 
@@ -213,13 +221,11 @@ def area_interval(
 
     Parameters
     ----------
-    present, absent : ndarray
-    groups : two sequences, optional
+    present, absent : array_like
+    groups : two sequences
         Of the first kind, and of the second. Groups are drawn, and both kinds of one together.
-        By default each value is a group of its own.
     """
-    if groups is None:
-        groups = range(len(present)), range(len(present), len(present) + len(absent))
+    present, absent = np.asarray(present), np.asarray(absent)
     above = (present[:, None] > absent) + 0.5 * (present[:, None] == absent)
     area, n = float(above.mean()), len(present) + len(absent)
     if area in (0.0, 1.0):
@@ -237,6 +243,37 @@ def area_interval(
 
     counts = sums(np.ones(above.shape))
     counts[counts == 0] = np.nan  # a draw without one of the kinds
-    outside = (1 - _LEVEL) / 2
-    low, high = np.nanquantile(sums(above) / counts, [outside, 1 - outside])
+    low, high = np.nanquantile(sums(above) / counts, [1 - _TAIL, _TAIL])
     return Interval(area, min(float(low), area), max(float(high), area), n)
+
+
+class Tabled:
+    """What shows itself as a table below its heading; as the heading alone, if that is empty."""
+
+    note: str = ""
+    _most: int | None = None  # rows that are shown, if not all
+
+    def table(self) -> pd.DataFrame:
+        """Return the figures."""
+        raise NotImplementedError
+
+    def _heading(self) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        heading, table = self._shown()
+        return heading if table.empty else f"{heading}\n{table.to_string(float_format=_DIGITS)}"
+
+    def _repr_html_(self) -> str:
+        heading, table = self._shown()
+        title = f"<p><b>{html.escape(heading)}</b></p>"
+        return title if table.empty else title + table.to_html(float_format=_DIGITS)
+
+    def _shown(self) -> tuple[str, pd.DataFrame]:
+        heading = ". ".join(filter(None, [self._heading(), self.note]))
+        return heading, self.table().iloc[: self._most]
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return "1 query", or "1,000 queries"."""
+    return f"{number:,} {one if number == 1 else many}"

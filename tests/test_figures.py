@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from helpers.evaluation.intervals import UNKNOWN, area_interval, difference, interval, total
+from helpers.evaluation.figures import UNKNOWN, area_interval, difference, interval, total
 
 KINDS = {
     "uniform": (lambda chance, n: chance.random(n), 0.5),
@@ -165,7 +165,7 @@ def test_the_area_is_that_of_scikit_learn_and_its_interval_holds_it():
     held = []
     for _ in range(300):
         present, absent = chance.normal(1, 1, 40), chance.normal(0, 1, 40)
-        found = area_interval(present, absent)
+        found = area_interval(present, absent, (range(40), range(40, 80)))
         held.append(found.holds(0.7602))  # of these two distributions: Phi(1 / sqrt 2)
     labels = [1] * 40 + [0] * 40
     assert found.mean == pytest.approx(roc_auc_score(labels, [*present, *absent]))
@@ -204,6 +204,7 @@ def test_the_sum_of_two_rates_lies_in_its_interval(missed, false, n):
 
 
 def test_a_perfect_area_is_not_quite_sure():
-    found = area_interval(np.array([2.0, 3, 4, 5, 6]), np.array([0.0, 1, 1, 1]))
+    present, absent = np.array([2.0, 3, 4, 5, 6]), np.array([0.0, 1, 1, 1])
+    found = area_interval(present, absent, (range(5), range(5, 9)))
     assert (found.mean, found.high) == (1, 1)
     assert 0.4 < found.low < 0.6
