@@ -2,15 +2,17 @@
 
 Layout: each part imports only parts on floors below its own::
 
-    8  __main__, app                                run the notebooks; serve the panel as a page
-    7  views, visitors                              the panel, charts and maps; who may see its page
-    6  session, evaluation                          make ready what is named; how good it is
-    5  ingestion, retrieval                         folder to collection; question to results
-    4  query, recognition, report                   questions and answers; known files; reports
-    3  demo, models, collection                     drawings and their tiny CLIP; encoders; Milvus
-    2  settings, images                             where each value comes from; image files
-    1  batches, dates, encoding, parameters, paths  what all the others build on
+    9  __main__, app                       run the notebooks; serve the panel as a page
+    8  views, visitors                     the panel and charts; who may see its page
+    7  session, evaluation                 make ready what is named; how good it is
+    6  retrieval                           a question to results
+    5  ingestion                           a folder to a collection
+    4  query                               questions, chance, results
+    3  models, collection                  encoders; Milvus
+    2  images, demo                        image files; drawings and their tiny CLIP
+    1  batches, dates, encoding, settings  what all the others build on
 
+Only `session` opens models; the others name what they are handed, see `encoding`.
 Names are loaded on first use, so `import helpers` is quick and does not import torch.
 """
 
