@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import ImageStore
-from helpers.collection.filters import build_filter, like, names_in, near, plain, within
+from helpers.collection.filters import Where, build_filter, like, names_in, near, plain
 
 from .support.rows import MODEL, row
 
@@ -119,9 +119,9 @@ def test_the_distance_is_that_of_a_globe(one, other, km):
 
 def test_whether_places_are_near_enough_is_told_of_rows():
     rows = [{"latitude": lat, "longitude": lon} for lat, lon in (PARIS, TAVEUNI, (0, 0))]
-    asked = within({"place": [near(*PARIS, km=1), near(*TAVEUNI, km=1)], "width": 3})
-    assert [asked(found) for found in rows] == [True, True, False]
-    assert within({"width": 3}) is within(None) is None
+    where = Where({"place": [near(*PARIS, km=1), near(*TAVEUNI, km=1)], "width": 3})
+    assert [where.within(found) for found in rows] == [True, True, False]
+    assert Where({"width": 3}).within is Where(None).within is None
 
 
 @pytest.mark.parametrize(

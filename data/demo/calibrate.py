@@ -23,7 +23,7 @@ from helpers.demo import drawings
 from helpers.demo.drawings import COLOURS, OBJECTS, phrase, plural, with_article
 from helpers.evaluation.calibration import pick_threshold
 from helpers.paths import resolve_path
-from helpers.query.margins import calibration_file
+from helpers.query.chance import calibration_file
 from helpers.settings import PROFILES
 from helpers.views.charts import margin_histograms
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
-from ..query.mixing import PLAIN
+from ..query.queries import PLAIN
 from .intervals import Interval, interval
 from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
