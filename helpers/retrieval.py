@@ -179,9 +179,8 @@ def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) ->
 
 def _newest(hits: list[Hit], field: str, threshold: float | None) -> list[Hit]:
     """Return those that match, newest first; without a verdict, the best ones."""
-    margins = [hit.margin for hit in hits]
     chosen = hits[:_SORTED_UNJUDGED]
-    if threshold is not None and None not in margins:
+    if threshold is not None and None not in [hit.margin for hit in hits]:
         chosen = [hit for hit in hits if (hit.margin or 0) >= threshold]
     return sorted(chosen, key=lambda hit: getattr(hit, field) or datetime.min, reverse=True)
 

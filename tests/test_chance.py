@@ -168,6 +168,16 @@ def test_a_broken_calibration_says_which_file(tiny, filled, tmp_path, monkeypatc
         search("a star", tiny, filled)
 
 
+def test_random_words_are_drawn_once_a_search(filled, tiny, drawings, monkeypatch):
+    drawn, words = [], tiny.common_words()
+    monkeypatch.setattr(tiny, "common_words", lambda: drawn.append(1) or words)
+    path = list_images(drawings)[0]
+    for query, times in (("a star", 1), (Query(["a star", "red", path], ["a fish"]), 1), (path, 0)):
+        drawn.clear()
+        assert search(query, tiny, filled).margin is not None
+        assert len(drawn) == times
+
+
 def test_many_phrasings_cost_no_more_than_four(filled, tiny, monkeypatch):
     encoded = []
     encode = tiny.encode_texts

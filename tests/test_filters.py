@@ -67,6 +67,18 @@ def test_conditions_that_make_no_sense_are_refused(where):
         build_filter(where)
 
 
+@pytest.mark.parametrize("where", ["label", [], 'label == "x"', {"label"}])
+def test_conditions_are_a_dict(where):
+    with pytest.raises(TypeError, match="where must be a dict of fields and values"):
+        Where(where)
+
+
+def test_the_values_of_a_field_are_a_list():
+    where = Where({"label": "a", "width": [1, (3, None)], "size": (1, 2)})
+    found = [where.values_of(name) for name in ("label", "width", "size", "taken")]
+    assert found == [["a"], [1, (3, None)], [(1, 2)], []]
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [((91, 0, 1), "latitude"), ((0, 181, 1), "longitude"), ((0, 0, -1), "km"),
