@@ -1,21 +1,17 @@
 """Files known by their content: a photo that moved, or was renamed, touched or copied.
 
-It keeps its vector, and a query need not encode it again. Not about encoding, or what else an
+It keeps its vector. Not about encoding, or what else an
 ingestion does: that is `ingestion`.
 """
 
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from .batches import batches, map_batches
-from .collection.columns import compared, image_id
 from .collection.store import ImageStore
-from .images.files import ImageFile, look_at
+from .images.files import ImageFile
 from .images.pictures import content_digest
 
 PLACE = ["id", "filepath", "size", "digest"]
@@ -76,28 +72,3 @@ def by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
         if row["digest"]:
             found[row["digest"]].append(row)
     return found
-
-
-def stored_vectors(paths: Iterable[Path], store: ImageStore) -> dict[Path, np.ndarray]:
-    """Return the vectors of files in the collection, without those that changed since.
-
-    They are what the encoder would return, up to rounding: it put them into another batch.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        Those that are not below the image folder, or cannot be read, are left out.
-    store : ImageStore
-    """
-    folder = store.image_dir
-    files: dict[str, ImageFile] = {}
-    for path in paths:
-        if folder and path.is_relative_to(folder):
-            with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
-                file = look_at(path, folder)
-                files[image_id(str(file.facts["filepath"]))] = file
-    return {
-        files[row["id"]].path: np.array(row["vector"], np.float32)
-        for row in store.find("id", list(files), ["id", "vector", *compared()])
-        if all(row[name] == files[row["id"]].facts[name] for name in compared())
-    }

@@ -1,32 +1,31 @@
 """`search`: the one way to ask, for cells, the panel and tests.
 
-Questions are described in `queries`, margins in `margins`, and answers in `results`.
+Questions are described in `queries`, what they are compared with in `chance`, and answers in
+`results`.
 """
 
+import contextlib
 import difflib
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .collection.columns import FORMAT, named, seen, shown, sortable
-from .collection.filters import build_filter, forms, names_in, plain, within
+from .collection.columns import COLUMNS, FORMAT, compared, image_id, seen, shown, sortable
+from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
-from .query.margins import AGAIN, is_coin, margins, match_threshold
-from .query.mixing import SAMPLE
+from .images.files import look_at
+from .query.chance import NEAREST, SAMPLE, among_others, match_threshold
 from .query.queries import Query, Question, Term, parse
 from .query.results import Hit, SearchResults
-from .recognition import by_digest, stored_vectors
 from .settings import check_flags
 
-JUDGED = 10
-"""Hits at least whose margins give the verdict, so that a small limit does not change it."""
-
-_Found = tuple[dict, Any]  # a row, and its margin or None
 _ALIKE = 0.95
 _SORTED = 1000  # hits at most, if those that match are sorted
 _SORTED_UNJUDGED = 200  # hits, if nobody knows which of them match
@@ -60,7 +59,7 @@ def search(
     offset : int
         How many images to skip: with `limit=10`, page 3 is `offset=20`.
     where : dict, optional
-        Conditions on the images; see `build_filter`.
+        Conditions on the images; see `Where`.
     filter : str
         A Milvus expression (https://milvus.io/docs/boolean.md) that must hold as well as `where`.
     templates : sequence of str, optional
@@ -89,79 +88,49 @@ def search(
     OSError
         If a query image cannot be read, or Milvus fails.
     """
+    given = dict(locals())
     started = time.perf_counter()
-    question = parse(query)
+    question, conditions = parse(query), Where(where)
     check_flags(unique=unique)
     _check_page(limit, offset)
-    sort_by = sort_by or ""
-    if sort_by not in ("", *sortable()):
+    if sort_by and sort_by not in sortable():
         known = " or ".join(map(repr, sortable()))
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
-    expression = " and ".join(f"({part})" for part in (build_filter(where), filter) if part)
-    given: dict[str, Any] = {"limit": limit, "offset": offset, "filter": filter, "unique": unique}
-    given |= {"where": where or None, "templates": templates}
-    given |= {"group_by": group_by, "sort_by": sort_by}
+    expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
-    threshold = match_threshold(question, encoder, store, templates)
-    question = _ready(question, encoder, store, templates)
-    vector = question.vector(encoder, templates)
+    threshold, note = match_threshold(question, encoder, store, templates)
+    stored = _stored_vectors(question, store) if question.mixes else {}
+    chance = among_others(question, encoder, templates, store.sample(SAMPLE), stored)
     encoded = time.perf_counter()
 
-    rows = []
-    if remembered:
-        first = 0 if sort_by else offset
-        number = max(limit + offset - first, JUDGED)
-        if sort_by:
-            number = _SORTED_UNJUDGED if threshold is None else _SORTED
-        rows = store.search(
-            vector,
-            min(number, MAX_LIMIT - first),
-            first,
-            expression,
-            [*shown(), "vector", "digest"],
-            group_by,
-            _without_alike if unique else None,
-            within(where),
-        )
-    note = (
-        AGAIN if threshold is None and question.is_one_text and is_coin(store.calibration) else ""
+    first, number = offset, min(max(limit, NEAREST), MAX_LIMIT - offset)
+    if sort_by:
+        first, number = 0, _SORTED_UNJUDGED if threshold is None else _SORTED
+    fields, distinct = [*shown(), "vector", "digest"], _without_alike if unique else None
+    rows = store.search(
+        chance.vector, number, first, expression, fields, group_by, distinct, conditions.within
     )
-    note = note if rows else _why_nothing(where or {}, expression, offset, vector, store)
+    note = note if rows else _why_nothing(conditions, expression, offset, store)
     searched = time.perf_counter()
-    vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, encoder.dim)
-    above = margins(question, vector, vectors, encoder, store, templates)
-    found = list(zip(rows, above, strict=True))
-    window = slice(offset, offset + limit)
-    page = _newest(found, sort_by, threshold)[window] if sort_by else found[:limit]
+    above = chance.margins([row["vector"] for row in rows])
     folder = Path(remembered["image_dir"]) if remembered else None
-    copies = by_digest(rows)
-    times = {"encoding": encoded - started, "searching": searched - encoded}
-    times |= {"total": time.perf_counter() - started}
+    hits = _hits(rows, above, folder)
+    hits = _newest(hits, sort_by, threshold)[offset:] if sort_by else hits
+    spent = {"encoding": encoded - started, "searching": searched - encoded}
+    spent |= {"total": time.perf_counter() - started}
     return SearchResults(
         question=question,
-        hits=tuple(
-            _hit(row, margin, folder, copies.get(row["digest"], [])) for row, margin in page
-        ),
-        options={n: value for n, value in plain(given).items() if value != _DEFAULTS[n]},
+        hits=tuple(hits[:limit]),
+        options={n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d},
         image_dir=folder,
         margin=max((margin for margin in above if margin is not None), default=None),
         threshold=threshold,
         note=note,
-        milliseconds={name: 1000 * seconds for name, seconds in times.items()},
+        milliseconds={name: 1000 * seconds for name, seconds in spent.items()},
     )
 
 
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
-
-
-def _ready(
-    question: Question, encoder: Encoder, store: ImageStore, templates: Sequence[str] | None
-) -> Question:
-    """Return a question that mixes texts and images with its scales and with stored vectors."""
-    if not question.mixes:
-        return question
-    known = question.knowing(stored_vectors(question.files, store))
-    return known.scaled(encoder, templates, store.sample(SAMPLE))
 
 
 def _check_page(limit: int, offset: int) -> None:
@@ -175,69 +144,77 @@ def _check_page(limit: int, offset: int) -> None:
         )
 
 
-def _newest(found: list[_Found], field: str, threshold: float | None) -> list[_Found]:
+def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndarray]:
+    """Return the vectors of a question's files in the collection, without those that changed since.
+
+    They are what the encoder would return, up to rounding: it put them into another batch.
+    """
+    folder, files = store.image_dir, {}
+    for term in question.terms:
+        if folder and term.path and term.path.is_relative_to(folder):
+            with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
+                file = look_at(term.path, folder)
+                files[image_id(str(file.facts["filepath"]))] = file
+    rows = store.find("id", list(files), ["id", "vector", *compared()])
+    return {
+        files[row["id"]].path: np.array(row["vector"], np.float32)
+        for row in rows
+        if all(row[name] == files[row["id"]].facts[name] for name in compared())
+    }
+
+
+def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) -> list[Hit]:
+    """Return rows as hits; exact copies among them name each other."""
+    copies = defaultdict(list)
+    for row in rows:
+        copies[row["digest"] or row["id"]].append(row["filepath"])
+    hits = []
+    for row, margin in zip(rows, margins, strict=True):
+        path = row["filepath"]
+        others = [other for other in copies[row["digest"] or row["id"]] if other != path]
+        alike = tuple(row.get("alike", others))
+        hits.append(Hit(float(row["score"]), margin, Path(folder or "", path), seen(row), alike))
+    return hits
+
+
+def _newest(hits: list[Hit], field: str, threshold: float | None) -> list[Hit]:
     """Return those that match, newest first; without a verdict, the best ones."""
-    judged = threshold is not None and all(margin is not None for _, margin in found)
-    chosen = found[:_SORTED_UNJUDGED]
-    if judged:
-        chosen = [pair for pair in found if pair[1] >= threshold]
-    return sorted(chosen, key=lambda pair: pair[0][field], reverse=True)
+    chosen = hits[:_SORTED_UNJUDGED]
+    if threshold is not None and None not in [hit.margin for hit in hits]:
+        chosen = [hit for hit in hits if (hit.margin or 0) >= threshold]
+    return sorted(chosen, key=lambda hit: getattr(hit, field) or datetime.min, reverse=True)
 
 
-def _why_nothing(
-    where: Mapping[str, object],
-    expression: str,
-    offset: int,
-    vector: np.ndarray,
-    store: ImageStore,
-) -> str:
+def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageStore) -> str:
     """Return why there is nothing; refuse fields that no image has."""
     if not (count := store.count()):
         return "The collection is empty: run 02_ingestion first."
-    fields = store.fields()
-    if unknown := names_in(expression) - fields:
+    fields, names = store.fields(), names_in(expression)
+    if unknown := names - fields:
         known = ", ".join(sorted(fields))
         raise ValueError(f"there is no field {min(unknown)!r} here; there are {known}")
-    for name in where:
-        column = named("latitude" if name == "place" else name)
-        if column and column.tells:
-            told = build_filter({column.name: (None, None)})
-            if not store.search(vector, 1, filter=told):
-                read = build_filter({"format": (FORMAT, None)})
-                again = ": ingest once more to read it" if store.count(read) < count else ""
-                return f"No image here tells {column.tells}{again}."
-    labels, asked = store.labels(), where.get("label")
-    wanted = [
-        each for each in (asked if isinstance(asked, list) else [asked]) if isinstance(each, str)
-    ]
-    missing = [label for label in wanted if not {*forms(label)} & {*labels}]
-    if not missing:
-        return "" if offset else "No image passes these filters."
-    near = difflib.get_close_matches(missing[0], labels, cutoff=0.5) or labels[:5]
-    return f"No image has the label {missing[0]!r}. Some labels: {', '.join(near) or 'none'}."
+    for column in COLUMNS:
+        told = {column.name: (None, None)}
+        if column.tells and column.name in names and not store.count(build_filter(told)):
+            read = store.count(build_filter({"format": (FORMAT, None)}))
+            again = ": ingest once more to read it" if read < count else ""
+            return f"No image here tells {column.tells}{again}."
+    for label in conditions.values_of("label"):
+        if isinstance(label, str) and not store.count(build_filter({"label": label})):
+            labels = store.labels()
+            near = difflib.get_close_matches(label, labels, cutoff=0.5) or labels[:5]
+            return f"No image has the label {label!r}. Some labels: {', '.join(near) or 'none'}."
+    return "" if offset else "No image passes these filters."
 
 
 def _without_alike(rows: list[dict]) -> list[dict]:
     """Keep the first of each set of images that are alike; it lists the others."""
-    kept: list[dict] = []
+    kept: dict[int, dict] = {}
     vectors = np.array([row["vector"] for row in rows], np.float32)
-    places: list[int] = []
     for place, row in enumerate(rows):
-        cosines = vectors[places] @ vectors[place]
+        cosines = vectors[[*kept]] @ vectors[place]
         if cosines.max(initial=-1) >= _ALIKE:
-            kept[int(cosines.argmax())]["alike"].append(row["filepath"])
+            kept[[*kept][cosines.argmax()]]["alike"].append(row["filepath"])
         else:
-            places.append(place)
-            kept.append(row | {"alike": []})
-    return kept
-
-
-def _hit(row: dict, margin: float | None, folder: Path | None, copies: list[dict]) -> Hit:
-    others = [copy["filepath"] for copy in copies if copy["id"] != row["id"]]
-    return Hit(
-        facts=seen(row),
-        score=float(row["score"]),
-        margin=margin,
-        path=Path(folder or "", row["filepath"]),
-        alike=tuple(row.get("alike", others)),
-    )
+            kept[place] = row | {"alike": []}
+    return [*kept.values()]

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from helpers import ClipEncoder, ImageStore, calibrate, draw_demo_images, ingest, search
 from helpers.evaluation.calibration import pick_threshold
-from helpers.query.margins import calibration_file
+from helpers.query.chance import calibration_file
 
 from .support.processes import ROOT
 

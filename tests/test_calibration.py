@@ -22,7 +22,7 @@ from helpers.evaluation.judgements import (
     from_csv,
     from_labels,
 )
-from helpers.query.margins import AGAIN
+from helpers.query.chance import AGAIN
 
 from .support.rows import row
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import ImageStore
-from helpers.collection.filters import build_filter, like, names_in, near, plain, within
+from helpers.collection.filters import Where, build_filter, like, names_in, near, plain
 
 from .support.rows import MODEL, row
 
@@ -67,6 +67,18 @@ def test_conditions_that_make_no_sense_are_refused(where):
         build_filter(where)
 
 
+@pytest.mark.parametrize("where", ["label", [], 'label == "x"', {"label"}])
+def test_conditions_are_a_dict(where):
+    with pytest.raises(TypeError, match="where must be a dict of fields and values"):
+        Where(where)
+
+
+def test_the_values_of_a_field_are_a_list():
+    where = Where({"label": "a", "width": [1, (3, None)], "size": (1, 2)})
+    found = [where.values_of(name) for name in ("label", "width", "size", "taken")]
+    assert found == [["a"], [1, (3, None)], [(1, 2)], []]
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [((91, 0, 1), "latitude"), ((0, 181, 1), "longitude"), ((0, 0, -1), "km"),
@@ -119,9 +131,9 @@ def test_the_distance_is_that_of_a_globe(one, other, km):
 
 def test_whether_places_are_near_enough_is_told_of_rows():
     rows = [{"latitude": lat, "longitude": lon} for lat, lon in (PARIS, TAVEUNI, (0, 0))]
-    asked = within({"place": [near(*PARIS, km=1), near(*TAVEUNI, km=1)], "width": 3})
-    assert [asked(found) for found in rows] == [True, True, False]
-    assert within({"width": 3}) is within(None) is None
+    where = Where({"place": [near(*PARIS, km=1), near(*TAVEUNI, km=1)], "width": 3})
+    assert [where.within(found) for found in rows] == [True, True, False]
+    assert Where({"width": 3}).within is Where(None).within is None
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from PIL import Image
 from helpers import Query, list_images
 from helpers.encoding import unit_vectors
 from helpers.query import queries
+from helpers.query.chance import among_others
 from helpers.query.queries import parse
 
 
 def embed(query, encoder) -> np.ndarray:
-    return parse(query).vector(encoder)
+    return among_others(parse(query), encoder, None, np.empty((0, 0)), {}).vector
 
 
 def as_code(query, image_dir=None) -> str:
@@ -113,28 +114,18 @@ def test_the_code_of_thumbs_is_exact(good, bad):
 
 def test_a_file_whose_vector_is_known_is_not_read(encoder):
     path, vector = Path("gone.jpg"), np.full(encoder.dim, encoder.dim**-0.5, np.float32)
-    question = parse(Query(["a dog", path]))
-    assert question.files == [path]
-    assert np.array_equal(parse(path).knowing({path: vector}).vector(encoder), vector)
+    images = np.empty((0, 0))
+    found = among_others(parse(path), encoder, None, images, {path: vector}).vector
+    assert np.allclose(found, vector, atol=1e-6)
     with pytest.raises(OSError, match=r"gone\.jpg"):
-        question.knowing({Path("other.jpg"): vector}).vector(encoder)
-
-
-def test_at_random_texts_and_pictures_are_others_and_a_vector_is_itself(encoder, photos):
-    vector = np.full(encoder.dim, encoder.dim**-0.5, np.float32)
-    images = encoder.encode_images(photos)
-    terms = parse(Query(["a dog", photos[0], 3 * vector])).terms
-    text, picture, fixed = (t.at_random(encoder, ("{}",), ["cat", "sun"], images) for t in terms)
-    assert np.array_equal(text, encoder.encode_texts(["cat", "sun"]))
-    assert picture is images
-    assert np.allclose(fixed, [vector])
+        among_others(parse(Query(["a dog", path])), encoder, None, images, {Path("other"): vector})
 
 
 def test_one_more_kind_of_term_is_a_class_and_a_line(encoder, photos, monkeypatch):
     class Mean:
         """Several pictures that count as one."""
 
-        kind, title = "image", "pictures"
+        kind, path, title = "image", None, "pictures"
 
         def __init__(self, paths):
             self.paths = paths
@@ -145,15 +136,15 @@ def test_one_more_kind_of_term_is_a_class_and_a_line(encoder, photos, monkeypatc
         def vector(self, encoder, templates):
             return unit_vectors(encoder.encode_images(self.paths).mean(axis=0))
 
-        def at_random(self, encoder, templates, words, images):
-            return images
-
-    monkeypatch.setattr(queries, "_KINDS", [*queries._KINDS, (frozenset, Mean)])
-    one = parse(frozenset(photos[:1])).vector(encoder)
-    assert np.allclose(one, parse(photos[0]).vector(encoder), atol=1e-6)
-    mixed = parse(Query(["a dog", (frozenset(photos), 0.5)], unlike=["grass"]))
-    assert mixed.title == "a dog + pictures x 0.5, unlike grass"
-    assert np.linalg.norm(mixed.vector(encoder)) == pytest.approx(1, abs=1e-5)
+    monkeypatch.setattr(queries, "_KINDS", queries._KINDS | {frozenset: Mean})
+    one = embed(frozenset(photos[:1]), encoder)
+    assert np.allclose(one, embed(photos[0], encoder), atol=1e-6)
+    mixed = Query(["a dog", (frozenset(photos), 0.5)], unlike=["grass"])
+    assert parse(mixed).title == "a dog + pictures x 0.5, unlike grass"
+    images = np.tile(encoder.encode_images(photos), (10, 1))
+    chance = among_others(parse(mixed), encoder, None, images, {})
+    assert np.linalg.norm(chance.vector) == pytest.approx(1, abs=1e-5)
+    assert len(chance.queries) == 100
 
 
 def test_a_query_of_one_term_is_that_term(encoder, drawings):
@@ -212,8 +203,9 @@ def test_code_names_images_by_their_place_in_the_collection():
 
 @pytest.mark.parametrize("invisible", ["\ufeff", "\u200b", "\u200e", "\u202e", "\u2060", "\xad"])
 def test_what_cannot_be_seen_does_not_change_a_query(invisible, encoder):
-    plain, typed = parse("a star"), parse(f"{invisible}a{invisible} star{invisible}")
+    query = f"{invisible}a{invisible} star{invisible}"
+    plain, typed = parse("a star"), parse(query)
     assert (typed.title, typed.code()) == (plain.title, plain.code())
-    assert np.array_equal(typed.vector(encoder), plain.vector(encoder))
+    assert np.array_equal(embed(query, encoder), embed("a star", encoder))
     with pytest.raises(ValueError, match="blank"):
         parse(f" {invisible} ")

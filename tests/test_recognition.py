@@ -1,12 +1,11 @@
 import shutil
 
-import numpy as np
 from PIL import Image
 
 from helpers import ingest
 from helpers.images.files import list_images, look_at
 from helpers.images.pictures import content_digest
-from helpers.recognition import by_digest, recognise, rows_of_these_sizes, stored_vectors
+from helpers.recognition import by_digest, recognise, rows_of_these_sizes
 
 
 def looked_at(folder):
@@ -48,21 +47,3 @@ def test_rows_without_a_digest_have_no_content_in_common():
     rows = [{"id": i, "digest": digest} for i, digest in enumerate(["a", "", "b", "a", ""])]
     ids = {digest: [row["id"] for row in found] for digest, found in by_digest(rows).items()}
     assert ids == {"a": [0, 3], "b": [2]}
-
-
-def test_a_stored_vector_is_what_the_encoder_would_return(ingested, encoder, drawings):
-    paths = list_images(drawings)[::9]
-    found = stored_vectors([*paths, drawings / "gone.jpg", drawings.parent / "else.jpg"], ingested)
-    assert found.keys() == {*paths}
-    encoded = np.array([encoder.encode_images([path])[0] for path in paths])
-    assert np.allclose([found[path] for path in paths], encoded, atol=1e-6)
-
-
-def test_a_file_that_changed_since_is_not_taken_for_what_it_was(folder, encoder, store, tmp_path):
-    assert stored_vectors([folder / "a.jpg"], store) == {}
-    ingest(folder, encoder, store, progress=False)
-    changed, kept = list_images(folder)[:2]
-    Image.new("RGB", (30, 30), "red").save(changed)
-    assert stored_vectors([changed, kept], store).keys() == {kept}
-    odd = folder / "\udcff.jpg"
-    assert stored_vectors([odd, kept], store).keys() == {kept}

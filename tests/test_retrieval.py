@@ -19,6 +19,7 @@ from helpers import (
     search,
 )
 from helpers.collection import store as store_module
+from helpers.query.chance import among_others
 from helpers.query.queries import parse
 
 from .support.processes import TOKEN
@@ -98,12 +99,33 @@ def test_a_search_with_thumbs_can_be_asked_again_by_its_code(ingested, encoder, 
 def test_thumbs_are_not_encoded_again(ingested, encoder, drawings, monkeypatch):
     paths = list_images(drawings)
     query = Query(["a star"]).with_feedback(paths[:3], paths[30:31])
-    vector = parse(query).scaled(encoder, None, ingested.sample(1000)).vector(encoder)
+    vector = among_others(parse(query), encoder, None, ingested.sample(1000), {}).vector
     monkeypatch.setattr(encoder, "encode_images", None)
     found = search(query, encoder, ingested)
     best = ingested.search(vector, 10)
     assert [hit.filepath for hit in found] == [row["filepath"] for row in best]
     assert np.allclose([hit.score for hit in found], [row["score"] for row in best], atol=1e-5)
+
+
+def test_a_stored_vector_is_what_the_encoder_would_return(ingested, encoder, drawings):
+    paths = list_images(drawings)[::9]
+    asked = [*paths, drawings / "gone.jpg", drawings.parent / "else.jpg"]
+    found = retrieval._stored_vectors(parse(Query(asked)), ingested)
+    assert found.keys() == {*paths}
+    encoded = np.array([encoder.encode_images([path])[0] for path in paths])
+    assert np.allclose([found[path] for path in paths], encoded, atol=1e-6)
+
+
+def test_a_file_that_changed_since_is_not_taken_for_what_it_was(folder, encoder, store, tmp_path):
+    def known(*paths):
+        return retrieval._stored_vectors(parse(Query(paths)), store).keys()
+
+    assert known(folder / "a.jpg") == set()
+    ingest(folder, encoder, store, progress=False)
+    changed, kept = list_images(folder)[:2]
+    Image.new("RGB", (30, 30), "red").save(changed)
+    assert known(changed, kept) == {kept}
+    assert known(folder / "\udcff.jpg", kept) == {kept}
 
 
 def test_thumbs_lead_from_vague_words_to_what_is_meant_which_guards_a_gain(tiny, store, drawings):
@@ -365,13 +387,13 @@ def test_without_a_verdict_the_best_are_sorted_by_date(dated, encoder, monkeypat
 def test_with_a_verdict_all_matches_are_sorted_by_date(dated, encoder, monkeypatch):
     everything = search("a star", encoder, dated, limit=50)
     margins = sorted(hit.margin for hit in everything)
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[30])
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[30], ""))
     matches = newest_first([hit for hit in everything if hit.margin >= margins[30]])
     pages = [search("a star", encoder, dated, limit=8, offset=o, sort_by="taken") for o in (0, 8)]
     assert [order(page) for page in pages] == [order(matches[:8]), order(matches[8:16])]
     assert all(page.matches for page in pages)
     assert len(search("a star", encoder, dated, limit=50, sort_by="taken")) == 20
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[-1] + 1)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[-1] + 1, ""))
     nothing = search("a star", encoder, dated, sort_by="taken")
     assert len(nothing) == 0
     assert "Nothing here matches well" in nothing.summary
@@ -381,12 +403,12 @@ def test_of_a_few_images_none_is_left_out_when_they_are_sorted(
     encoder, store, drawings, monkeypatch
 ):
     ingest(drawings, encoder, store, limit=5, progress=False)
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: 3.0)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (3.0, ""))
     assert len(search("a star", encoder, store, sort_by="taken")) == 5
 
 
 def test_pages_of_sorted_matches_never_overlap(dated, encoder, monkeypatch):
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: -100.0)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (-100.0, ""))
     monkeypatch.setattr(retrieval, "_SORTED", 30)
     pages = [
         search("a star", encoder, dated, limit=8, offset=o, sort_by="taken")

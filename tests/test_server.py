@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from helpers import ImageStore, ingest, like, list_images, near
 from helpers.collection import columns
-from helpers.collection.filters import build_filter, within
+from helpers.collection.filters import Where
 from helpers.dates import period
 
 from .support.interruption import kill_and_rerun
@@ -260,7 +260,8 @@ def expected(where):
 
 
 def found(store, where):
-    asked = {"filter": build_filter(where), "within": within(where)}
+    read = Where(where)
+    asked = {"filter": read.expression, "within": read.within}
     return sorted(hit["filepath"] for hit in store.search(AXIS, 99, **asked))
 
 

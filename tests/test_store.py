@@ -16,7 +16,7 @@ from helpers import ImageStore
 from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
-from helpers.collection.filters import build_filter, near, within
+from helpers.collection.filters import Where, near
 
 from .support.processes import TOKEN
 from .support.rows import MODEL, ODD_NAMES, TWIN, row
@@ -382,8 +382,8 @@ def test_of_places_more_are_asked_for_until_enough_are_near(store, tmp_path):
             for i, (lat, lon) in enumerate(places)
         ]
     )
-    where = {"place": near(0, 0, km=300)}
-    asked = {"filter": build_filter(where), "within": within(where)}
+    where = Where({"place": near(0, 0, km=300)})
+    asked = {"filter": where.expression, "within": where.within}
 
     def found(limit, offset=0, **more):
         hits = store.search(np.eye(8)[0], limit, offset, **asked, **more)

@@ -22,7 +22,7 @@ from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest, search
 from helpers.demo import drawings
 from helpers.demo.drawings import COLOURS, OBJECTS, phrase, plural, with_article
 from helpers.evaluation.calibration import pick_threshold
-from helpers.query.margins import calibration_file
+from helpers.query.chance import calibration_file
 from helpers.settings import PROFILES, resolve_path
 from helpers.views.charts import margin_histograms
 

@@ -1,6 +1,6 @@
-"""Conditions on images, written as Milvus expressions with every value quoted.
+"""Conditions on images: read once, and written as a Milvus expression with every value quoted.
 
-To add an operator, add a class here and a line in `_condition`.
+To add an operator, add a class here and a line in `_one`.
 """
 
 import math
@@ -23,6 +23,8 @@ _KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "exists", "true", "
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 _WILD = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 _PLACE = "place"
+_BOUNDS = {"latitude": (-90, 90), "longitude": (-180, 180), "km": (0, math.inf)}
+_NUMBERS: set[type] = {int, float}
 _LAST = "\U0010ffff"
 _EARTH = 6371.0088  # its mean radius in kilometres
 _HALFWAY = 20_016.0  # kilometres: no place is farther
@@ -56,13 +58,9 @@ class near:
     km: float
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ("latitude", -90, 90),
-            ("longitude", -180, 180),
-            ("km", 0, math.inf),
-        ):
+        for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
-            if not _is_number(value) or not least <= value <= most:
+            if type(plain(value)) not in _NUMBERS or not least <= value <= most:
                 bounds = f"from {least} to {most}" if most < math.inf else "from 0"
                 raise ValueError(f"near: {name} is a number {bounds}, got {value!r}")
             object.__setattr__(self, name, min(float(value), _HALFWAY))
@@ -71,35 +69,31 @@ class near:
         """Return whether a place is that near."""
         here, there = math.radians(self.latitude), math.radians(latitude)
         north, east = there - here, math.radians(longitude - self.longitude)
-        haversine = (
-            math.sin(north / 2) ** 2 + math.cos(here) * math.cos(there) * math.sin(east / 2) ** 2
-        )
-        return 2 * _EARTH * math.asin(math.sqrt(min(1, haversine))) <= self.km + _ROUNDING
+        # the haversine formula
+        a = math.sin(north / 2) ** 2 + math.cos(here) * math.cos(there) * math.sin(east / 2) ** 2
+        return 2 * _EARTH * math.asin(math.sqrt(min(1, a))) <= self.km + _ROUNDING
 
     @property
     def box(self) -> str:
         """The expression of a box of degrees that holds all these places, and some more."""
         angle = (self.km + 2 * _ROUNDING) / _EARTH
         south, north = (self.latitude + side * math.degrees(angle) for side in (-1, 1))
-        box = _condition("latitude", (south, north))
-        if south <= -90 or north >= 90:  # a pole is in it
-            return f"{box} and {_condition('longitude', (None, None))}"
-        width = math.degrees(
-            math.asin(min(1, math.sin(angle) / math.cos(math.radians(self.latitude))))
-        )
-        west, east = self.longitude - width, self.longitude + width
-        if west >= -180 and east <= 180:
-            return f"{box} and {_condition('longitude', (west, east))}"
-        west, east = ((side + 180) % 360 - 180 for side in (west, east))  # across the date line
-        return f"{box} and {_condition('longitude', [(west, None), (None, east)])}"
+        longitudes: object = None, None
+        if south > -90 and north < 90:  # else a pole is in it
+            across = math.sin(angle) / math.cos(math.radians(self.latitude))
+            width = math.degrees(math.asin(min(1, across)))
+            west, east = ((self.longitude + side * width + 180) % 360 - 180 for side in (-1, 1))
+            is_whole = west <= east  # not cut by the date line
+            longitudes = (west, east) if is_whole else [(west, None), (None, east)]
+        return build_filter({"latitude": (south, north), "longitude": longitudes})
 
 
-def build_filter(where: Mapping[str, object] | None) -> str:
-    """Return conditions as a Milvus expression, empty if there are none.
+class Where:
+    """Conditions on images, read once.
 
     Parameters
     ----------
-    where : dict
+    where : dict, optional
         From field to value (equal), list (any of these) or tuple (lowest, highest), with None
         for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
 
@@ -108,10 +102,15 @@ def build_filter(where: Mapping[str, object] | None) -> str:
         - `taken` takes dates as long as they are (see `dates.period`), and ends are included:
           `{"taken": 2019}`, `{"taken": ("2019-06", "2019-08")}`. A `datetime` is one second; its
           `.date()` is the day.
-        - `{"place": near(48.86, 2.35, km=5)}` is a box here; `within` tells the rest.
+        - `{"place": near(48.86, 2.35, km=5)}` is a box in the expression; `within` tells the rest.
 
         An image that does not tell its date, camera or place matches no condition on it, and
         `{"taken": (None, None)}` finds those that do.
+
+    Attributes
+    ----------
+    expression : str
+        The Milvus expression, empty if there are no conditions.
 
     Raises
     ------
@@ -121,18 +120,32 @@ def build_filter(where: Mapping[str, object] | None) -> str:
     TypeError
         If `where` is not a dict.
     """
-    if where is not None and not isinstance(where, Mapping):
-        raise TypeError(f"where must be a dict of fields and values, not {where!r}; or use filter")
-    return " and ".join(_condition(name, value) for name, value in (where or {}).items())
+
+    def __init__(self, where: Mapping[str, Any] | None) -> None:
+        if where is not None and not isinstance(where, Mapping):
+            raise TypeError(
+                f"where must be a dict of fields and values, not {where!r}; or use filter"
+            )
+        self._asked = where or {}
+        self.expression = " and ".join(_condition(*pair) for pair in self._asked.items())
+
+    @property
+    def within(self) -> Callable[[Mapping], bool] | None:
+        """A test of rows that the expression finds: are they near enough? None if all are."""
+        places = self.values_of(_PLACE)
+        if not places:
+            return None
+        return lambda row: any(place.holds(row["latitude"], row["longitude"]) for place in places)
+
+    def values_of(self, name: str) -> list[Any]:
+        """Return the values for a field, any of which will do; none if it is not named."""
+        value = self._asked.get(name, [])
+        return value if isinstance(value, list) else [value]
 
 
-def within(where: Mapping[str, Any] | None) -> Callable[[Mapping], bool] | None:
-    """Return a test of rows that `build_filter` finds: are they near enough? None if all are."""
-    asked = (where or {}).get(_PLACE)
-    if asked is None:
-        return None
-    places = asked if isinstance(asked, list) else [asked]
-    return lambda row: any(place.holds(row["latitude"], row["longitude"]) for place in places)
+def build_filter(where: Mapping[str, Any] | None) -> str:
+    """Return conditions as a Milvus expression; see `Where`."""
+    return Where(where).expression
 
 
 def plain(value: Any) -> Any:
@@ -148,13 +161,6 @@ def plain(value: Any) -> Any:
     return str.__str__(value) if isinstance(value, str) else value
 
 
-def forms(value: Any) -> list[Any]:
-    """Return a value and, if it is a text, its normal forms NFC and NFD."""
-    if not isinstance(value, str):
-        return [value]
-    return list(dict.fromkeys([value, *(unicodedata.normalize(f, value) for f in ("NFC", "NFD"))]))
-
-
 def names_in(expression: str) -> set[str]:
     """Return the names of fields in a Milvus expression."""
     without_texts = _QUOTED.sub("", expression)
@@ -164,40 +170,54 @@ def names_in(expression: str) -> set[str]:
 def _condition(name: str, value: Any) -> str:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"{name!r} is not a field name: use letters, digits and _, no digit first")
-    if isinstance(value, list):
-        return _any(name, value)
-    if isinstance(value, near) != (name == _PLACE):
-        raise ValueError(
-            f"write {{'place': near(latitude, longitude, km)}}, not {name!r}: {value!r}"
-        )
     column = named(name)
+    if not isinstance(value, list):
+        return _one(name, column, value)
+    if not value:
+        raise ValueError(f"the list of values for {name!r} is empty: name at least one")
+    if any(each is None or isinstance(each, list) for each in value):
+        raise ValueError(
+            f"the list for {name!r} means any of these, and holds {value!r}: write a range as a "
+            "tuple, such as (640, None)"
+        )
+    if (column and column.date) or any(isinstance(each, tuple | like | near) for each in value):
+        return _either(_one(name, column, each) for each in value)
+    return _equals(name, column, value)
+
+
+def _one(name: str, column: Column | None, value: Any) -> str:
+    if isinstance(value, near) != (name == _PLACE):
+        asked = f"{name!r}: {value!r}"
+        raise ValueError(f"write {{'place': near(latitude, longitude, km)}}, not {asked}")
     if isinstance(value, near):
         return value.box
     if isinstance(value, like):
-        return _one_of(_like(name, column, form) for form in forms(value.pattern))
+        return _either(_like(name, column, form) for form in _forms(value.pattern))
     if isinstance(value, tuple):
         return _range(name, column, value)
     if column and column.date:
         period(value)  # refuses None, which would be an open end
         return _range(name, column, (value, value))
-    if len(forms(value)) > 1:
-        return _any(name, forms(value))
-    return f"{name} == {_equal(column, value)}"
+    return _equals(name, column, [value])
 
 
-def _any(name: str, values: list) -> str:
-    if not values:
-        raise ValueError(f"the list of values for {name!r} is empty: name at least one")
-    if any(each is None or isinstance(each, list) for each in values):
-        raise ValueError(
-            f"the list for {name!r} means any of these, and holds {values!r}: write a range as a "
-            "tuple, such as (640, None)"
-        )
-    column = named(name)
-    if (column and column.date) or any(isinstance(each, tuple | like | near) for each in values):
-        return _one_of(_condition(name, each) for each in values)
-    literals = dict.fromkeys(_equal(column, form) for each in values for form in forms(each))
-    return f"{name} in [{', '.join(literals)}]"
+def _either(conditions: Iterable[str]) -> str:
+    first, *others = dict.fromkeys(conditions)
+    either = " or ".join(f"({each})" for each in (first, *others))
+    return f"({either})" if others else first
+
+
+def _equals(name: str, column: Column | None, values: list) -> str:
+    forms = (form for value in values for form in _forms(value))
+    first, *others = dict.fromkeys(_equal(column, form) for form in forms)
+    return f"{name} in [{', '.join([first, *others])}]" if others else f"{name} == {first}"
+
+
+def _forms(value: Any) -> list[Any]:
+    """Return a value and, if it is a text, its normal forms NFC and NFD."""
+    if not isinstance(value, str):
+        return [value]
+    return [value, *(unicodedata.normalize(form, value) for form in ("NFC", "NFD"))]
 
 
 def _equal(column: Column | None, value: Any) -> str:
@@ -209,28 +229,21 @@ def _equal(column: Column | None, value: Any) -> str:
     return literal
 
 
-def _one_of(conditions: Iterable[str]) -> str:
-    first, *others = dict.fromkeys(conditions)
-    return " or ".join(f"({each})" for each in (first, *others)).join("()") if others else first
-
-
 def _range(name: str, column: Column | None, sides: tuple) -> str:
     if len(sides) != 2:
         raise ValueError(f"a range for {name!r} must be (lowest, highest), got {sides!r}")
-    given = sides
-    if column and column.date:
-        sides = tuple(side if side is None else period(side)[i] for i, side in enumerate(sides))
-    if column and column.tells and sides[0] == "":
-        sides = (None, sides[1])
     low, high = sides
-    literals = [side if side is None else _literal(column, side) for side in sides]
-    if None not in sides and (isinstance(low, str) != isinstance(high, str) or low > high):
-        raise ValueError(f"a range for {name!r} must have its lowest value first, got {given!r}")
+    if column and column.date:
+        low, high = (side if side is None else period(side)[i] for i, side in enumerate(sides))
+    if column and column.tells and low == "":
+        low = None
+    ends = [side if side is None else _literal(column, side) for side in (low, high)]
+    if None not in ends and (isinstance(low, str) != isinstance(high, str) or low > high):
+        raise ValueError(f"a range for {name!r} must have its lowest value first, got {sides!r}")
     if column and column.least is not None and (low is None or low < column.least):
-        literals[0] = repr(column.least)  # what is not known is below
-    conditions = [
-        f"{name} {op} {side}" for op, side in zip((">=", "<="), literals, strict=True) if side
-    ]
+        ends[0] = repr(column.least)  # what is not known is below
+    signed = zip((">=", "<="), ends, strict=True)
+    conditions = [f"{name} {sign} {end}" for sign, end in signed if end]
     if column and column.is_text and low is None:
         conditions.insert(0, f'{name} > ""')
     if not conditions:
@@ -245,30 +258,23 @@ def _like(name: str, column: Column | None, pattern: str) -> str:
     if not others:
         return f"{name} == {_literal(column, pattern)}"
     if others == [""]:  # a range, as LIKE has no way to write % and _ themselves before 2.4
-        above = f"{name} >= {_literal(column, first)}" if first else f'{name} > ""'
-        return f"{above} and {name} <= {_literal(column, first + _LAST)}"
+        return _range(name, column, (first or None, first + _LAST))
     parts = (part.translate(_WILD) for part in (first, *others))
     return f"{name} like {_literal(column, '%'.join(parts))}"
 
 
 def _literal(column: Column | None, value: Any) -> str:
     """Write a value, with only the escapes that both Milvus Lite and a server understand."""
-    value = plain(value)
-    if isinstance(value, str) and (column is None or column.is_text):
+    value, what, kinds = plain(value), "a value is a text or a number", {str, bool, *_NUMBERS}
+    if column:
+        what = f"a value of {column.name!r} is {'a text' if column.is_text else 'a number'}"
+        kinds = {str} if column.is_text else _NUMBERS
+    if type(value) not in kinds:
+        raise ValueError(f"{what}, got {value!r}; several values go into a list")
+    if isinstance(value, str):
         return f'"{value.translate(_ESCAPES)}"'
-    is_number = _is_number(value) or (column is None and isinstance(value, bool))
-    if not is_number or (column and column.is_text):
-        kind = (
-            "a text or a number" if column is None else "a text" if column.is_text else "a number"
-        )
-        name = f"a value of {column.name!r}" if column else "a value"
-        raise ValueError(f"{name} is {kind}, got {value!r}; several values go into a list")
     if not abs(value) < 2**63:
         raise ValueError(
             f"{value!r} is neither a text nor a finite number of 64 bits; for an open end use None"
         )
     return repr(value).lower()  # true, not True
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

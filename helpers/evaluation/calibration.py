@@ -15,10 +15,8 @@ from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder
-from ..query.margins import above_chance, is_coin, random_queries
-from ..query.mixing import FEWEST, PLAIN
-from ..query.queries import parse
-from ..retrieval import JUDGED
+from ..query.chance import FEWEST, NEAREST, above_chance, is_coin, random_texts
+from ..query.queries import PLAIN
 from ..settings import check_flags
 from .figures import UNKNOWN, Interval, Tabled, area_interval, interval, total
 from .judgements import CAPTIONS, Judgements, from_labels
@@ -279,9 +277,8 @@ def _largest_margins(
     if len(judgements) > _MOST:
         chosen = chance.choice(len(judgements), _MOST, replace=False).tolist()
     queries = encoder.encode_texts([judgements.queries[each] for each in chosen], templates)
-    words = random_queries(parse("any text"), pool.vectors, encoder, templates)
-    among = np.concatenate(list(score_blocks(words, pool)))
-    by_query = among.mean(axis=0), among.std(axis=0)
+    words = random_texts(encoder, templates)
+    by_query = np.concatenate(list(score_blocks(words, pool)))
     rows = (row for block in score_blocks(queries, pool) for row in block)
     for number, scores in zip(chosen, rows, strict=True):
         for kind, left_out, among in _compared(judgements, number, scores, chance):
@@ -311,18 +308,10 @@ def _compared(
 
 
 def _largest_margin(
-    scores: np.ndarray,
-    left_out: np.ndarray,
-    by_query: tuple[np.ndarray, np.ndarray],
-    among: np.ndarray,
+    scores: np.ndarray, left_out: np.ndarray, by_query: np.ndarray, among: np.ndarray
 ) -> float | None:
     """Return the largest margin of the ten images nearest to a query, as `search` does."""
-    random = np.delete(scores, left_out)
-    if len(random) < FEWEST or not len(among):
-        return None
-    nearest = among
-    if len(among) > JUDGED:
-        nearest = among[np.argpartition(-scores[among], JUDGED)[:JUDGED]]
-    hits = by_query[0][nearest], by_query[1][nearest]
-    above = above_chance(scores[nearest], (random.mean(), random.std()), hits)
-    return None if above is None else float(above.max())
+    if len(among) > NEAREST:
+        among = among[np.argpartition(-scores[among], NEAREST)[:NEAREST]]
+    above = above_chance(scores[among], np.delete(scores, left_out), by_query[:, among])
+    return None if above is None or not len(above) else float(above.max())

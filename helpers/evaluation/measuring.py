@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
-from ..query.mixing import PLAIN
+from ..query.queries import PLAIN
 from .figures import Interval, Tabled, counted, interval
 from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank

@@ -6,8 +6,8 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from PIL import Image
 
 from ..encoding import Encoder, unit_vectors
 from ..settings import resolve_path
-from .mixing import IMAGE, PLAIN, TEXT, Scale, combine, mixes, scales
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
 
-NOTHING = 1e-3
-"""A sum that `combine` returns has no direction if it is shorter than this."""
+PLAIN = ("{}",)
+"""The phrasing of a text as it is."""
+
+TEXT, IMAGE = "text", "image"
+"""The kinds of terms."""
 
 GOOD, BAD = 0.75, 0.25
 """The weights of all good and of all bad pictures together, see `Query.with_feedback`."""
@@ -51,7 +53,7 @@ class Query:
     -----
     The query's vector is the sum of the unit vectors of `like`, minus those of `unlike`, each
     times its weight, scaled to unit length. Texts and images together are first brought to one
-    scale, so that the images do not drown the words: see `mixing`.
+    scale, so that the images do not drown the words: see `chance`.
     """
 
     like: Sequence[Term | tuple[Term, float]] = ()
@@ -107,18 +109,18 @@ class Query:
 
 
 class _Text:
-    """A text. Each kind of term has a title, code and a vector, and can draw others at random.
+    """A text. Each kind of term has a title, code and a vector, and a path if it is a file.
 
-    `kind` says on which scale its vectors are, see `mixing`; "" if that is unknown.
+    `kind` says which others could be in its place, and on which scale its vector is, see `chance`;
+    "" if that is unknown.
     """
 
-    kind = TEXT
+    kind, path = TEXT, None
 
     def __init__(self, text: str) -> None:
-        text = visible(text)
-        if not text.strip():
+        self.title = visible(text)
+        if not self.title.strip():
             raise ValueError("the query is blank: say what to look for")
-        self.title = text
 
     def code(self, image_dir: Path | None) -> str:
         return repr(self.title)
@@ -126,51 +128,32 @@ class _Text:
     def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
         return encoder.encode_texts([self.title], templates)[0]
 
-    def at_random(self, encoder, templates, words, images) -> np.ndarray:
-        """Return the vectors of other texts that could be in its place."""
-        return encoder.encode_texts(words, templates)
-
 
 class _Picture:
-    """A PIL image, which becomes a variable `image` in code."""
+    """An image file, or a PIL image, which becomes a variable `image` in code."""
 
-    kind, title = IMAGE, "image"
+    kind = IMAGE
 
     def __init__(self, image: Image.Image | os.PathLike) -> None:
         self.image = image
+        self.path = None if isinstance(image, Image.Image) else Path(image)
+        self.title = self.path.name if self.path else "image"
 
     def code(self, image_dir: Path | None) -> str:
-        return self.title
-
-    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
-        return encoder.encode_images([self.image])[0]
-
-    def at_random(self, encoder, templates, words, images) -> np.ndarray:
-        return images
-
-
-class _File(_Picture):
-    """An image file, which need not be read if its vector is known."""
-
-    def __init__(self, path: os.PathLike, known: np.ndarray | None = None) -> None:
-        super().__init__(path)
-        self.path = Path(path)
-        self.title = self.path.name
-        self.known = known
-
-    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
-        return super().vector(encoder, templates) if self.known is None else self.known
-
-    def code(self, image_dir: Path | None) -> str:
+        if not self.path:
+            return self.title
         if image_dir and self.path.is_relative_to(image_dir):
             return f"store.image_dir / {self.path.relative_to(image_dir).as_posix()!r}"
         return f"Path({os.fspath(self.path)!r})"
+
+    def vector(self, encoder: Encoder, templates: Sequence[str]) -> np.ndarray:
+        return encoder.encode_images([self.image])[0]
 
 
 class _Vector:
     """A vector, which becomes a variable `vector` in code; what it describes is unknown."""
 
-    kind, title = "", "vector"
+    kind, path, title = "", None, "vector"
 
     def __init__(self, vector: np.ndarray) -> None:
         self.array = vector
@@ -183,54 +166,33 @@ class _Vector:
             raise ValueError(f"a query vector needs shape ({encoder.dim},), not {self.array.shape}")
         return unit_vectors(self.array)
 
-    def at_random(self, encoder, templates, words, images) -> np.ndarray:
-        return unit_vectors(self.array)[None]
-
 
 _Kind = _Text | _Picture | _Vector
-_KINDS = [(str, _Text), (os.PathLike, _File), (Image.Image, _Picture), (np.ndarray, _Vector)]
+_KINDS = {str: _Text, os.PathLike: _Picture, Image.Image: _Picture, np.ndarray: _Vector}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A query as `parse` reads it: its terms, and their weights, below 0 for `unlike`.
-
-    The `scales` of the terms are plain, so that their sum is, until `scaled` finds others.
-    """
+    """A query as `parse` reads it: its terms, and their weights, below 0 for `unlike`."""
 
     asked: Term | Query
     terms: tuple[_Kind, ...]
     weights: tuple[float, ...]
-    scales: tuple[Scale, ...] = field(repr=False, compare=False)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each term."""
+        return [term.kind for term in self.terms]
+
+    @property
+    def mixes(self) -> bool:
+        """Whether there are texts and images among the terms, and no vectors; see `chance`."""
+        return {*self.kinds} == {TEXT, IMAGE}
 
     @property
     def is_one_text(self) -> bool:
         """Whether the query is one text and nothing else."""
-        return self._is_one and isinstance(self.terms[0], _Text)
-
-    @property
-    def mixes(self) -> bool:
-        """Whether there are texts and images among the terms, and no vectors; see `mixing`."""
-        return mixes(self.terms)
-
-    @property
-    def files(self) -> list[Path]:
-        """The image files among the terms."""
-        return [term.path for term in self.terms if isinstance(term, _File)]
-
-    def knowing(self, vectors: Mapping[Path, np.ndarray]) -> "Question":
-        """Return the same question, with the vectors of files that need not be encoded."""
-        terms = (
-            _File(term.path, vectors.get(term.path)) if isinstance(term, _File) else term
-            for term in self.terms
-        )
-        return replace(self, terms=tuple(terms))
-
-    def scaled(
-        self, encoder: Encoder, templates: Sequence[str] | None, images: np.ndarray
-    ) -> "Question":
-        """Return the same question, with its texts and images on one scale; see `scales`."""
-        return replace(self, scales=tuple(scales(self.terms, encoder, templates, images)))
+        return self.kinds == [TEXT] and self.weights[0] > 0
 
     @property
     def title(self) -> str:
@@ -240,45 +202,11 @@ class Question:
 
     def code(self, image_dir: Path | None = None) -> str:
         """Return the query as Python code, on one line."""
-        if self._is_one:
+        if len(self.terms) == 1 and self.weights[0] > 0:
             return self.terms[0].code(image_dir)
         like, unlike = self._sides(lambda term: term.code(image_dir), "({}, {:g})", ", ")
         sides = [like and f"like=[{like}]", unlike and f"unlike=[{unlike}]"]
         return f"Query({', '.join(filter(None, sides))})"
-
-    def vector(self, encoder: Encoder, templates: Sequence[str] | None = None) -> np.ndarray:
-        """Return the unit vector, float32 of shape (dim,).
-
-        Parameters
-        ----------
-        encoder : ClipEncoder
-        templates : sequence of str, optional
-            Phrasings for the texts, see `ClipEncoder.encode_texts`.
-
-        Raises
-        ------
-        ValueError
-            If a vector has another length, or the terms cancel each other out.
-        OSError
-            If an image cannot be read.
-        """
-        vectors = [term.vector(encoder, templates or PLAIN) for term in self.terms]
-        if self._is_one:
-            return vectors[0]
-        total = self.total(vectors)
-        if np.linalg.norm(total) < NOTHING:
-            raise ValueError("the query cancels itself out: its terms for and against are the same")
-        return unit_vectors(total)
-
-    def total(self, vectors: Iterable[np.ndarray]) -> np.ndarray:
-        """Return the sum of a vector for each term, or of arrays of them, scaled and weighted."""
-        pairs = zip(self.scales, vectors, strict=True)
-        return combine([scale(vector) for scale, vector in pairs], self.weights)
-
-    @property
-    def _is_one(self) -> bool:
-        """Whether the query is one term to be like, and nothing else."""
-        return len(self.terms) == 1 and self.weights[0] > 0
 
     def _sides(self, write: Callable[[_Kind], str], weighted: str, between: str) -> tuple[str, str]:
         """Return the terms for and the terms against, each written in a row."""
@@ -305,7 +233,7 @@ def parse(query: Term | Query) -> Question:
     if not pairs:
         raise ValueError("the query is empty: add a text or an image to be like, or unlike")
     terms, weights = zip(*pairs, strict=True)
-    return Question(query, terms, weights, (Scale(),) * len(terms))
+    return Question(query, terms, weights)
 
 
 def visible(text: str) -> str:
@@ -343,7 +271,7 @@ def _weighted(terms: Sequence, alone: float = 1.0) -> list[tuple]:
 
 
 def _term(term: Term) -> _Kind:
-    for kind, read in _KINDS:
+    for kind, read in _KINDS.items():
         if isinstance(term, kind):
             return read(term)
     raise TypeError(f"cannot search for a {type(term).__name__}: use a text, Path, image, vector")

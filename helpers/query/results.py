@@ -1,5 +1,6 @@
 """What a search found: hits that show themselves as pictures, a table, a CSV file or a text."""
 
+import contextlib
 import filecmp
 import os
 import re
@@ -28,7 +29,7 @@ class Hit:
     photo does not tell them, and `camera` is empty.
 
     `score` is the cosine between query and image. `margin` is how far that is above chance (see
-    `margins`; None where there is no verdict). `path` is where the image is. `alike` lists its
+    `chance`; None where there is no verdict). `path` is where the image is. `alike` lists its
     exact copies among the images found or, with `unique`, the near-duplicates merged into it.
     """
 
@@ -39,10 +40,10 @@ class Hit:
     alike: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["facts"][name]
-        except KeyError:
-            raise AttributeError(f"a hit has no {name!r}") from None
+        facts = self.__dict__.get("facts", {})
+        if name not in facts:
+            raise AttributeError(f"a hit has no {name!r}")
+        return facts[name]
 
     @property
     def caption(self) -> str:
@@ -108,9 +109,9 @@ class SearchResults(Sequence):
     @property
     def code(self) -> str:
         """The call that asks this again, as one line of Python."""
-        arguments = [self.question.code(self.image_dir), "encoder", "store"]
-        arguments += [f"{name}={value!r}" for name, value in self.options.items()]
-        return f"search({', '.join(arguments)})"
+        options = [f"{name}={value!r}" for name, value in self.options.items()]
+        query = self.question.code(self.image_dir)
+        return f"search({', '.join([query, 'encoder', 'store', *options])})"
 
     @property
     def verdict(self) -> str:
@@ -118,9 +119,8 @@ class SearchResults(Sequence):
         if self.matches is None:
             return ""
         what = "There are matches" if self.matches else "Nothing here matches well"
-        return (
-            f"{what}: the best margin is {self.margin:.1f}, matches begin at {self.threshold:.1f}"
-        )
+        margins = f"the best margin is {self.margin:.1f}, matches begin at {self.threshold:.1f}"
+        return f"{what}: {margins}"
 
     @property
     def counted(self) -> str:
@@ -191,8 +191,7 @@ class SearchResults(Sequence):
         paths, captions = [hit.path for hit in self], [hit.caption for hit in self]
         return grid_html(paths, captions, columns, self.summary)
 
-    def _repr_html_(self) -> str:
-        return self.to_html()
+    _repr_html_ = to_html
 
     def __repr__(self) -> str:
         lines = (f"{rank:4}  {hit.score:.3f}  {hit.filepath}" for rank, hit in enumerate(self, 1))
@@ -224,14 +223,12 @@ def _copied(path: Path, folder: Path) -> Path:
     """Copy a file into a folder, under a name that is free."""
     target, number = folder / path.name, 1
     while True:
-        try:
+        with contextlib.suppress(FileExistsError):
             with open(path, "rb") as source, open(target, "xb") as copy:
                 shutil.copyfileobj(source, copy)
-        except FileExistsError:
-            if filecmp.cmp(path, target, shallow=False):
-                return target
-            number += 1
-            target = folder / f"{path.stem} ({number}){path.suffix}"
-        else:
             shutil.copystat(path, target)
             return target
+        if filecmp.cmp(path, target, shallow=False):
+            return target
+        number += 1
+        target = folder / f"{path.stem} ({number}){path.suffix}"

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers import ClipEncoder, Query, draw_demo_images
+from helpers import ClipEncoder, draw_demo_images
 from helpers.demo.drawings import COUNTS, with_article
 from helpers.encoding import unit_vectors
 from helpers.evaluation.figures import Interval, difference, interval
-from helpers.query.mixing import Scale, combine, scales
-from helpers.query.queries import BAD, GOOD, parse
+from helpers.query.chance import Scale, combine, random_texts, scales
+from helpers.query.queries import BAD, GOOD, IMAGE, TEXT
 
 from . import machine, possible
 
@@ -139,8 +139,8 @@ def choose(asked: Sequence[Target], encoder, images: np.ndarray, way: Way) -> Wa
 
 def scales_of(encoder, images: np.ndarray) -> tuple[Scale, Scale]:
     """Return the scales of texts and of images, as a search has them."""
-    text, image = scales(parse(Query(["a word", Path("image")])).terms, encoder, None, images)
-    return text, image
+    found = scales(random_texts(encoder, None), images)
+    return found[TEXT], found[IMAGE]
 
 
 def gap(asked: Sequence[Target], encoder, images: np.ndarray) -> dict[str, object]:
