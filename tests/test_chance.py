@@ -157,7 +157,7 @@ def test_nobody_measured_other_models_collections_and_queries(tiny, filled, enco
         assert threshold(query) is None
     assert threshold("a star", templates=["a photo of {}"]) is None
     assert threshold("a star", encoder) is None
-    monkeypatch.setattr(tiny, "digest", "of other weights")
+    monkeypatch.setattr(type(tiny), "digest", "of other weights")
     assert threshold("a star") is None
 
 

@@ -562,7 +562,7 @@ def test_the_parameters_lead_to_the_same_model_and_collection_but_hold_no_passwo
 
 def test_a_text_that_is_cut_is_said_to_be(panel):
     panel.query.value = "a star " * 600
-    assert "longer than CLIP&#x27;s 77 tokens" in panel.message.value
+    assert "longer than the model&#x27;s 77 tokens" in panel.message.value
     for said in (panel.message.value, panel.results.status, panel.results.said):
         assert len(said) < 300  # the box has all of it
     assert len(names(panel)) == 50
