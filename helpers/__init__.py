@@ -20,7 +20,7 @@ _HOME_OF = {
     "Settings": "settings",
     "fetch_tutorial_images": "images.tutorial",
     "list_images": "images.files",
-    "sample_images": "images.files",
+    "sample_images": "images.pictures",
     "draw_demo_images": "demo.drawings",
     "ClipEncoder": "models.encoder",
     "load_image": "images.pictures",

@@ -14,8 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import ZeroShot
-from ..images.gallery import shortened
-from ..images.thumbnails import thumbnail
+from ..images.gallery import shortened, thumbnail
 
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
