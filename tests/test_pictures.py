@@ -528,9 +528,10 @@ def test_pictures_are_decoded_within_the_budget(tmp_path, monkeypatch, photos):
     image.save(tmp_path / "x.png")
     image.save(tmp_path / "x.jpg")
     image.save(tmp_path / "progressive.jpg", progressive=True)
-    for name in ("x.png", "x.jpg", "progressive.jpg"):
+    image.convert("I;16").save(tmp_path / "16 bits.png")
+    for name in ("x.png", "x.jpg", "progressive.jpg", "16 bits.png"):
         load_image(tmp_path / name, edge=400)
-    assert taken == [4000 * 2000, 4000 * 2000 // 16, 4000 * 2000]
+    assert taken == [4000 * 2000, 4000 * 2000 // 16, 4000 * 2000, 3 * 4000 * 2000]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "1", "CMYK"])

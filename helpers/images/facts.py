@@ -47,7 +47,7 @@ def facts_of(image: Image.Image) -> dict[str, object]:
     exif = image.info.get(RECORDED) or or_else({}, image.getexif)
     details = or_else({}, lambda: exif.get_ifd(IFD.Exif))
     place = or_else({}, lambda: exif.get_ifd(IFD.GPSInfo))
-    said = or_else({}, lambda: _read_xmp(image.info.get("xmp") or b""))
+    said = or_else({}, lambda: _read_xmp(image.info["xmp"]))
     taken = _first(
         _seconds,
         (details, Base.DateTimeOriginal, Base.DateTimeDigitized),

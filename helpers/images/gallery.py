@@ -179,8 +179,6 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 
 def _remove_oldest(folder: Path) -> None:
-    with os.scandir(folder) as entries:
-        by_age = sorted(entries, key=lambda entry: entry.stat().st_mtime)
-    for entry in by_age[: max(0, len(by_age) - _MOST)]:
-        with contextlib.suppress(OSError):  # another process may have been quicker
-            os.unlink(entry)
+    by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+    for path in by_age[:-_MOST]:
+        path.unlink(missing_ok=True)  # another process may have been quicker

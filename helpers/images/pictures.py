@@ -67,8 +67,7 @@ class Budget:
 
     def __init__(self, pixels: int) -> None:
         self.pixels = self._left = pixels
-        self._turn = threading.Lock()
-        self._given_back = threading.Condition()
+        self._turn, self._given_back = threading.Lock(), threading.Condition()
 
     @contextlib.contextmanager
     def taken(self, pixels: int) -> Iterator[None]:
@@ -363,7 +362,8 @@ def _decoded(image: Image.Image, edge: int | None) -> tuple[Image.Image, dict[st
     if edge:
         image.draft("RGB", (edge, edge))  # JPEGs can be decoded smaller, most in less memory
     width, height = size if "progressive" in image.info else image.size
-    with image, IN_FLIGHT.taken(width * height):
+    copies = 3 if image.mode[0] in "IF" else 1  # of more than 8 bits
+    with image, IN_FLIGHT.taken(copies * width * height):
         facts = facts_of(image)  # before a TIFF closes its file
         picture = _seen(image, edge)
         facts |= _seen_size(image, size)  # after a TIFF was turned

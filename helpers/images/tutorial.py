@@ -39,8 +39,7 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     if not images.is_dir():
         images.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=images.parent) as draft:
-            archive = _download(url, Path(draft), images)
-            _unpack(archive, Path(draft, "images"), url)
+            _unpack(_download(url, Path(draft), images), Path(draft, "images"), url)
             Path(draft, "images").rename(images)
     return images / "train"
 
