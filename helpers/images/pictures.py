@@ -366,7 +366,7 @@ def _decoded(image: Image.Image, edge: int | None) -> tuple[Image.Image, dict[st
     with image, IN_FLIGHT.taken(copies * width * height):
         facts = facts_of(image)  # before a TIFF closes its file
         picture = _seen(image, edge)
-        facts |= _seen_size(image, size)  # after a TIFF was turned
+        facts |= _seen_size(image, image.size if image.format == "TIFF" else size)  # it is turned
         is_animated = image.format in _ANIMATIONS and getattr(image, "is_animated", False)
         if is_animated and _is_plain(picture):
             picture = _frame_that_shows(picture.copy(), image, edge)
