@@ -304,6 +304,14 @@ def test_a_tiff_in_which_0_is_white_looks_right(tmp_path):
     assert looks_like(tmp_path / "x.tif", GREY)
 
 
+def test_a_tiff_of_16_bits_a_colour_is_turned_and_keeps_what_the_camera_noted(tmp_path):
+    lying = np.rot90(bits(COLOUR, 16))
+    noted = [(272, "s", 0, "iPhone 12", True), (274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "x.tif", lying, photometric="rgb", extratags=noted)
+    assert looks_like(tmp_path / "x.tif", COLOUR)
+    assert read_image(tmp_path / "x.tif")[1]["camera"] == "iPhone 12"
+
+
 def test_a_compressed_tiff_of_12_bits_looks_right(tmp_path):
     Image.fromarray(bits(GREY, 12)).save(tmp_path / "x.tif", compression="tiff_lzw")
     assert looks_like(tmp_path / "x.tif", GREY)

@@ -179,6 +179,17 @@ def test_a_linked_file_is_known_by_its_real_path(tmp_path):
 
 
 @linked
+def test_a_link_that_is_not_called_an_image_is_not_said(tmp_path):
+    folder = make(tmp_path / "photos", "a.jpg", ".hidden/b.jpg")
+    (tmp_path / "IMG_0001").write_bytes(b"\xff\xd8\xff\xe0....")
+    (folder / "link").symlink_to(tmp_path / "IMG_0001")
+    (folder / "link.mov").symlink_to(tmp_path / "IMG_0001")
+    (folder / ".hidden" / "link.jpg").symlink_to(tmp_path / "IMG_0001")
+    assert names(folder) == ["a.jpg"]
+    assert {kind: number for kind, (number, _) in left_out(folder).items()} == {"hidden": 1}
+
+
+@linked
 def test_a_link_may_lead_to_a_hidden_folder(tmp_path):
     make(tmp_path, ".store/a.jpg")
     (tmp_path / "shown").symlink_to(tmp_path / ".store")
