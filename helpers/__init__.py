@@ -21,10 +21,10 @@ from importlib import import_module
 _PUBLIC = {
     "settings": ["Settings"],
     "images.tutorial": ["fetch_tutorial_images"],
-    "images.files": ["list_images", "sample_images"],
+    "images.files": ["list_images"],
     "demo.drawings": ["draw_demo_images"],
     "models.encoder": ["ClipEncoder"],
-    "images.pictures": ["load_image"],
+    "images.pictures": ["load_image", "sample_images"],
     "images.gallery": ["image_grid"],
     "collection.store": ["ImageStore"],
     "collection.filters": ["like", "near"],

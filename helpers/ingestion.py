@@ -16,9 +16,8 @@ from .batches import map_batches
 from .collection.columns import FORMAT, compared, image_id, key_range, row, with_facts
 from .collection.store import ImageStore
 from .encoding import Encoder
-from .images.files import ImageFile, look_at, survey
-from .images.leftovers import lies_in_leftovers
-from .images.pictures import noted_facts
+from .images.files import ImageFile, lies_in_leftovers, look_at, survey
+from .images.pictures import read_image
 from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
 from .report import IngestReport
 from .settings import YesNoAll, check_flags, check_whole, resolve_path
@@ -236,7 +235,7 @@ class _Run:
 
         def read(file: ImageFile) -> tuple[ImageFile, Mapping[str, object]]:
             try:
-                return file, {**file.facts, **noted_facts(file), "format": FORMAT}
+                return file, {**file.facts, **read_image(file, 64)[1], "format": FORMAT}
             except OSError:
                 return file, {}  # try again next time
 

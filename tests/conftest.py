@@ -16,7 +16,7 @@ from filelock import FileLock
 from PIL import Image
 
 from helpers import ClipEncoder, ImageStore, draw_demo_images, ingest
-from helpers.images import thumbnails
+from helpers.images import gallery
 
 from .support import models
 from .support.commands import Clone
@@ -40,7 +40,7 @@ def no_settings_from_outside(monkeypatch):
         if name.startswith(("IMAGE_SEARCH_", "MILVUS_")):
             monkeypatch.delenv(name)
     # Nor do tests write thumbnails into the project's own data folder.
-    monkeypatch.setattr(thumbnails, "data_folder", lambda: Path("no data folder"))
+    monkeypatch.setattr(gallery, "data_folder", lambda: Path("no data folder"))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from helpers.demo.drawings import (
     draw_demo_images,
     phrase,
 )
-from helpers.images.pictures import noted_facts
+from helpers.images.pictures import read_image
 
 COLUMNS = ["filepath", "label", "object", "colour", "count", "background", "caption", "taken"]
 
@@ -123,7 +123,7 @@ def test_the_list_says_what_the_captions_say(drawn):
 def test_a_drawing_tells_a_made_up_day_and_half_of_them_a_place(drawn):
     folder, table = drawn
     for row in table.itertuples():
-        told = noted_facts(folder / row.filepath)
+        told = read_image(folder / row.filepath)[1]
         assert (str(moment(told["taken"]).date()), told["camera"]) == (row.taken, "Pencil")
         assert ("latitude" in told) == (int(row.filepath[-6:-4]) <= 5)
     assert sorted(table["taken"].str[:4].astype(int).unique()) == list(range(2015, 2025))

@@ -1,4 +1,7 @@
+"""Which files there are in a folder, and by which names they are known."""
+
 import os
+import subprocess
 import sys
 import unicodedata
 from pathlib import Path
@@ -6,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from helpers import list_images, sample_images
-from helpers.images import formats
-from helpers.images.files import look_at, survey
+from helpers import ingest, list_images, sample_images, search
+from helpers.images import files
+from helpers.images.files import leftover, look_at, survey
 
 from .support.processes import unprivileged
 
@@ -99,8 +103,8 @@ def test_hidden_images_are_left_out_and_said(tmp_path):
 
 def test_what_cannot_be_opened_is_said_with_what_to_do(tmp_path, monkeypatch):
     kinds = {".cr2": "pip install rawpy", ".mov": "only pictures are searched"}
-    monkeypatch.setattr(formats, "NOT_OPENED", kinds)
-    monkeypatch.setattr(formats, "IMAGE_EXTENSIONS", formats.IMAGE_EXTENSIONS - kinds.keys())
+    monkeypatch.setattr(files, "NOT_OPENED", kinds)
+    monkeypatch.setattr(files, "IMAGE_EXTENSIONS", files.IMAGE_EXTENSIONS - kinds.keys())
     make(tmp_path, *(f"2019/{n}.CR2" for n in range(12)), "b.mov", "notes.txt", "c.MOV", "d.mov")
     surveyed = survey(tmp_path)
     assert surveyed.images == []
@@ -175,6 +179,17 @@ def test_a_linked_file_is_known_by_its_real_path(tmp_path):
 
 
 @linked
+def test_a_link_that_is_not_called_an_image_is_not_said(tmp_path):
+    folder = make(tmp_path / "photos", "a.jpg", ".hidden/b.jpg")
+    (tmp_path / "IMG_0001").write_bytes(b"\xff\xd8\xff\xe0....")
+    (folder / "link").symlink_to(tmp_path / "IMG_0001")
+    (folder / "link.mov").symlink_to(tmp_path / "IMG_0001")
+    (folder / ".hidden" / "link.jpg").symlink_to(tmp_path / "IMG_0001")
+    assert names(folder) == ["a.jpg"]
+    assert {kind: number for kind, (number, _) in left_out(folder).items()} == {"hidden": 1}
+
+
+@linked
 def test_a_link_may_lead_to_a_hidden_folder(tmp_path):
     make(tmp_path, ".store/a.jpg")
     (tmp_path / "shown").symlink_to(tmp_path / ".store")
@@ -223,3 +238,68 @@ def test_a_folder_that_cannot_be_read_is_also_in_the_report(open_folder):
     with unprivileged(), pytest.warns(UserWarning, match="closed: folder left out"):
         kinds = left_out(open_folder)
     assert kinds == {"folder that cannot be read": (1, "change its permissions")}
+
+
+def test_one_more_format_is_an_extension_more(tmp_path, monkeypatch, encoder, store):
+    Image.effect_noise((40, 30), 80).save(tmp_path / "a.sgi")
+    assert list_images(tmp_path) == []
+    monkeypatch.setattr(files, "IMAGE_EXTENSIONS", files.IMAGE_EXTENSIONS | {".sgi"})
+    assert ingest(tmp_path, encoder, store, progress=False).inserted == 1
+    assert search("x", encoder, store)[0].filepath == "a.sgi"
+
+
+def test_no_ending_is_both_opened_and_not_opened():
+    assert not files.IMAGE_EXTENSIONS & files.NOT_OPENED.keys()
+    for ending in (*files.IMAGE_EXTENSIONS, *files.NOT_OPENED):
+        assert ending.startswith(".")
+        assert ending == ending.lower()
+
+
+def test_without_the_optional_packages_their_names_are_what_to_do():
+    script = (
+        "import sys; sys.modules |= {'rawpy': None, 'pillow_jxl': None};"
+        "from helpers.images.files import *; ends = {'.nef', '.cr3', '.dng', '.jxl'};"
+        "print(ends & IMAGE_EXTENSIONS, NOT_OPENED['.nef'], NOT_OPENED['.jxl'], sep='; ')"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.stdout.strip() == "set(); pip install rawpy; pip install pillow-jxl-plugin"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("@eaDir", "leftovers of a NAS"),
+        ("#recycle", "a recycle bin"),
+        ("$RECYCLE.BIN", "a recycle bin"),
+        (".Trash-1000", "a recycle bin"),
+        ("__MACOSX", "leftovers of an operating system"),
+        ("PaxHeaders.1234", "leftovers of an operating system"),
+        ("FOUND.000", "leftovers of an operating system"),
+        ("My Catalog Previews.lrdata", "thumbnails of another program"),
+    ],
+)
+def test_a_folder_is_known_as_a_leftover_in_any_case(name, what):
+    for written in (name, name.upper(), name.lower()):
+        assert leftover(written, "photos", is_folder=True) == what
+
+
+@pytest.mark.parametrize("name", ["2019", "eaDir", "recycling", "#summer", "@home", "found.photos"])
+def test_a_folder_with_a_similar_name_is_none(name):
+    assert leftover(name, "photos", is_folder=True) == ""
+
+
+def test_files_are_known_by_names_of_their_own():
+    assert leftover("._IMG_1.jpg", "photos", is_folder=False)
+    assert leftover(".trashed-1700000000-IMG_1.jpg", "photos", is_folder=False) == "a recycle bin"
+    assert leftover("SYNOPHOTO_THUMB_XL.jpg", "IMG_1.jpg", is_folder=False)
+    for name in ("IMG_1.jpg", "@eaDir", "_IMG.jpg"):
+        assert leftover(name, "photos", is_folder=False) == ""
+
+
+def test_of_apples_library_only_the_originals_are_the_owners():
+    library = "Photos Library.photoslibrary"
+    for name in ("originals", "Masters"):
+        assert leftover(name, library, is_folder=True) == ""
+    for name in ("resources", "database", "Thumbnails"):
+        assert leftover(name, library, is_folder=True) == "thumbnails of another program"
+    assert leftover("resources", "photos", is_folder=True) == ""

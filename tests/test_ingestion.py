@@ -672,11 +672,11 @@ def test_a_photo_that_cannot_be_read_again_keeps_its_row(folder, encoder, store,
         earlier.setattr(columns, "FORMAT", 0)
         ingest(folder, encoder, store, progress=False)
 
-    def fail(path):
+    def fail(path, edge):
         raise OSError("the disk is tired")
 
     with monkeypatch.context() as tired:
-        tired.setattr(ingestion, "noted_facts", fail)
+        tired.setattr(ingestion, "read_image", fail)
         assert ingest(folder, encoder, store, progress=False).unchanged == 50
     assert {row["format"] for row in stored(store, "format").values()} == {0}
     ingest(folder, encoder, store, progress=False)

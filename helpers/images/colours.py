@@ -1,5 +1,6 @@
-"""Colours as a screen shows them: in sRGB, and on a background where they are transparent.
+"""Colours as a screen shows them: in 8 bits, in sRGB, and on a background if they are transparent.
 
+Pillow cuts off what is above 255, so floats from 0 to 1 and 12 bits stored in 16 come out black.
 Cameras and phones record in wider colour spaces, and say which in an ICC profile.
 """
 
@@ -8,8 +9,11 @@ from functools import lru_cache
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageChops, ImageCms, ImageFilter
+from PIL import Image, ImageChops, ImageCms, ImageFilter, ImageOps
 
+_SAMPLE = 2**16  # numbers are looked at for the range of floats
+_FEW = 0.1  # of a float picture's pixels may be beyond its range: reflections and bright skies
+_NO_VALUE = 1e30  # and above: maps write such numbers where others write NaN
 _BACKGROUNDS = ("white", "black", "grey")  # the first is taken where the picture shows on it
 _SHARE = 0.55  # of its edges have to show
 _CLEAR = 64  # of 255: an edge of this contrast is seen as well as any
@@ -18,6 +22,55 @@ _SAME = 2  # of 255: a profile that changes colours by no more is sRGB
 _GAMMA = 1 / 2.2
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+
+
+def decoded(image: Image.Image) -> Image.Image:
+    """Return a picture of any depth in a mode of 8 bits a channel, decoded; see `in_8_bits`."""
+    image.load()
+    if not image.mode.startswith("I") and image.mode != "F":
+        return image.convert("LA") if image.mode == "La" else image
+    is_map = image.format == "PPM" and image.mode == "I"  # which Pillow has scaled
+    grey = Image.fromarray(in_8_bits(np.asarray(image), 65535 if is_map else None))
+    if getattr(image, "tag_v2", {}).get(262) == 0:  # PhotometricInterpretation: 0 is white
+        grey = ImageOps.invert(grey)
+    grey.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return grey
+
+
+def in_8_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
+    """Return integers or floats as numbers from 0 to 255, line by line to spare memory.
+
+    A file seldom says what is white, but its content does: as many bits as the largest number has;
+    for floats 1, or as many bits. What is black is 0, or where many numbers are negative, -white.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width) or (height, width, channels)
+    white : float, optional
+        Where it is known.
+
+    Returns
+    -------
+    ndarray of uint8, of the same shape
+    """
+    low, high = _ends(values)
+    if white is None:
+        is_unit = values.dtype.kind == "f" and high <= 2
+        white = 1 if is_unit else 2.0 ** max(8, int(max(high, -low - 1)).bit_length()) - 1
+    black = -white if low < -white / 20 else 0  # a few negative values are overshoot
+    scaled = np.empty(values.shape, np.uint8)
+    for line, scaled_line in zip(values, scaled, strict=True):
+        line = (np.clip(line, black, white) - black) * (255 / (white - black))
+        scaled_line[...] = np.nan_to_num(line).round()
+    return scaled
+
+
+def _ends(values: np.ndarray) -> list[float]:
+    """Return the least and the greatest of integers; of floats, of all but a few."""
+    if values.dtype.kind != "f":
+        return [values.min().item(), values.max().item()]
+    found = values.flat[:: 1 + values.size // _SAMPLE].astype(float)
+    return np.quantile(np.where(np.abs(found) < _NO_VALUE, found, 0), [_FEW, 1 - _FEW]).tolist()
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from defusedxml import ElementTree
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.ExifTags import IFD, Base
 
 from .. import dates
-from .opening import RECORDED
+
+RECORDED = "recorded"
+"""Where the `info` of a preview has the EXIF of the recording itself."""
 
 _ZEROS = {datetime(year, 1, 1) for year in (1904, 1970, 1980)}  # of clocks that were never set
 _FIRST = 1826  # the year of the first photo
@@ -21,7 +24,6 @@ _LONGEST = 256  # bytes of a camera's name
 _SEPARATED = r"(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})(?:[T\s]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
 _COMPACT = r"(\d{4})(\d\d)(\d\d)(?:[T\s]?(\d\d)(\d\d)(\d\d)?)?"
 _DATE = re.compile(rf"\s*(?:{_SEPARATED}|{_COMPACT})", re.ASCII)
-_ANGLE = re.compile(r"\s*([-+]?[\d.]+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW]?)", re.IGNORECASE)
 _XMP = {
     "{http://ns.adobe.com/exif/1.0/}DateTimeOriginal": "original",
     "{http://ns.adobe.com/photoshop/1.0/}DateCreated": "created",
@@ -31,7 +33,6 @@ _XMP = {
     "{http://ns.adobe.com/exif/1.0/}GPSLatitude": "latitude",
     "{http://ns.adobe.com/exif/1.0/}GPSLongitude": "longitude",
 }
-_SAID = tuple(name.split("}")[1].encode() for name in _XMP)
 
 
 def facts_of(image: Image.Image) -> dict[str, object]:
@@ -43,28 +44,25 @@ def facts_of(image: Image.Image) -> dict[str, object]:
 
     Broken metadata counts as none.
     """
-    exif = image.info.get(RECORDED) or _or_else({}, image.getexif)
-    if not exif and not _packet(image):
-        return {}
-    details = _or_else({}, lambda: exif.get_ifd(ExifTags.IFD.Exif)) if exif else {}
-    place = _or_else({}, lambda: exif.get_ifd(ExifTags.IFD.GPSInfo)) if exif else {}
-    names = ExifTags.Base
-    taken = _first(_seconds, details, names.DateTimeOriginal, names.DateTimeDigitized)
-    camera = _first(_name, exif, names.Model, names.Make)
-    where = _or_else({}, lambda: _place(*_angles(place)))
-    if taken is None or camera is None or not where:
-        said = _or_else({}, lambda: _read_xmp(image))
-        taken = _known(taken, _first(_seconds, said, "original", "created", "digitised"))
-        camera = _known(camera, _first(_name, said, "model", "make"))
-        where = where or _or_else(
-            {}, lambda: _place(*map(_angle, (said["latitude"], said["longitude"])))
-        )
-    taken = _known(taken, _first(_seconds, exif, names.DateTime))
+    exif = image.info.get(RECORDED) or or_else({}, image.getexif)
+    details = or_else({}, lambda: exif.get_ifd(IFD.Exif))
+    place = or_else({}, lambda: exif.get_ifd(IFD.GPSInfo))
+    said = or_else({}, lambda: _read_xmp(image.info["xmp"]))
+    taken = _first(
+        _seconds,
+        (details, Base.DateTimeOriginal, Base.DateTimeDigitized),
+        (said, "original", "created", "digitised"),
+        (exif, Base.DateTime),
+    )
+    camera = _first(_name, (exif, Base.Model, Base.Make), (said, "model", "make"))
+    where = or_else({}, lambda: _place(_angle(place, 1), _angle(place, 3)))
+    said_where = [said.get(name, "") for name in ("latitude", "longitude")]
+    where = where or or_else({}, lambda: _place(*map(_angle_said, said_where)))
     facts = {"taken": taken, "camera": camera, **where}
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _or_else(empty: Any, read: Callable) -> Any:
+def or_else(empty: Any, read: Callable) -> Any:
     """Return what can be read; Pillow raises nearly anything on broken metadata."""
     try:
         return read()
@@ -72,13 +70,9 @@ def _or_else(empty: Any, read: Callable) -> Any:
         return empty
 
 
-def _known(first: Any, second: Any) -> Any:
-    return second if first is None else first
-
-
-def _first(read: Callable, values: Mapping, *names: object) -> Any:
-    """Return the first of these values that can be read."""
-    found = (read(values[name]) for name in names if name in values)
+def _first(read: Callable, *sources: tuple) -> Any:
+    """Return the first value of these sources, each with its names, that can be read."""
+    found = (read(values.get(name)) for values, *names in sources for name in names)
     return next((value for value in found if value is not None), None)
 
 
@@ -94,15 +88,11 @@ def _seconds(value: object) -> int | None:
         return None
     numbers = [int(number) for number in match.groups() if number is not None]
     year, month, day, hour, minute, second = (*numbers, 0, 0, 0)[:6]
-    if hour > 24 or minute > 59 or second > 60:
-        return None
-    try:
-        taken = datetime(year, month, day) + timedelta(0, second, 0, 0, minute, hour)
-    except (ValueError, OverflowError):
-        return None
-    if taken in _ZEROS or taken.year < _FIRST:
-        return None
-    return dates.seconds(taken)
+    time = timedelta(0, second, 0, 0, minute, hour)
+    taken = or_else(None, lambda: datetime(year, month, day) + time)
+    is_time = hour <= 24 and minute <= 59 and second <= 60
+    is_set = taken and taken not in _ZEROS and taken.year >= _FIRST
+    return dates.seconds(taken) if is_time and is_set else None
 
 
 def _name(value: object) -> str | None:
@@ -111,11 +101,14 @@ def _name(value: object) -> str | None:
     return " ".join(words).encode()[:_LONGEST].decode("utf-8", "ignore") or None
 
 
-def _angles(place: Mapping) -> tuple[float, float]:
-    return tuple(
-        _degrees(place[number], _text(place.get(reference, "")))
-        for reference, number in ((1, 2), (3, 4))  # EXIF's GPSLatitudeRef and so on
-    )  # type: ignore[return-value]
+def _angle(place: Mapping, reference: int) -> float:
+    """Return degrees from EXIF; after the tag of the reference (N, S, E, W) comes the number's."""
+    return _degrees(place[reference + 1], _text(place.get(reference, "")))
+
+
+def _angle_said(said: str) -> float:
+    """Return degrees from XMP, such as 48,51.504N."""
+    return _degrees(re.findall(r"[-+]?[\d.]+", said), said.strip()[-1:])
 
 
 def _degrees(parts: Any, reference: str) -> float:
@@ -127,34 +120,14 @@ def _degrees(parts: Any, reference: str) -> float:
     return -abs(degrees) if reference.strip("\0 ").upper()[:1] in ("S", "W") else degrees
 
 
-def _angle(said: str) -> float:
-    match = _ANGLE.match(said)
-    if match is None:
-        return math.nan
-    *parts, reference = match.groups()
-    return _degrees([part for part in parts if part], reference)
-
-
 def _place(latitude: float, longitude: float) -> dict[str, float]:
     """Return a place; none if it is not on earth, or 0, 0, which phones write without a fix."""
     on_earth = abs(latitude) <= 90 and abs(longitude) <= 180  # not if it is nan
-    if not on_earth or latitude == longitude == 0:
-        return {}
-    return {"latitude": latitude, "longitude": longitude}
+    is_fixed = on_earth and (latitude, longitude) != (0, 0)
+    return {"latitude": latitude, "longitude": longitude} if is_fixed else {}
 
 
-def _packet(image: Image.Image) -> bytes:
-    """Return the XMP of an image; PNG and TIFF keep it under names of their own."""
-    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    if not found and image.format == "TIFF":
-        found = getattr(image, "tag_v2", {}).get(700)
-    return found.encode() if isinstance(found, str) else found or b""
-
-
-def _read_xmp(image: Image.Image) -> dict[str, str]:
-    packet = _packet(image)
-    if not any(name in packet for name in _SAID):
-        return {}
+def _read_xmp(packet: bytes) -> dict[str, str]:
     said: dict[str, str] = {}
     for element in ElementTree.fromstring(packet.strip(b"\0 \t\r\n")).iter():
         for name, text in (*element.items(), (element.tag, element.text)):

@@ -1,31 +1,55 @@
-"""Image files: which there are in a folder, and what is known of them without opening them."""
+"""Image files: which there are in a folder, and what is known of them without opening them.
 
+To add a format or a leftover, add its name to `files.toml`: an ending, or a pattern. Where Pillow
+needs a plug-in for a format, register that in `pictures`.
+"""
+
+import contextlib
+import heapq
+import importlib.util
 import os
+import re
 import stat
+import tomllib
 import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from fnmatch import translate
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from . import formats
-from .leftovers import leftover
-from .pictures import load_image
+_KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_ENDINGS = {kind: frozenset(endings.split()) for kind, endings in _KNOWN["endings"].items()}
+_PHOTOS_LIBRARY = (".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary")
+
+BEGINNINGS: list[tuple[str, str, str]] = _KNOWN["beginnings"]["not_opened"]
+"""Of files that are not opened: what it is, an ending that says what to do, how it begins."""
+
+RAW_EXTENSIONS = _ENDINGS["raw"]
+"""Endings of what cameras record, in lower case; `rawpy` opens it."""
+
+IMAGE_EXTENSIONS = _ENDINGS["opened"].union(
+    *(_ENDINGS[kind] for kind, each in _KNOWN["packages"].items() if importlib.util.find_spec(each))
+)
+"""Endings of the files that are opened, in lower case."""
+
+NOT_OPENED = {
+    ending: what_to_do
+    for kind, what_to_do in _KNOWN["what_to_do"].items()
+    for ending in _ENDINGS[kind] - IMAGE_EXTENSIONS
+}
+"""Endings of pictures and videos that are not opened, in lower case, and what to do about each."""
+
+Why = tuple[str, ...]
+"""Of what kind a file that is left out is, and what to do; empty if it is not left out."""
 
 _HIDDEN = "hidden", "rename what begins with a dot, if it is yours"
 _NO_ENDING = "without an image's ending", "rename them: they look like images inside"
 _LOOP = "link to a folder that holds this one", "name that folder instead"
 _CLOSED = "folder that cannot be read", "change its permissions"
-_DOCUMENTS = (  # and whatever else is known not to be a picture
-    ".txt .md .pdf .svg .xmp .json .aae .xml .html .htm .doc .docx .xls .xlsx .ppt .pptx .odt .csv "
-    ".db .sqlite .ini .lnk .url .log .py .pyc .ipynb .zip .rar .7z .gz .tar .mp3 .m4a .wav "
-    ".flac .ogg .aac .gpx .kml .pp3 .dop .cos .exe .dll .so .js .css"
-)
-_NO_IMAGES = frozenset(_DOCUMENTS.split())
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
-_HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
 class LeftOut(NamedTuple):
@@ -37,8 +61,7 @@ class LeftOut(NamedTuple):
     what_to_do: str
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """The `images` below a folder, sorted by their paths, and what was `left_out`."""
 
     images: list[Path]
@@ -68,111 +91,81 @@ def survey(folder: str | os.PathLike) -> Survey:
     try:
         os.scandir(folder).close()
     except OSError as error:
-        raise type(error)(
-            error.errno, f"the image folder cannot be read ({error.strerror})", str(folder)
-        ) from None
+        text = f"the image folder cannot be read ({error.strerror})"
+        raise type(error)(error.errno, text, str(folder)) from None
     walk = _Walk(str(folder))
     walk.all()
-    left_out = [LeftOut(kind, *rest) for kind, rest in walk.left_out.items()]
-    left_out.sort(key=lambda each: -each.number)
-    return Survey(sorted(map(Path, walk.images)), left_out)
+    left_out = sorted(walk.left_out.values(), key=lambda each: -each.number)
+    return Survey(sorted(map(Path, walk.images.values())), left_out)
 
 
 @dataclass
 class _Walk:
-    """One look through a folder: first what is really in it, then where its links lead."""
+    """One look through a folder: first what is really in it, then where its links lead.
+
+    What is hidden or a leftover comes last: links may lead to some of it.
+    """
 
     folder: str
-    images: list[str] = field(default_factory=list)
-    left_out: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)  # by where they really are
+    left_out: dict[str, LeftOut] = field(default_factory=dict)  # by kind
     seen: set[tuple[int, int]] = field(default_factory=set)  # folders, by device and inode
-    real: set[str] = field(default_factory=set)  # where the images really are
-    linked_folders: list[str] = field(default_factory=list)
-    linked_files: list[str] = field(default_factory=list)
-    aside: list[tuple[str, tuple[str, str]]] = field(default_factory=list)  # hidden, leftovers
+    waiting: list[tuple[bool, bool, bool, str, Why]] = field(default_factory=list)  # a heap
 
     def all(self) -> None:
-        self.walk(self.folder)
         around = {_identity(str(path)) for path in Path(self.folder).resolve().parents}
-        while self.linked_folders:
-            self.linked_folders.sort(reverse=True)
-            link = self.linked_folders.pop()
-            if _identity(link) in around:
-                self.leave(link, *_LOOP)
+        self.look_into(self.folder, ())
+        while self.waiting:
+            _, is_link, is_file, path, why = heapq.heappop(self.waiting)
+            if is_file:
+                self.take(path, os.path.realpath(path), why)
+            elif is_link and _identity(path) in around:
+                self.leave(path, *_LOOP)
             else:
-                self.walk(link)
-        for link in sorted(self.linked_files):
-            target = os.path.realpath(link)
-            if target not in self.real:
-                self.real.add(target)
-                self.take(link)
-        for path, why in self.aside:  # last: links may lead to some of what is in there
-            self.walk(path, why)
+                self.look_into(path, why)
 
-    def walk(self, top: str, why: tuple[str, str] = ("", "")) -> None:
-        folders = [(top, os.path.realpath(top))]
-        while folders:
-            path, real = folders.pop()
-            for entry in self.entries(path, why):
-                real_path = os.path.join(real, entry.name)
-                if entry.is_dir(follow_symlinks=False):
-                    reason = why if why[0] else _why_left(entry.name, path, True)
-                    if reason == why:
-                        folders.append((entry.path, real_path))
-                    else:
-                        self.aside.append((entry.path, reason))
-                elif entry.is_symlink():
-                    self.note_link(entry, path, why)
-                elif real_path not in self.real and self.take(entry.path, why):
-                    self.real.add(real_path)
+    def look_into(self, path: str, why: Why) -> None:
+        real = os.path.realpath(path)
+        for entry in self.entries(path, why):
+            is_link = entry.is_symlink()
+            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()
+            reason = why or _why_left(entry.name, path, is_folder)
+            is_followed = not reason and (is_folder or _ending(entry.name) in IMAGE_EXTENSIONS)
+            if not (is_link or is_folder):
+                self.take(entry.path, os.path.join(real, entry.name), reason)
+            elif not is_link or is_followed:
+                order = bool(reason), is_link, not is_folder
+                heapq.heappush(self.waiting, (*order, entry.path, reason))
 
-    def entries(self, path: str, why: tuple[str, str]) -> Iterator[os.DirEntry]:
+    def entries(self, path: str, why: Why) -> Iterator[os.DirEntry]:
         """Yield what is in a folder that was not seen before."""
         try:
             identity = _identity(path)
             if identity in self.seen:
                 return
-            if not why[0]:  # a link may lead to a hidden folder
-                self.seen.add(identity)
+            self.seen.add(identity)
             with os.scandir(path) as entries:
                 yield from entries
         except OSError as error:
-            if not why[0]:
+            if not why:
                 self.leave(path, *_CLOSED)
                 text = f"{path}: folder left out, it cannot be read ({error.strerror})"
                 warnings.warn(text, stacklevel=6)
 
-    def note_link(self, entry: os.DirEntry, path: str, why: tuple[str, str]) -> None:
-        if not os.path.isdir(entry.path):  # a loop, too
-            if not why[0] and _may_be_image(entry.name):
-                self.linked_files.append(entry.path)
-        elif not (why[0] or _why_left(entry.name, path, True)[0]):
-            self.linked_folders.append(entry.path)
-
-    def take(self, path: str, why: tuple[str, str] = ("", "")) -> bool:
-        """Take a file if it is an image, or note what it is; return whether it was taken."""
-        parent, name = os.path.split(path)
-        ending = os.path.splitext(name)[1].lower()
-        is_image = ending in formats.IMAGE_EXTENSIONS
-        why = why if why[0] else _why_left(name, parent, False)
-        if why[0]:
-            if is_image or ending in formats.NOT_OPENED:
-                self.leave(path, *why)
-        elif is_image:
-            self.images.append(path)
-            return True
-        elif what_to_do := formats.NOT_OPENED.get(ending):
-            is_video = ending in formats.VIDEO_EXTENSIONS
-            self.leave(path, "video" if is_video else os.path.splitext(name)[1], what_to_do)
-        elif ending not in _NO_IMAGES and _looks_like_an_image(path):
-            self.leave(path, *_NO_ENDING)
-        return False
+    def take(self, path: str, real: str, why: Why) -> None:
+        """Take a file once if it is an image, or note why it is left out."""
+        if real in self.images:
+            return
+        if _ending(path) in IMAGE_EXTENSIONS and not why:
+            self.images[real] = path
+        elif reason := _why_missed(path, why):
+            self.leave(path, *reason)
 
     def leave(self, path: str, kind: str, what_to_do: str) -> None:
         below = os.fsencode(Path(path).relative_to(self.folder).as_posix())
         example = below.decode("utf-8", "replace")
-        number, first, _ = self.left_out.get(kind, (0, example, ""))
-        self.left_out[kind] = number + 1, min(first, example), what_to_do
+        _, number, first, _ = self.left_out.get(kind, LeftOut(kind, 0, example, what_to_do))
+        self.left_out[kind] = LeftOut(kind, number + 1, min(first, example), what_to_do)
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -180,37 +173,64 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _why_left(name: str, parent: str, is_folder: bool) -> tuple[str, str]:
-    """Return of what kind a file or folder that is left out is, and what to do; else ("", "")."""
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _why_left(name: str, parent: str, is_folder: bool) -> Why:
+    """Return why a file or folder is left out by its name; empty if it is not."""
     if what := leftover(name, os.path.basename(parent), is_folder):
         return f"in {name}" if is_folder else "leftover", what
-    return _HIDDEN if name.startswith(".") else ("", "")
+    return _HIDDEN if name.startswith(".") else ()
 
 
-def _may_be_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in formats.IMAGE_EXTENSIONS
+def _why_missed(path: str, why: Why) -> Why:
+    """Return why a file is not taken; empty if nobody will miss it: no picture, no video."""
+    ending = _ending(path)
+    if why:
+        return why if ending in IMAGE_EXTENSIONS or ending in NOT_OPENED else ()
+    if what_to_do := NOT_OPENED.get(ending):
+        is_video = ending in _ENDINGS["videos"]
+        return "video" if is_video else os.path.splitext(path)[1], what_to_do
+    return _NO_ENDING if ending not in _ENDINGS["no_pictures"] and _looks_like_image(path) else ()
 
 
-def _looks_like_an_image(path: str) -> bool:
+def _looks_like_image(path: str) -> bool:
     """Return whether a regular file begins as one of the usual formats does."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait forever
-            return False
-        with open(path, "rb") as file:
-            start = file.read(12)
-    except OSError:
-        return False
-    is_webp = start[:4] == b"RIFF" and start[8:] == b"WEBP"
-    is_heif = start[4:8] == b"ftyp" and start[8:] in _HEIF
-    return start.startswith(_BEGINNINGS) or is_webp or is_heif
+    with contextlib.suppress(OSError):
+        if os.path.isfile(path):  # opening a pipe would wait forever
+            with open(path, "rb") as file:
+                return begins(file.read(12), _KNOWN["beginnings"]["of_pictures"])
+    return False
 
 
-def sample_images(folder: str | os.PathLike, n: int) -> list[Path]:
-    """Return up to `n` images, spread over a folder, without files that cannot be opened."""
-    images = list_images(folder)
-    every = max(1, len(images) // n)
-    in_order = images[::every] + [image for i, image in enumerate(images) if i % every]
-    return list(islice(filter(_opens, in_order), n))
+def begins(head: bytes, pattern: str) -> bool:
+    """Return whether a file whose first bytes these are begins as a pattern says."""
+    return bool(re.match(pattern.encode(), head, re.DOTALL))
+
+
+def leftover(name: str, parent: str, is_folder: bool) -> str:
+    """Return what a file or folder is a leftover of, by its name; empty if it is none.
+
+    Of a library of Apple Photos (`parent`) only the folder of the originals is the owner's.
+    """
+    name = name.casefold()
+    if is_folder and parent.casefold().endswith(_PHOTOS_LIBRARY):
+        return "" if name in ("originals", "masters") else "thumbnails of another program"
+    kinds = _KNOWN["leftovers"]["folders" if is_folder else "files"]
+    return next((what for what, names in kinds.items() if _pattern(*names).match(name)), "")
+
+
+@cache
+def _pattern(*names: str) -> re.Pattern:
+    return re.compile("|".join(map(translate, names)))
+
+
+def lies_in_leftovers(filepath: str) -> bool:
+    """Return whether a file is a leftover, or in a folder of leftovers."""
+    *folders, name = filepath.split("/")
+    inside = any(leftover(each, parent, True) for parent, each in pairwise(["", *folders]))
+    return inside or bool(leftover(name, "", False))
 
 
 @dataclass(frozen=True)
@@ -245,13 +265,3 @@ def look_at(path: Path, folder: Path) -> ImageFile:
         "mtime": status.st_mtime_ns,
     }
     return ImageFile(path, facts, (status.st_dev, status.st_ino))
-
-
-def _opens(path: Path) -> bool:
-    if not path.is_file():  # opening a pipe would wait forever
-        return False
-    try:
-        load_image(path, edge=64)
-    except OSError:
-        return False
-    return True

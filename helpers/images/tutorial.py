@@ -1,11 +1,9 @@
 """The tutorial's photos, fetched once. The demo's drawings come from `demo`."""
 
 import os
-import shutil
+import tempfile
 import zipfile
 from pathlib import Path
-
-from .files import list_images
 
 TUTORIAL_URL = (
     "https://github.com/towhee-io/examples/releases/download/data/reverse_image_search.zip"
@@ -37,68 +35,56 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     ValueError
         If the zip is not the tutorial's, or an entry would leave the folder.
     """
-    folder = Path(folder).expanduser()
-    images = folder / "images"
+    images = Path(folder).expanduser() / "images"
     if not images.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = _download(url, folder)
-        try:
-            _unpack(archive, images, url)
-        finally:
-            archive.unlink(missing_ok=True)
+        images.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=images.parent) as draft:
+            _unpack(_download(url, Path(draft), images), Path(draft, "images"), url)
+            Path(draft, "images").rename(images)
     return images / "train"
 
 
-def _download(url: str, folder: Path) -> Path:
-    """Download with pooch, which writes to a temporary file and renames it at the end."""
+def _download(url: str, draft: Path, images: Path) -> Path:
+    """Download into a folder that is deleted in the end; return where the zip is."""
     import pooch
     import requests
 
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
-    name = f"download.{os.getpid()}.zip"
-    (folder / name).unlink(missing_ok=True)  # left by a killed process with the same number
     try:
-        return Path(pooch.retrieve(url, None, fname=name, path=folder, downloader=downloader))
+        return Path(pooch.retrieve(url, None, path=draft, downloader=downloader))
     except requests.exceptions.RequestException as error:
         raise ConnectionError(
             f"the tutorial's images could not be downloaded from {url} "
             f"({type(error).__name__}). Try again; or unpack the zip by hand so that "
-            f"{folder / 'images' / 'train'} exists"
+            f"{images / 'train'} exists"
         ) from error
 
 
 def _unpack(archive: Path, images: Path, url: str) -> None:
-    """Unpack into a folder beside `images`, check it, and only then rename it."""
-    draft = images.with_name(f"{images.name}.{os.getpid()}.part")
-    shutil.rmtree(draft, ignore_errors=True)
+    """Unpack and check what was downloaded; the caller renames it only if it is right."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            _refuse_escapes(opened, draft)
-            opened.extractall(draft)
-        _check_tutorial(draft)
-        draft.rename(images)
+            _refuse_escapes(opened, images)
+            opened.extractall(images)
     except zipfile.BadZipFile as error:
         raise ConnectionError(
             f"what was downloaded from {url} is not a whole zip file ({error}): is there a proxy "
             "or a login page in between?"
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    _check_tutorial(images)
 
 
 def _refuse_escapes(archive: zipfile.ZipFile, folder: Path) -> None:
     root = folder.resolve()
     for name in archive.namelist():
         if not (root / name.replace("\\", "/")).resolve().is_relative_to(root):
-            raise ValueError(
-                f"the zip has the entry {name!r}, which would leave {folder.parent}: check the url"
-            )
+            text = f"the zip has the entry {name!r}, which would leave its folder: check the url"
+            raise ValueError(text)
 
 
 def _check_tutorial(folder: Path) -> None:
-    train = folder / "train"
-    photos = list_images(train) if train.is_dir() else []
+    photos = list(folder.glob("train/*/*"))
     classes = {photo.parent for photo in photos}
     if (len(photos), len(classes)) != (1000, 100):
         raise ValueError(

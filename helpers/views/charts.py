@@ -21,8 +21,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
-from ..images.gallery import grid_html, shortened
-from ..images.thumbnails import thumbnail
+from ..images.gallery import grid_html, shortened, thumbnail
 
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row

@@ -13,8 +13,7 @@ import anywidget
 import traitlets
 
 from ..batches import batches
-from ..images.gallery import as_address
-from ..images.thumbnails import WIDEST, whole_jpeg
+from ..images.gallery import WIDEST, as_address, whole_jpeg
 from ..query.results import Hit, SearchResults
 
 _FIRST = 24  # thumbnails that come with a search, and that a saved notebook keeps
