@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from .collection.columns import FORMAT, named, seen, shown, sortable
+from .collection.columns import FORMAT, by_digest, named, seen, shown, sortable
 from .collection.filters import build_filter, forms, names_in, plain, within
-from .collection.store import MAX_LIMIT, ImageStore
+from .collection.store import MAX_LIMIT, ImageStore, stored_vectors
 from .encoding import Encoder
 from .parameters import check_flags
 from .query.margins import AGAIN, is_coin, margins, match_threshold
 from .query.mixing import SAMPLE
 from .query.queries import Query, Question, Term, parse
 from .query.results import Hit, SearchResults
-from .recognition import by_digest, stored_vectors
 
 JUDGED = 10
 """Hits at least whose margins give the verdict, so that a small limit does not change it."""
