@@ -27,8 +27,11 @@ from .images.pictures import content_digest
 from .parameters import YesNoAll, check_flags, check_whole
 from .paths import resolve_path
 
+_Digested = tuple[ImageFile, str]  # with the digest of its content
+_Places = dict[str, list[dict]]  # the rows of each content
+
 _KNOWN = ["id", "filepath", "size", "mtime", "digest", "moved_from", "format"]
-_DIGESTED = 500  # files whose content is read before their rows are written
+_READ_AHEAD = 500  # files whose content is read before their rows are written
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
 _LISTED = 20  # skipped files, of which the first and the last are shown
 _INTERRUPTED = "Interrupted. What was written is kept. Run it again to continue."
@@ -323,9 +326,7 @@ class _Run:
                     unknown[digest or str(file.path)].append(file)
         return unknown
 
-    def _write_known(
-        self, batch: list[tuple[ImageFile, str]], places: dict[str, list[dict]]
-    ) -> list[tuple[ImageFile, str]]:
+    def _write_known(self, batch: list[_Digested], places: _Places) -> list[_Digested]:
         """Write the rows of files whose content is known, and return the other files."""
         sources = {places[digest][-1]["id"] for _, digest in batch if digest in places}
         stored = {row["digest"]: row for row in self.store.get(list(sources))}
@@ -387,9 +388,7 @@ class _Run:
         return "moved" if row.get("moved_from") else "inserted"
 
 
-def _with_digests(
-    files: list[ImageFile], places: Mapping[str, list[dict]]
-) -> Generator[list[tuple[ImageFile, str]], None, None]:
+def _with_digests(files: list[ImageFile], places: _Places) -> Generator[list[_Digested]]:
     """Yield files in batches, each with the digest of its content; the next is read meanwhile.
 
     The digest is empty if the file need not be read, as no row and no other file has its size.
@@ -397,7 +396,7 @@ def _with_digests(
     sizes = Counter(row["size"] for alike in places.values() for row in alike)
     sizes.update(file.facts["size"] for file in files)
 
-    def digested(file: ImageFile) -> tuple[ImageFile, str]:
+    def digested(file: ImageFile) -> _Digested:
         if sizes[file.facts["size"]] == 1:
             return file, ""
         try:
@@ -405,4 +404,4 @@ def _with_digests(
         except OSError:  # whoever opens it next says why
             return file, ""
 
-    return map_batches(digested, files, _DIGESTED, 1)
+    return map_batches(digested, files, _READ_AHEAD, 1)

@@ -410,7 +410,7 @@ def test_photos_that_change_places_keep_their_own_vectors(
     paths[0].rename(folder / "aside")
     for path, place in zip([*paths[1:], folder / "aside"], paths, strict=True):
         path.rename(place)  # each to the place of the one before
-    monkeypatch.setattr(ingestion, "_DIGESTED", at_once)
+    monkeypatch.setattr(ingestion, "_READ_AHEAD", at_once)
     assert ingest(folder, encoder, store, progress=False).updated == 6
     rows = stored(store, "digest", "vector")
     for name, row in rows.items():

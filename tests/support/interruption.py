@@ -46,7 +46,7 @@ def announced(name, call):
     return announce
 
 folder, model, database, batch_size, recreate, held = sys.argv[1:]
-ingestion._DIGESTED = int(batch_size)
+ingestion._READ_AHEAD = int(batch_size)
 encoder = ClipEncoder(model, device="cpu")
 with ImageStore(database) as store:
     store.upsert = announced("write", store.upsert)
