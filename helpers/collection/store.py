@@ -73,6 +73,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         self.collection_name = collection_name
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
+        self.shown_uri = self._connection.shown_uri  # without a password
         self._loaded_by: pymilvus.MilvusClient | None = None
         self._known: dict[str, str] = {}  # the collection's properties, if there is one
         self._grouping: set[str] = set()  # fields that Milvus can group by: not dynamic, not real
@@ -91,11 +92,6 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     def client(self) -> pymilvus.MilvusClient:
         """The MilvusClient itself, for everything this class does not do."""
         return self._connection.client
-
-    @property
-    def shown_uri(self) -> str:
-        """The address of the database, without a password."""
-        return self._connection.shown_uri
 
     @property
     def image_dir(self) -> Path | None:
@@ -317,12 +313,11 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         """Return the rows whose field has one of these values, each as a dict of `fields`."""
         parts = batches(values, _SENT)
         found = [row for part in parts for row in self._ask(build_filter({field: part}), fields)]
-        return list(columns.filled(found, fields))
+        return found if "*" in fields else list(columns.filled(found, fields))
 
     def get(self, ids: Sequence[str]) -> list[dict]:
         """Return whole rows by their `id`, with their vectors and what others added to them."""
-        parts = batches(ids, _SENT)
-        return [row for part in parts for row in self._ask(build_filter({"id": part}), ["*"])]
+        return self.find("id", ids, ["*"])
 
     def _ask(
         self, filter: str, fields: Iterable[str], method: str = "query", done: str = "read", **more
