@@ -391,7 +391,8 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             known = ", ".join(column.name for column in columns.COLUMNS)
             raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
         fields = columns.shown() if output_fields is None else list(output_fields)
-        self._remembered()
+        if group_by:
+            self._remembered()  # and so which fields Milvus can group by
         grouped = group_by in self._grouping and not within
         more = {"data": [vector]} | ({"group_by_field": group_by} if grouped else {})
         first = 0 if group_by or distinct or within else offset
