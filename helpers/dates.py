@@ -25,8 +25,8 @@ def moment(seconds: int) -> datetime:
     return _EPOCH + timedelta(seconds=seconds)
 
 
-FIRST, LAST = seconds(datetime.min), seconds(datetime.max)
-"""The first and the last second that there is a date for."""
+FIRST = seconds(datetime.min)
+"""The first second that there is a date for."""
 
 
 def period(value: object) -> tuple[int, int]:

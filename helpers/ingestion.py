@@ -1,29 +1,93 @@
-"""`ingest`: from a folder of images to a collection, resumable, with a report."""
+"""`ingest`: from a folder of images to a collection, resumable, with a report.
+
+A file is known by its content: one that moved, or was renamed, touched or copied keeps its vector.
+"""
 
 import contextlib
+import html
 import os
 import time
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
 from tqdm.auto import tqdm
 
 from .batches import map_batches
-from .collection.columns import FORMAT, compared, image_id, key_range, row, with_facts
+from .collection.columns import FORMAT, by_digest, image_id, key_range, row, unchanged, with_facts
+from .collection.filters import build_filter
 from .collection.store import ImageStore
-from .encoding import Encoder
-from .images.files import ImageFile, lies_in_leftovers, look_at, survey
-from .images.pictures import read_image
-from .recognition import PLACE, Recognised, recognise, rows_of_these_sizes
-from .report import IngestReport
+from .encoding import Encoded, Encoder
+from .images.files import ImageFile, LeftOut, lies_in_leftovers, look_at, survey
+from .images.pictures import content_digest
 from .settings import YesNoAll, check_flags, check_whole, resolve_path
 
-_AT_ONCE = 256  # rows that only get new facts
+_Digested = tuple[ImageFile, str]  # with the digest of its content
+_Places = dict[str, list[dict]]  # the rows of each content
+
+_KNOWN = ["id", "filepath", "size", "mtime", "digest", "moved_from", "format"]
+_READ_AHEAD = 500  # files whose content is read before their rows are written
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
+_LISTED = 20  # skipped files, of which the first and the last are shown
+_INTERRUPTED = "Interrupted. What was written is kept. Run it again to continue."
+
+
+@dataclass(repr=False)
+class IngestReport:
+    """What an ingestion did; a notebook shows it as a table.
+
+    `found` images were considered. The `inserted` and the `updated` (the content changed) are new
+    to the collection and were encoded, unless they are copies of another image. The `unchanged`
+    and the `moved` (known by their content at a place where they no longer are) were not.
+    `skipped` lists (filepath, reason) of files that could not be read. `removed` counts the rows
+    of files that are gone. `left_out` lists what was not considered, though it may be yours.
+    `note` says what to do if the collection outgrew its calibration (see `helpers.calibrate`), or
+    if rows of an earlier version lack facts.
+    `seconds` is the wall time. If the run was `interrupted`, what is counted is stored, and the
+    next run does the rest.
+    """
+
+    found: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+    note: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts as a table of one row."""
+        left_out = sum(each.number for each in self.left_out)
+        counts = vars(self) | {"skipped": len(self.skipped), "left_out": left_out}
+        del counts["note"]
+        return pd.DataFrame([counts | {"seconds": round(self.seconds, 1)}])
+
+    def _tables(self) -> list[pd.DataFrame]:
+        """Return the counts, what was skipped and what was left out, without empty tables."""
+        tables = [
+            self.to_frame().drop(columns="interrupted"),
+            pd.DataFrame(self.skipped, columns=["skipped", "reason"]),
+            pd.DataFrame(self.left_out, columns=["left out", "number", "example", "what to do"]),
+        ]
+        return [table for table in tables if len(table)]
+
+    def _words(self) -> list[str]:
+        return [words for words in (_INTERRUPTED * self.interrupted, self.note) if words]
+
+    def _repr_html_(self) -> str:
+        tables = [t.to_html(index=False, max_rows=_LISTED, justify="left") for t in self._tables()]
+        return "".join([*tables, *(f"<p><b>{html.escape(words)}</b>" for words in self._words())])
+
+    def __repr__(self) -> str:
+        texts = [t.to_string(index=False, max_rows=_LISTED) for t in self._tables()]
+        return "\n".join([*texts, *self._words()])
 
 
 def ingest(
@@ -42,9 +106,8 @@ def ingest(
 
     The next run reads only files that are new or changed (by size and modification time), so it
     continues where the last one stopped. A file whose content is known keeps its vector: if it is
-    no longer at the place where it was, its row moves along. Rows of an earlier version get what
-    they lack (`images.facts`) without encoding. A file that cannot be read is skipped and
-    reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
+    no longer at the place where it was, its row moves along. A file that cannot be read is skipped
+    and reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
     report says so.
 
     Parameters
@@ -81,7 +144,6 @@ def ingest(
     started = time.perf_counter()
     folder = resolve_path(image_dir)
     surveyed = survey(folder)
-    batch_size = encoder.batch_size if batch_size is None else batch_size
     check_flags(recreate=recreate, prune=prune == "all" or prune, progress=progress)
     check_whole(1, limit=limit, batch_size=batch_size)
     _check(surveyed.images, prune, limit, shard)
@@ -90,30 +152,32 @@ def ingest(
     store.open_for(encoder, folder)
 
     report = IngestReport(left_out=surveyed.left_out)
+    rows: dict[str, dict] = {}
     try:
         keys = key_range(*shard)
-        fields = dict.fromkeys([*PLACE, *compared(), "format"])
-        rows = store.rows(list(fields), keys=keys if shard[1] > 1 else None)
-        known = {found["id"]: found for found in rows}
+        stored = store.rows(_KNOWN, filter=build_filter({"id": keys}) if shard[1] > 1 else "")
+        rows |= {found["id"]: found for found in stored}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
-        listed = set(surveyed.images)
-        changed, outdated = _changed_and_outdated(files, known)
+        changed = [file for key, file in files.items() if not unchanged(rows.get(key), file.facts)]
         report.unchanged = len(files) - len(changed)
+        if shard[1] > 1:  # a photo may have moved from one shard to another
+            sizes = {rows[key]["size"] for key in rows.keys() - files.keys()}
+            sizes.update(file.facts["size"] for file in changed)
+            rows |= {found["id"]: found for found in store.find("size", sizes, _KNOWN)}
+        gone = _gone(rows.values(), folder, set(surveyed.images), files.values())
         hidden = not progress or not changed
         with tqdm(total=len(changed), unit="image", desc="ingesting", disable=hidden) as bar:
-            run = _Run(encoder, store, folder, batch_size, files, known, listed, report, bar)
+            run = _Run(encoder, store, batch_size, rows, gone, report, bar)
             run.finish_moves()
-            everywhere = known.values() if shard[1] == 1 else rows_of_these_sizes(changed, store)
-            new, twins = run.keep_vectors(changed, everywhere)
-            run.read_facts(outdated + run.outdated, progress)
-            gone = run.gone() if prune else []
+            unknown = run.keep_vectors(changed)
             if prune is True:
-                _check_gone(gone, known, surveyed.images, folder)
-            run.encode(new)
-            bad, worse = run.keep_vectors(twins, rows_of_these_sizes(twins, store))
-            run.encode(bad + worse)  # as unreadable as those that they are twins of, as a rule
-        store.delete([row["id"] for row in gone])
-        report.removed = len(gone)
+                _check_gone(gone.values(), rows, surveyed.images, folder)
+            run.encode([alike.pop(0) for alike in unknown.values()], unknown)
+            # as unreadable as those that they are copies of, as a rule
+            run.encode([file for alike in unknown.values() for file in alike], {})
+        if prune:
+            store.delete(list(gone))
+            report.removed = len(gone)
     except KeyboardInterrupt:
         report.interrupted = True
     except BaseException:
@@ -121,20 +185,26 @@ def ingest(
             store.flush()
         raise
     store.flush()
-    report.note = _outgrown(store)
+    report.note = _note(store, rows.values())
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _outgrown(store: ImageStore) -> str:
-    """Return what to do if there are now twice or half as many images as were calibrated."""
+def _note(store: ImageStore, rows: Iterable[dict]) -> str:
+    """Return what to do if rows lack facts, or if the collection outgrew its calibration."""
+    notes = []
+    if older := sum(row["format"] < FORMAT for row in rows):
+        notes.append(
+            f"{older:,} rows are of an earlier version, and may lack dates, cameras and places: "
+            "ingest into another collection_name to read them"
+        )
     before = store.calibration.get("images")
-    if not before or before / 2 < (now := store.count()) < 2 * before:
-        return ""
-    return (
-        f"Where matches begin was measured with {before:,} images, and there are {now:,} now: run "
-        "05_evaluation again"
-    )
+    if before and not before / 2 < (now := store.count()) < 2 * before:
+        notes.append(
+            f"Where matches begin was measured with {before:,} images, and there are {now:,} now: "
+            "run 05_evaluation again"
+        )
+    return ". ".join(notes)
 
 
 def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[int, int]) -> None:
@@ -151,16 +221,16 @@ def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[
 
 
 def _check_gone(
-    gone: Sequence[dict], known: Mapping[str, dict], images: Iterable[Path], folder: Path
+    gone: Collection[dict], rows: Mapping[str, dict], images: Iterable[Path], folder: Path
 ) -> None:
     """Refuse to remove what is gone only because a disk is not mounted, as it seems."""
     there = {parent for image in images for parent in image.relative_to(folder).parents}
     before, lost = (
-        Counter(PurePosixPath(row["filepath"]).parent for row in rows)
-        for rows in (known.values(), gone)
+        Counter(PurePosixPath(row["filepath"]).parent for row in some)
+        for some in (rows.values(), gone)
     )
     whole = {p: n for p, n in lost.items() if n == before[p] and p not in there}
-    many = len(gone) >= _MANY and 5 * len(gone) > len(known)
+    many = len(gone) >= _MANY and 5 * len(gone) > len(rows)
     if not (whole or many):
         return
     why = "that is more than a fifth"
@@ -169,7 +239,7 @@ def _check_gone(
         more = f" and {len(whole) - 3} more" if len(whole) > 3 else ""
         why = f"these folders are empty or missing: {shown}{more}"
     raise ValueError(
-        f"prune would remove {len(gone)} of {len(known)} images: {why}. Nothing was removed. Is a "
+        f"prune would remove {len(gone)} of {len(rows)} images: {why}. Nothing was removed. Is a "
         'disk not mounted? If the files were deleted on purpose, prune="all" removes their rows'
     )
 
@@ -188,194 +258,148 @@ def _select(
         filepath = path.relative_to(folder).as_posix()
         try:
             key = image_id(filepath)
+            if keys[0] <= key <= keys[1]:
+                report.found += 1
+                yield key, look_at(path, folder)
         except UnicodeEncodeError:
-            shown = os.fsencode(filepath).decode("utf-8", "replace")
             report.found += 1
+            shown = os.fsencode(filepath).decode("utf-8", "replace")
             report.skipped.append((shown, "the name is not UTF-8: rename the file"))
-            continue
-        if not keys[0] <= key <= keys[1]:
-            continue
-        report.found += 1
-        try:
-            yield key, look_at(path, folder)
         except OSError as error:
             report.skipped.append((filepath, error.strerror or str(error)))
+
+
+def _gone(
+    rows: Iterable[dict], folder: Path, listed: Set[Path], files: Iterable[ImageFile]
+) -> dict[str, dict]:
+    """Return the rows whose files are gone; in a folder that cannot be read they may be there."""
+    identities = {file.identity for file in files}
+
+    def is_gone(filepath: str) -> bool:
+        if folder / filepath in listed:
+            return False
+        try:
+            status = (folder / filepath).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        # It is there, but known by its real path, or by another spelling where that is the same.
+        return (status.st_dev, status.st_ino) in identities or lies_in_leftovers(filepath)
+
+    return {row["id"]: row for row in rows if is_gone(row["filepath"])}
 
 
 @dataclass
 class _Run:
     """An ingestion under way.
 
-    `files` are those of this run by their keys, `known` its rows, and `listed` all images.
+    `rows` are those of its files, and at least those that may have the content of its files.
+    `gone` are those of them whose files are gone, and did not move. Each is known by its key.
     """
 
     encoder: Encoder
     store: ImageStore
-    folder: Path
-    batch_size: int
-    files: Mapping[str, ImageFile]
-    known: Mapping[str, dict]
-    listed: Set[Path]
+    batch_size: int | None
+    rows: dict[str, dict]
+    gone: dict[str, dict]
     report: IngestReport
     bar: tqdm
-    left: set[str] = field(default_factory=set)  # keys of rows that moved
-    outdated: list[ImageFile] = field(default_factory=list)  # with a row of an earlier format
 
     def finish_moves(self) -> None:
         """Remove the rows that a killed run left after it wrote those that replace them."""
-        gone = {row["id"]: row for row in self._gone}
-        moved = self.store.find("moved_from", gone, ["moved_from", "digest"])
-        self.left |= {
-            row["moved_from"] for row in moved if row["digest"] == gone[row["moved_from"]]["digest"]
-        }
-        self.store.delete(list(self.left))
+        moved = {(row["moved_from"], row["digest"]) for row in self.rows.values()}
+        left = [key for key, row in self.gone.items() if (key, row["digest"]) in moved]
+        self.store.delete(left)
+        for key in left:
+            del self.gone[key], self.rows[key]
 
-    def read_facts(self, files: list[ImageFile], progress: bool) -> None:
-        """Read what photos tell into their rows, which an earlier version wrote; vectors stay."""
-
-        def read(file: ImageFile) -> tuple[ImageFile, Mapping[str, object]]:
-            try:
-                return file, {**file.facts, **read_image(file, 64)[1], "format": FORMAT}
-            except OSError:
-                return file, {}  # try again next time
-
-        hidden = not progress or not files
-        with (
-            tqdm(total=len(files), unit="image", desc="reading dates", disable=hidden) as bar,
-            contextlib.closing(map_batches(read, files, _AT_ONCE, 0)) as batches,
-        ):
+    def keep_vectors(self, files: list[ImageFile]) -> dict[str, list[ImageFile]]:
+        """Write the rows of files whose content is known; return the others by their content."""
+        places = by_digest(self.rows.values())
+        unknown = defaultdict(list)
+        with contextlib.closing(_with_digests(files, places)) as batches:
             for batch in batches:
-                facts = {image_id(str(f.facts["filepath"])): told for f, told in batch if told}
-                stored = self.store.get(list(facts))
-                self.store.upsert([with_facts(row, facts[row["id"]]) for row in stored])
-                bar.update(len(batch))
-
-    def keep_vectors(
-        self, files: list[ImageFile], rows: Iterable[dict]
-    ) -> tuple[list[ImageFile], list[ImageFile]]:
-        """Write the rows of files whose content is known; return new ones, and twins of others."""
-        new: list[ImageFile] = []
-        twins: list[ImageFile] = []
-        seen: set[str] = set()
-        for batch in recognise(files, rows):
-            for file, digest, _ in self._write_known(batch):
-                (twins if digest in seen else new).append(file)
-                seen.update(filter(None, [digest]))
-            seen.update(each.digest for each in batch if each.digest)
-        return new, twins
-
-    def _write_known(self, batch: list[Recognised]) -> list[Recognised]:
-        """Write the rows of files whose content is known, and return the other files.
-
-        The new rows are written before the old ones go: a kill in between must lose nothing.
-        """
-        there = {
-            each.digest: row["id"]
-            for each in batch
-            for row in each.rows
-            if row["id"] not in self.left
-        }
-        stored = {row["digest"]: row for row in self.store.get(list(there.values()))}
-        unknown, rows = [], []
-        counts: Counter[str] = Counter()
-        for each in batch:
-            source = stored.get(each.digest)  # None if a row was written since: files swapped
-            if source is None:
-                unknown.append(each)
-                continue
-            key = image_id(str(each.file.facts["filepath"]))
-            touched = key in {row["id"] for row in each.rows}
-            moved_from = "" if touched else self._take_gone(each.rows)
-            if source.get("format", 0) < FORMAT:
-                self.outdated.append(each.file)
-            rows.append(with_facts(source, {**each.file.facts, "moved_from": moved_from}))
-            changed = "updated" if key in self.known else "moved" if moved_from else "inserted"
-            counts["unchanged" if touched else changed] += 1
-        if rows:
-            self.store.upsert(rows)
-            self.store.delete([row["moved_from"] for row in rows if row["moved_from"]])
-        self.report.add(counts)
-        self.bar.update(len(rows))
+                for file, digest in self._write_known(batch, places):
+                    unknown[digest or str(file.path)].append(file)
         return unknown
 
-    def _take_gone(self, rows: Iterable[dict]) -> str:
-        """Return the key of the first row whose file is gone, and never again; "" if none is."""
-        keys = (row["id"] for row in rows if row["id"] not in self.left and self._is_gone(row))
-        key = next(keys, "")
-        self.left.update(filter(None, [key]))
-        return key
+    def _write_known(self, batch: list[_Digested], places: _Places) -> list[_Digested]:
+        """Write the rows of files whose content is known, and return the other files."""
+        sources = {places[digest][-1]["id"] for _, digest in batch if digest in places}
+        stored = {row["digest"]: row for row in self.store.get(list(sources))}
+        # A row may have been written since: if files changed places.
+        rows = [self._known(file, stored[d], places[d]) for file, d in batch if d in stored]
+        self._write(rows)
+        self.bar.update(len(rows))
+        return [(file, digest) for file, digest in batch if digest not in stored]
 
-    def gone(self) -> list[dict]:
-        """Return the rows whose files are gone, without those that moved."""
-        return [row for row in self._gone if row["id"] not in self.left]
+    def _known(self, file: ImageFile, source: dict, alike: list[dict]) -> dict:
+        """Return the row of a file with a known content, which takes the place of a gone one."""
+        key = image_id(str(file.facts["filepath"]))
+        touched = key in {row["id"] for row in alike}
+        left = "" if touched else next((r["id"] for r in alike if r["id"] in self.gone), "")
+        self.gone.pop(left, None)
+        alike[:] = [row for row in alike if row["id"] not in (left, key)] + [{"id": key}]
+        return with_facts(source, {**file.facts, "moved_from": left})
 
-    @cached_property
-    def _gone(self) -> list[dict]:
-        return [row for row in self.known.values() if self._is_gone(row)]
-
-    def _is_gone(self, row: dict) -> bool:
-        """Return whether a file is gone; in a folder that cannot be read it may still be there."""
-        path = self.folder / row["filepath"]
-        if path in self.listed:
-            return False
-        try:
-            status = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False
-        # It is there, but known by its real path, or by another spelling where that is the same.
-        known = (status.st_dev, status.st_ino) in self._identities
-        return known or lies_in_leftovers(row["filepath"])
-
-    @cached_property
-    def _identities(self) -> set[tuple[int, int]]:
-        return {file.identity for file in self.files.values()}
-
-    def encode(self, files: list[ImageFile]) -> None:
-        """Encode files and write their rows."""
-        with contextlib.closing(self._encoded(files)) as batches:
-            self._write(batches)
-
-    def _encoded(self, files: list[ImageFile]) -> Generator[list[dict], None, None]:
-        """Yield rows, batch by batch; files that cannot be read go into the report instead."""
-        with contextlib.closing(self.encoder.encode_stream(files, self.batch_size)) as stream:
-            for batch in stream:
-                for file, _, _, error in batch:
-                    if error:
-                        reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
-                        self.report.skipped.append((file.facts["filepath"], reason))
-                rows = [row({**f.facts, **facts}, vector) for f, facts, vector, e in batch if not e]
-                if rows:
-                    yield rows
-                self.bar.set_postfix(skipped=len(self.report.skipped), refresh=False)
-                self.bar.update(len(batch))
-
-    def _write(self, batches: Iterable[list[dict]]) -> None:
-        """Write each batch while the next is being made; count what Milvus acknowledged."""
-        with ThreadPoolExecutor(1) as writer:
+    def encode(self, files: list[ImageFile], copies: dict[str, list[ImageFile]]) -> None:
+        """Encode files; write their rows and those of their copies, which are taken out."""
+        stream = self.encoder.encode_stream(files, self.batch_size)
+        with contextlib.closing(stream), ThreadPoolExecutor(1) as writer:
             pending = writer.submit(lambda: None)
-            for rows in batches:
+            for batch in stream:
+                rows = self._new(batch, copies)
                 pending.result()
-                pending = writer.submit(self._upsert, rows)
+                pending = writer.submit(self._write, rows)  # while the next batch is encoded
             pending.result()
 
-    def _upsert(self, rows: list[dict]) -> None:
-        self.store.upsert(rows)
-        updated = sum(row["id"] in self.known for row in rows)
-        self.report.updated += updated
-        self.report.inserted += len(rows) - updated
+    def _new(self, batch: list[Encoded], copies: dict[str, list[ImageFile]]) -> list[dict]:
+        """Return the rows of what was encoded; what cannot be read goes into the report."""
+        rows = []
+        for file, facts, vector, error in batch:
+            if error:
+                reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
+                self.report.skipped.append((file.facts["filepath"], reason))
+                continue
+            alike = [file, *copies.pop(str(facts.get("digest")), [])]
+            rows += [row({**each.facts, **facts}, vector) for each in alike]
+        self.bar.set_postfix(skipped=len(self.report.skipped), refresh=False)
+        self.bar.update(len(rows) + sum(each.error is not None for each in batch))
+        return rows
+
+    def _write(self, rows: list[dict]) -> None:
+        """Write rows, remove those that they replace, and count what Milvus acknowledged.
+
+        The new ones are written before the old ones go: a kill in between must lose nothing.
+        """
+        if rows:
+            self.store.upsert(rows)
+        self.store.delete([row["moved_from"] for row in rows if row.get("moved_from")])
+        for each in rows:
+            vars(self.report)[self._change(each)] += 1
+
+    def _change(self, row: dict) -> str:
+        """Return what was done by writing a row, as the report calls it."""
+        if before := self.rows.get(row["id"]):
+            return "unchanged" if before["digest"] == row.get("digest") else "updated"
+        return "moved" if row.get("moved_from") else "inserted"
 
 
-def _changed_and_outdated(
-    files: Mapping[str, ImageFile], known: Mapping[str, dict]
-) -> tuple[list[ImageFile], list[ImageFile]]:
-    """Return the files that are new or changed, and others whose rows lack newer facts."""
-    changed, outdated = [], []
-    for key, file in files.items():
-        row = known.get(key)
-        if row is None or any(file.facts[name] != row[name] for name in compared()):
-            changed.append(file)
-        elif row["format"] < FORMAT:
-            outdated.append(file)
-    return changed, outdated
+def _with_digests(files: list[ImageFile], places: _Places) -> Generator[list[_Digested]]:
+    """Yield files in batches, each with the digest of its content; the next is read meanwhile.
+
+    The digest is empty if the file need not be read, as no row and no other file has its size.
+    """
+    sizes = Counter(row["size"] for alike in places.values() for row in alike)
+    sizes.update(file.facts["size"] for file in files)
+
+    def digested(file: ImageFile) -> _Digested:
+        if sizes[file.facts["size"]] == 1:
+            return file, ""
+        try:
+            return file, content_digest(file)
+        except OSError:  # whoever opens it next says why
+            return file, ""
+
+    return map_batches(digested, files, _READ_AHEAD, 1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .collection.columns import COLUMNS, FORMAT, compared, image_id, seen, shown, sortable
+from .collection.columns import COLUMNS, FORMAT, image_id, seen, shown, sortable, unchanged
 from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
@@ -155,11 +155,10 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
             with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
                 file = look_at(term.path, folder)
                 files[image_id(str(file.facts["filepath"]))] = file
-    rows = store.find("id", list(files), ["id", "vector", *compared()])
     return {
         files[row["id"]].path: np.array(row["vector"], np.float32)
-        for row in rows
-        if all(row[name] == files[row["id"]].facts[name] for name in compared())
+        for row in store.find("id", files, ["id", "vector", "size", "mtime"])
+        if unchanged(row, files[row["id"]].facts)
     }
 
 
@@ -197,7 +196,7 @@ def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageSt
         told = {column.name: (None, None)}
         if column.tells and column.name in names and not store.count(build_filter(told)):
             read = store.count(build_filter({"format": (FORMAT, None)}))
-            again = ": ingest once more to read it" if read < count else ""
+            again = ": ingest into another collection_name to read it" if read < count else ""
             return f"No image here tells {column.tells}{again}."
     for label in conditions.values_of("label"):
         if isinstance(label, str) and not store.count(build_filter({"label": label})):

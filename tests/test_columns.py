@@ -12,7 +12,7 @@ from helpers.collection import columns
 from helpers.collection.columns import Column, image_id, key_range
 from helpers.images import pictures
 
-from .support.rows import MODEL, row
+from .support.rows import MODEL
 
 
 def test_a_key_is_32_hex_digits_of_the_path():
@@ -32,13 +32,6 @@ def test_ranges_of_keys_meet_without_gap_or_overlap(parts):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_a_row_is_no_larger_than_columns_says():
-    longest = row("x" * 4096, label="é" * 512, size=2**62, mtime=2**62)
-    told = columns.largest(longest, 8)
-    texts = sum(len(value.encode()) for value in longest.values() if isinstance(value, str))
-    assert texts + 8 * 4 + 4 * 8 <= told
-
-
 @pytest.fixture
 def one_more(monkeypatch):
     """How many stars a photo has, say: a line in `columns`, and a fact of an open image."""
@@ -51,7 +44,6 @@ def one_more(monkeypatch):
 
     monkeypatch.setattr(columns, "COLUMNS", [*columns.COLUMNS, stars])
     monkeypatch.setattr(pictures, "facts_of", read)
-    monkeypatch.setattr(columns, "READABLE", range(later + 1))
     for module in (columns, ingestion):
         monkeypatch.setattr(module, "FORMAT", later)
 
@@ -107,3 +99,11 @@ def test_rows_hold_what_the_schema_asks_for(tmp_path):
         store.open_for(MODEL, tmp_path)
         store.upsert([made])
         assert list(store.rows(["filepath", "label"])) == [{"filepath": "a/b.jpg", "label": ""}]
+
+
+def test_rows_without_a_digest_have_no_content_in_common():
+    rows = [{"id": i, "digest": digest} for i, digest in enumerate(["a", "", "b", "a", ""])]
+    ids = {
+        digest: [row["id"] for row in found] for digest, found in columns.by_digest(rows).items()
+    }
+    assert ids == {"a": [0, 3], "b": [2]}

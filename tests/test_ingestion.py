@@ -8,15 +8,16 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import Image
 from pymilvus import MilvusClient
 
-from helpers import ImageStore, ingest, ingestion, list_images, recognition, search
+from helpers import ImageStore, ingest, ingestion, list_images, search
 from helpers.collection import columns
 from helpers.collection import store as store_module
 from helpers.collection.columns import image_id
 from helpers.images import files
 from helpers.images.pictures import content_digest, read_image
+from helpers.ingestion import IngestReport
 from helpers.models import encoder as encoder_module
 
 from .support.interruption import (
@@ -315,7 +316,7 @@ def test_touched_files_are_looked_at_once_and_not_encoded(folder, encoder, store
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 3_600_000_000_000))
     monkeypatch.setattr(encoder, "encode_pixels", None)
     assert ingest(folder, encoder, store, progress=False).unchanged == 50
-    monkeypatch.setattr(recognition, "content_digest", None)
+    monkeypatch.setattr(ingestion, "content_digest", None)
     assert ingest(folder, encoder, store, progress=False).unchanged == 50
 
 
@@ -334,6 +335,42 @@ def test_copies_are_encoded_once(folder, encoder, store, monkeypatch):
     copies = [rows[name] for name in ("0.jpg", "late.jpg", "red star/red-star-01.jpg")]
     assert all(row["vector"] == copies[0]["vector"] for row in copies)
     assert len({row["digest"] for row in copies}) == 1
+
+
+def test_a_copy_of_a_file_that_vanishes_is_encoded_itself(folder, encoder, store, monkeypatch):
+    first = list_images(folder)[0]
+    copy = first.with_name("zzz.jpg")
+    shutil.copy(first, copy)
+
+    def vanish_first(image, edge):
+        first.unlink(missing_ok=True)
+        return read_image(image, edge)
+
+    monkeypatch.setattr(encoder_module, "read_image", vanish_first)
+    report = ingest(folder, encoder, store, progress=False)
+    gone, there = (path.relative_to(folder).as_posix() for path in (first, copy))
+    assert (report.inserted, [name for name, _ in report.skipped]) == (50, [gone])
+    assert there in stored(store)
+
+
+def test_only_files_of_a_size_that_is_known_are_read_before_they_are_encoded(
+    folder, encoder, store, monkeypatch
+):
+    ingest(folder, encoder, store, progress=False)
+    read = []
+    monkeypatch.setattr(
+        ingestion,
+        "content_digest",
+        lambda file: read.append(file.path.name) or content_digest(file),
+    )
+    shutil.copy(list_images(folder)[0], folder / "known.jpg")
+    Image.new("RGB", (999, 9)).save(folder / "of its own size.png")
+    for name, pixel in (("1.bmp", "red"), ("2.bmp", "blue")):
+        Image.new("RGB", (33, 33), pixel).save(folder / name)
+    assert ingest(folder, encoder, store, progress=False).inserted == 4
+    assert sorted(read) == ["1.bmp", "2.bmp", "known.jpg"]
+    rows = stored(store, "digest")
+    assert rows["1.bmp"]["digest"] != rows["2.bmp"]["digest"]
 
 
 def test_copies_of_a_file_that_cannot_be_read_are_all_skipped(encoder, store, tmp_path):
@@ -373,7 +410,7 @@ def test_photos_that_change_places_keep_their_own_vectors(
     paths[0].rename(folder / "aside")
     for path, place in zip([*paths[1:], folder / "aside"], paths, strict=True):
         path.rename(place)  # each to the place of the one before
-    monkeypatch.setattr(recognition, "_AT_ONCE", at_once)
+    monkeypatch.setattr(ingestion, "_READ_AHEAD", at_once)
     assert ingest(folder, encoder, store, progress=False).updated == 6
     rows = stored(store, "digest", "vector")
     for name, row in rows.items():
@@ -637,69 +674,56 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("names", FORMATS.values(), ids=FORMATS)
-def test_a_collection_of_an_earlier_format_gets_its_facts_without_encoding(
+def test_a_collection_of_an_earlier_version_goes_on_and_says_what_its_rows_lack(
     folder, encoder, store, monkeypatch, names
 ):
-    photo = list_images(folder)[7]
-    exif = Image.Exif()
-    exif[ExifTags.Base.Model], exif[ExifTags.Base.DateTime] = "iPhone 12", "2019:06:01 12:00:00"
-    Image.open(photo).save(photo, exif=exif)
     with monkeypatch.context() as earlier:
         before = [column for column in columns.COLUMNS if column.name in names]
         earlier.setattr(columns, "COLUMNS", before)
         earlier.setattr(columns, "FORMAT", 0)
         ingest(folder, encoder, store, progress=False)
-    vectors = stored(store, "vector", "format")
-    assert {row["format"] for row in vectors.values()} == {0}
-    with monkeypatch.context() as watched:
-        watched.setattr(encoder, "encode_pixels", None)
-        report = ingest(folder, encoder, store, progress=False)
-    assert (report.unchanged, report.updated, store.count()) == (50, 0, 50)
-    rows = stored(store, "vector", "format", "taken", "camera", "digest")
-    assert {row["format"] for row in rows.values()} == {columns.FORMAT}
-    assert rows.keys() == vectors.keys()
-    assert all(np.array_equal(rows[n]["vector"], vectors[n]["vector"]) for n in rows)
-    told = rows[photo.relative_to(folder).as_posix()]
-    assert (told["taken"], told["camera"]) == (1559390400, "iPhone 12")
-    assert all(row["digest"] for row in rows.values())
-    with monkeypatch.context() as watched:
-        watched.setattr(store, "upsert", None)
-        ingest(folder, encoder, store, progress=False)
+    written = stored(store, "vector", "format")
+    shutil.copy(list_images(folder)[0], folder / "new.jpg")
+    (folder / "new.jpg").write_bytes((folder / "new.jpg").read_bytes() + b" ")
+    report = ingest(folder, encoder, store, progress=False)
+    assert (report.unchanged, report.inserted, report.updated) == (50, 1, 0)
+    assert re.search("50 rows are of an earlier version.* into another coll", report.note)
+    rows = stored(store, "vector", "format", "taken")
+    assert rows.pop("new.jpg")["format"] == columns.FORMAT
+    assert {name: (row["vector"], row["format"]) for name, row in rows.items()} == {
+        name: (row["vector"], 0) for name, row in written.items()
+    }
+    assert {row["taken"] for row in rows.values()} == {columns.named("taken").empty}
+    assert len(search("x", encoder, store, limit=60)) == 51
+    for path in list_images(folder)[1:10]:
+        path.unlink()
+    assert ingest(folder, encoder, store, prune=True, progress=False).removed == 9
+    move_below(folder, "2019")
+    known = "moved" if "digest" in names else "inserted"
+    assert getattr(ingest(folder, encoder, store, progress=False), known) == 42 - (known != "moved")
 
 
-def test_a_photo_that_cannot_be_read_again_keeps_its_row(folder, encoder, store, monkeypatch):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(columns, "FORMAT", 0)
-        ingest(folder, encoder, store, progress=False)
-
-    def fail(path, edge):
-        raise OSError("the disk is tired")
-
-    with monkeypatch.context() as tired:
-        tired.setattr(ingestion, "read_image", fail)
-        assert ingest(folder, encoder, store, progress=False).unchanged == 50
-    assert {row["format"] for row in stored(store, "format").values()} == {0}
-    ingest(folder, encoder, store, progress=False)
-    assert {row["format"] for row in stored(store, "format").values()} == {columns.FORMAT}
+def test_a_collection_of_this_version_has_nothing_to_say_of_its_rows(folder, encoder, store):
+    assert ingest(folder, encoder, store, progress=False).note == ""
 
 
-@pytest.mark.parametrize("change", ["touched", "moved", "copied"])
-def test_a_photo_known_by_its_content_gets_its_facts_in_the_same_run(
-    folder, encoder, store, monkeypatch, change
-):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(columns, "FORMAT", 0)
-        ingest(folder, encoder, store, progress=False)
-    for path in list_images(folder):
-        if change == "touched":
-            os.utime(path, (1, 1))
-        elif change == "moved":
-            path.rename(path.with_name(f"new-{path.name}"))
-        else:
-            shutil.copy(path, path.with_name(f"copy-{path.name}"))
-    monkeypatch.setattr(encoder, "encode_pixels", None)
-    ingest(folder, encoder, store, progress=False)
-    rows = stored(store, "format", "taken")
-    assert {row["format"] for row in rows.values()} == {columns.FORMAT}
-    assert len(rows) == (100 if change == "copied" else 50)
-    assert all(row["taken"] > 0 for row in rows.values())
+def test_a_report_of_an_interrupted_run_says_what_to_do():
+    assert "Run it again" in IngestReport(found=9, inserted=3, interrupted=True)._repr_html_()
+    assert "Run it again" not in IngestReport(found=9, inserted=9)._repr_html_()
+
+
+def test_what_was_left_out_is_in_the_report_and_its_table(folder, encoder, store):
+    (folder / "IMG_1").write_bytes(list_images(folder)[0].read_bytes())
+    report = ingest(folder, encoder, store, progress=False)
+    assert report.to_frame().loc[0, "left_out"] == 1
+    for shown in (repr(report), report._repr_html_()):
+        assert "without an image's ending" in shown
+        assert "IMG_1" in shown
+
+
+def test_the_report_is_a_table(folder, encoder, store):
+    (folder / "empty.jpg").touch()
+    report = ingest(folder, encoder, store, progress=False)
+    counts = report.to_frame().loc[0, ["found", "inserted", "unchanged", "skipped"]]
+    assert counts.tolist() == [51, 50, 0, 1]
+    assert "<table" in report._repr_html_()

@@ -361,7 +361,7 @@ def test_where_no_photo_tells_it_is_said(
     assert nothing.note == "No image passes these filters."
     monkeypatch.setattr(retrieval, "FORMAT", 10)
     note = search("a star", encoder, store, where=where).note
-    assert note.endswith(": ingest once more to read it.")
+    assert note.endswith(": ingest into another collection_name to read it.")
 
 
 def order(results):

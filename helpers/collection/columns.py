@@ -2,17 +2,18 @@
 
 To add a field, add a line here and a fact of that name in `images.facts` or `images.files`, and
 raise `FORMAT`. A collection made before keeps it in Milvus's dynamic field; a row written before
-has the field's `empty` value until its photo is ingested once more.
+has the field's `empty` value.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..dates import FIRST, LAST, moment
+from ..dates import FIRST, moment
 from .connection import pymilvus
 
 _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
@@ -25,9 +26,6 @@ FORMAT = 1
 A collection remembers the highest format that wrote to it; a row, the one that read its facts.
 """
 
-READABLE = range(FORMAT + 1)
-"""The formats of collections that this version reads and writes."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -35,9 +33,8 @@ class Column:
 
     `empty` is its value where nothing is known, as a 2.3 server knows no null: a number below
     `least`, the lowest that can be known. `length` is the most bytes that a text may have. A
-    `shown` field is a fact of each hit, in the order of `COLUMNS`. The `compared` fields show
-    whether a file changed. `date` marks seconds since 1970 (see `dates`). `tells` is what is said
-    of photos, of which not all have it.
+    `shown` field is a fact of each hit, in the order of `COLUMNS`. `date` marks seconds since 1970
+    (see `dates`). `tells` is what is said of photos, of which not all have it.
     """
 
     name: str
@@ -45,7 +42,6 @@ class Column:
     empty: Any
     length: int = 0
     shown: bool = False
-    compared: bool = False
     least: float | None = None
     date: bool = False
     tells: str = ""
@@ -59,18 +55,16 @@ class Column:
         """Return a stored value as a hit has it: None where it is not known, a date as such."""
         if self.least is not None and stored < self.least:
             return None
-        if not self.date:
-            return stored
-        return moment(stored) if stored <= LAST else None
+        return moment(stored) if self.date else stored
 
 
 COLUMNS = [
-    Column("filepath", _TEXT, "", 4096, shown=True, compared=True),  # below the image folder
+    Column("filepath", _TEXT, "", 4096, shown=True),  # below the image folder
     Column("label", _TEXT, "", 1024, shown=True),  # the parent folder's name
     Column("width", _WHOLE, 0, shown=True, least=1),  # in pixels, upright
     Column("height", _WHOLE, 0, shown=True, least=1),
-    Column("size", _WHOLE, 0, compared=True),  # in bytes
-    Column("mtime", _WHOLE, 0, compared=True),  # in nanoseconds
+    Column("size", _WHOLE, 0),  # in bytes
+    Column("mtime", _WHOLE, 0),  # in nanoseconds
     Column("digest", _TEXT, "", _KEY),  # of the file's content: 128-bit BLAKE2b in hex
     Column("moved_from", _TEXT, "", _KEY),  # the `id` where the file was before; that row goes
     Column("format", _WHOLE, 0),  # see `FORMAT`
@@ -106,9 +100,8 @@ def key_range(part: int, parts: int) -> tuple[str, str]:
 
 def row(facts: Mapping[str, object], vector: np.ndarray) -> dict:
     """Return an image's row: its facts, without those that have no column, and its vector."""
-    facts = {**facts, "format": FORMAT}
-    known = {column.name: facts.get(column.name, column.empty) for column in COLUMNS}
-    return {"id": image_id(str(facts["filepath"])), "vector": vector} | known
+    empty = {column.name: column.empty for column in COLUMNS}
+    return with_facts(empty | {"format": FORMAT, "vector": vector}, facts)
 
 
 def with_facts(stored: Mapping[str, object], facts: Mapping[str, object]) -> dict:
@@ -116,6 +109,20 @@ def with_facts(stored: Mapping[str, object], facts: Mapping[str, object]) -> dic
     own = {column.name: facts[column.name] for column in COLUMNS if column.name in facts}
     vector = np.array(stored["vector"], np.float32)
     return {**stored, **own, "id": image_id(str(facts["filepath"])), "vector": vector}
+
+
+def unchanged(stored: Mapping[str, object] | None, facts: Mapping[str, object]) -> bool:
+    """Return whether a file has a row, and is as it was then, by its size and its time."""
+    return stored is not None and all(stored[name] == facts[name] for name in ("size", "mtime"))
+
+
+def by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
+    """Return the rows of each digest, without those that have none."""
+    found = defaultdict(list)
+    for each in rows:
+        if each["digest"]:
+            found[each["digest"]].append(each)
+    return found
 
 
 def filled(rows: Iterable[Mapping], fields: Sequence[str]) -> Iterator[dict]:
@@ -149,22 +156,6 @@ def dtypes() -> dict[str, str]:
 def sortable() -> list[str]:
     """Return the names of the fields that hits can be sorted by."""
     return [column.name for column in COLUMNS if column.date]
-
-
-def groupable() -> list[str]:
-    """Return the names of the fields that images can be grouped by."""
-    return [column.name for column in COLUMNS]
-
-
-def compared() -> list[str]:
-    """Return the names of the fields that, together, show whether a file changed."""
-    return [column.name for column in COLUMNS if column.compared]
-
-
-def largest(fields: Iterable[str], dim: int) -> int:
-    """Return how many bytes these fields of a row take at most."""
-    sizes = {"id": _KEY, "vector": 4 * dim} | {c.name: c.length or 8 for c in COLUMNS}
-    return sum(sizes.get(name, 0) + len(name) for name in fields)
 
 
 def schema(dim: int) -> pymilvus.CollectionSchema:

@@ -3,13 +3,14 @@
 Not about where vectors come from (`encoder`) or how questions are asked (`retrieval`).
 """
 
-import contextlib
 import json
 import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,20 @@ from .connection import Connection, grpc, pymilvus
 from .filters import build_filter
 
 MAX_LIMIT = 16_384  # Milvus's own; above it Lite silently returns fewer hits
-_MESSAGE_BYTES = 16 << 20  # a server refuses messages above 64 MB
-_BATCH_BYTES = 64 << 20  # read at once, at most; 16,000 rows are read four times as fast as 1,000
-_ROWS_PER_BATCH = 16_000  # Milvus's own limit is slightly higher
-_KEYS_PER_MESSAGE = 1000
+_SENT, _READ, _READ_WITH_VECTORS = 1000, 10_000, 4000  # rows; a server refuses messages of 64 MB
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 _LABELS = 10_000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL = pymilvus.DataType.DOUBLE
-_OF_MODEL = ("model", "model_name", "model_dim", "model_digest", "model_content")
-_REMEMBERED = (*_OF_MODEL, "image_dir", "format")
 
 
 class _NotFoundError(ConnectionError):
     """The collection does not exist, or no longer exists."""
 
 
-class ImageStore:
+class ImageStore(AbstractContextManager["ImageStore"]):
     """A Milvus collection of images, in a local file or on a server.
 
     The first `ingest` makes the collection. `columns` lists the fields of a row; more may be added
@@ -76,16 +72,14 @@ class ImageStore:
         self.collection_name = collection_name
         self._moved_to = resolve_path(image_dir) if image_dir else None
         self._connection = Connection(uri)
+        self.shown_uri = self._connection.shown_uri  # without a password
         self._loaded_by: pymilvus.MilvusClient | None = None
-        self._behind = True  # does a search have to wait for what was written?
-        self._known: dict[str, str] | None = None  # the collection's properties, if there is one
+        self._known: dict[str, str] = {}  # the collection's properties, if there is one
         self._grouping: set[str] = set()  # fields that Milvus can group by: not dynamic, not real
         self._known_at = -_FRESH
         self._unflushed = self._writes = 0  # rows, and how often this object wrote
+        self._waited_for = -1  # so many of these writes can be seen
         self._sample: tuple[object, np.ndarray] | None = None
-
-    def __enter__(self) -> "ImageStore":
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -97,11 +91,6 @@ class ImageStore:
     def client(self) -> pymilvus.MilvusClient:
         """The MilvusClient itself, for everything this class does not do."""
         return self._connection.client
-
-    @property
-    def shown_uri(self) -> str:
-        """The address of the database, without a password."""
-        return self._connection.shown_uri
 
     @property
     def image_dir(self) -> Path | None:
@@ -117,17 +106,12 @@ class ImageStore:
         tell whether it is the same. Empty before the first ingestion. ValueError if the collection
         was made by others.
         """
-        self._known_at = -_FRESH
-        return self._remembered()
+        return self._remembered(0)
 
     @property
     def calibration(self) -> dict[str, Any]:
         """Where matches begin here, as `helpers.calibrate` measured it; empty if nobody did."""
-        self._remembered()
-        try:
-            return json.loads((self._known or {}).get("calibration") or "{}")
-        except ValueError:  # not ours
-            return {}
+        return json.loads(self._remembered().get("calibration", "{}"))
 
     def keep_calibration(self, calibration: Mapping[str, Any]) -> None:
         """Keep with the collection where matches begin in it.
@@ -137,11 +121,7 @@ class ImageStore:
         OSError
             If it cannot be kept: not every user of a server may change a collection.
         """
-        with self._explained("changed"):
-            self.client.alter_collection_properties(
-                self.collection_name, {"calibration": json.dumps(dict(calibration))}
-            )
-        self._known_at = -_FRESH
+        self._keep(calibration=json.dumps(dict(calibration)))
 
     def others(self) -> list["ImageStore"]:
         """Return the collections of this database that other models filled from the same folder.
@@ -154,11 +134,11 @@ class ImageStore:
             names = set(self.client.list_collections()) - {self.collection_name}
         for name in sorted(names):
             other = ImageStore(self._connection.uri, name)
-            with contextlib.suppress(ValueError):  # others made it, or a later version
+            with suppress(ValueError):  # others made it, or a later version
                 theirs = other.properties
-                same = mine.get("image_dir") == theirs.get("image_dir")
-                known_by = _identity(mine, theirs)
-                if theirs and same and theirs[known_by] != mine[known_by]:
+                here = theirs.get("image_dir") == mine.get("image_dir")
+                same = theirs.get("model_content") == mine.get("model_content", "")
+                if here and not same and theirs.get("model_digest") != mine.get("model_digest"):
                     found.append(other)
                     continue
             other.close()
@@ -166,17 +146,8 @@ class ImageStore:
 
     def count(self, filter: str = "") -> int:
         """Return the number of images that a filter lets through; 0 if there is no collection."""
-        try:
-            with self._explained("counted"), self._consistency() as level:
-                answer = self._loaded().query(
-                    self.collection_name,
-                    filter,
-                    output_fields=["count(*)"],
-                    consistency_level=level,
-                )
-        except _NotFoundError:
-            return 0
-        return answer[0]["count(*)"]
+        counted = self._ask(filter, ["count(*)"], done="counted")
+        return counted[0]["count(*)"] if counted else 0
 
     def sample(self, size: int) -> np.ndarray:
         """Return the vectors of images drawn at random, the same ones every time.
@@ -189,24 +160,14 @@ class ImageStore:
         ndarray of float32, shape (n, dim)
             About as many as asked for and never more, or all if there are fewer.
         """
-        self._remembered()
-        known = self._known or {}
+        known = self._remembered()
         state = size, self._writes, known.get("made"), known.get("written")
         if self._sample is None or self._sample[0] != state:
-            self._sample = state, self._draw(size)
+            # Keys are digests, so they are random: those below a bound are a fair sample.
+            bound = min(int(1.1 * size / max(1, self.count()) * 16**8), 16**8 - 1)
+            rows = self._ask(f'id <= "{bound:08x}g"', ["vector"], limit=size)
+            self._sample = state, np.array([row["vector"] for row in rows], np.float32)
         return self._sample[1]
-
-    def _draw(self, size: int) -> np.ndarray:
-        count = self.count()
-        if not count:
-            return np.empty((0, 0), np.float32)
-        # Keys are digests, so they are random: those below a bound are a fair sample.
-        bound = min(int(1.1 * size / count * 16**8), 16**8 - 1)
-        with self._explained("read"):
-            rows = self._loaded().query(
-                self.collection_name, f'id <= "{bound:08x}g"', output_fields=["vector"], limit=size
-            )
-        return np.array([row["vector"] for row in rows], np.float32)
 
     def open_for(self, model: Encoder, image_dir: Path) -> None:
         """Make the collection for a model and a folder; if it exists, check that it is theirs.
@@ -227,14 +188,15 @@ class ImageStore:
                 "or name as image_dir the folder where those images are now"
             )
         if int(known.get("format", 0)) < columns.FORMAT or "model_content" not in known:
-            self._note(format=str(columns.FORMAT), model_content=model.content)
+            with suppress(OSError):  # not every role may
+                self._keep(format=str(columns.FORMAT), model_content=model.content)
 
     def holds(self, image_dir: Path) -> bool:
         """Return whether most of a sample of the images are in a folder."""
         if self.image_dir == image_dir:
             return True
         known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
-        found = sum(_size(image_dir / row["filepath"]) == row["size"] for row in known)
+        found = sum(_has_size(image_dir / row["filepath"], row["size"]) for row in known)
         return found > len(known) / 2 or not known
 
     def follow(self, image_dir: Path) -> bool:
@@ -242,13 +204,12 @@ class ImageStore:
 
         The collection remembers it, where the server permits that.
         """
-        if self.image_dir == image_dir:
-            return True
         if not self.holds(image_dir):
             return False
-        self._moved_to = image_dir
-        with self._explained("changed"):
-            self._note(image_dir=str(image_dir))
+        if self.image_dir != image_dir:
+            self._moved_to = image_dir
+            with suppress(OSError):
+                self._keep(image_dir=str(image_dir))
         return True
 
     def check_model(self, model: Encoder) -> dict[str, str]:
@@ -265,8 +226,8 @@ class ImageStore:
             If the weights differ, whatever they are called and whatever file they are in.
         """
         filled_by = self._remembered()
-        known_by = _identity(filled_by)
-        if filled_by and filled_by[known_by] != getattr(model, known_by.removeprefix("model_")):
+        same = filled_by.get("model_content") == model.content  # older ones know the file alone
+        if filled_by and not same and filled_by["model_digest"] != model.digest:
             raise ValueError(
                 f"collection {self.collection_name!r} was filled by the model "
                 f"{filled_by['model_name']!r} ({filled_by['model_dim']}-d),"
@@ -277,27 +238,20 @@ class ImageStore:
 
     def upsert(self, rows: Sequence[dict]) -> None:
         """Write rows; a row with a known `id` replaces the old one."""
-        if not rows:
-            return
-        self._wrote()
-        largest = columns.largest(rows[0], len(rows[0]["vector"]))
-        at_once = max(1, _MESSAGE_BYTES // largest)
-        for part in batches(rows, at_once):
-            with self._explained("written"):
-                self.client.upsert(self.collection_name, part)
-            self._unflushed += len(part)
-            if self._connection.is_file and self._unflushed >= _FLUSH_EVERY:
-                self.flush()
+        self._write("written", "upsert", rows)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove rows by their `id`."""
-        if not ids:
-            return
-        self._wrote()
-        for part in batches(ids, _KEYS_PER_MESSAGE):
-            with self._explained("deleted from"):
-                self._loaded().delete(self.collection_name, ids=part)
+        self._write("deleted from", "delete", ids)
+
+    def _write(self, done: str, method: str, items: Sequence) -> None:
+        for part in batches(items, _SENT):
+            self._writes += 1
+            with self._explained(done):
+                getattr(self._loaded(), method)(self.collection_name, part)
             self._unflushed += len(part)
+            if self._connection.is_file and self._unflushed >= _FLUSH_EVERY:
+                self.flush()
 
     def flush(self) -> None:
         """Seal what was written, so that it is indexed: Lite then searches ten times faster.
@@ -306,10 +260,11 @@ class ImageStore:
         """
         if not self._unflushed and not self._connection.is_file:
             return
-        with contextlib.suppress(_NotFoundError), self._explained("flushed"):
+        with suppress(_NotFoundError), self._explained("flushed"):
             self.client.flush(self.collection_name)
             self._unflushed = 0
-            self._note(written=uuid.uuid4().hex)  # so others draw their sample again
+        with suppress(OSError):
+            self._keep(written=uuid.uuid4().hex)  # so others draw their sample again
 
     def drop(self) -> None:
         """Delete the collection and all its rows; the image files stay.
@@ -323,13 +278,9 @@ class ImageStore:
         with self._explained("dropped"):
             self.client.drop_collection(self.collection_name)
         self._forget()
-        self._wrote()
 
     def rows(
-        self,
-        fields: Sequence[str],
-        limit: int | None = None,
-        keys: tuple[str, str] | None = None,
+        self, fields: Sequence[str], limit: int | None = None, filter: str = ""
     ) -> Iterator[dict]:
         """Yield the rows, any number of them, each as a dict of the fields asked for.
 
@@ -338,19 +289,17 @@ class ImageStore:
         fields : sequence of str
         limit : int, optional
             At most this many rows.
-        keys : (str, str), optional
-            Only rows whose `id` is between these two, both included.
+        filter : str
+            Only rows that it lets through.
         """
-        properties = self.properties
-        if not properties:
+        if not self.properties:
             return
-        largest = columns.largest(fields, int(properties["model_dim"]))
         with self._explained("read"):
             batches = self._loaded().query_iterator(
                 self.collection_name,
-                batch_size=min(_ROWS_PER_BATCH, _BATCH_BYTES // largest),
+                batch_size=_READ_WITH_VECTORS if "vector" in fields else _READ,
                 limit=-1 if limit is None else limit,
-                filter='id >= "{}" and id <= "{}"'.format(*keys) if keys else "",
+                filter=filter,
                 output_fields=list(fields),
             )
             try:
@@ -361,40 +310,41 @@ class ImageStore:
 
     def find(self, field: str, values: Collection, fields: Sequence[str]) -> list[dict]:
         """Return the rows whose field has one of these values, each as a dict of `fields`."""
-        if not values or not self.properties:
-            return []
-        rows = []
-        for part in batches(values, _KEYS_PER_MESSAGE):
-            one_of_these = build_filter({field: part})
-            with self._explained("read"):
-                rows += self._loaded().query(
-                    self.collection_name, one_of_these, output_fields=list(fields)
-                )
-        return list(columns.filled(rows, fields))
+        parts = batches(values, _SENT)
+        found = [row for part in parts for row in self._ask(build_filter({field: part}), fields)]
+        return found if "*" in fields else list(columns.filled(found, fields))
 
     def get(self, ids: Sequence[str]) -> list[dict]:
         """Return whole rows by their `id`, with their vectors and what others added to them."""
-        if not ids:
-            return []
-        with self._explained("read"):
-            return self._loaded().get(self.collection_name, ids=list(ids), output_fields=["*"])
+        return self.find("id", ids, ["*"])
+
+    def _ask(
+        self, filter: str, fields: Iterable[str], method: str = "query", done: str = "read", **more
+    ) -> list[Any]:
+        """Return what Milvus finds; nothing if there is no collection, or no longer.
+
+        It waits for all writes once, but not again: that takes a server 0.2 to 0.4 seconds.
+        """
+        writes, asked = self._writes, f"the filter {filter!r}" if method == "search" else ""
+        more["consistency_level"] = "Bounded" if self._waited_for == writes else "Strong"
+        more |= {"filter": filter, "output_fields": list(fields)}
+        with suppress(_NotFoundError), self._explained(done, asked if filter else ""):
+            found = getattr(self._loaded(), method)(self.collection_name, **more)
+            self._waited_for = writes
+            return found
+        return []
 
     def labels(self) -> list[str]:
         """Return the labels in order, ten thousand at most; images without one do not count."""
-        dim = int(self.properties.get("model_dim", 0))
-        if not dim:
-            return []
+        dim = int(self.properties.get("model_dim", 1))
         anywhere = np.full(dim, dim**-0.5, np.float32)
         found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
         return sorted({row["label"] for row in found} - {""})
 
     def fields(self) -> set[str]:
         """Return the names of the fields, with those that others added to some of the rows."""
-        with self._explained("described"):
-            described = self.client.describe_collection(self.collection_name)["fields"]
-            some = self._loaded().query(self.collection_name, limit=_SAMPLE, output_fields=["*"])
-        names = {field["name"] for field in described} | {c.name for c in columns.COLUMNS}
-        return names.union(*some)
+        known = {column.name for column in columns.COLUMNS}
+        return known.union(*self._ask("", ["*"], limit=_SAMPLE))
 
     def search(
         self,
@@ -423,7 +373,7 @@ class ImageStore:
             Takes hits and returns those to keep; more are fetched until enough are kept, or as
             many were seen as Milvus returns.
         within : callable, optional
-            Tells of a hit whether it fulfils what no filter can say; see `filters.within`.
+            Tells of a hit whether it fulfils what no filter can say; see `filters.Where`.
 
         Returns
         -------
@@ -436,116 +386,83 @@ class ImageStore:
         ValueError
             If images cannot be grouped by that field, or Milvus refuses the filter.
         """
-        fields = columns.shown() if output_fields is None else list(output_fields)
-        if group_by and group_by not in columns.groupable():  # a 2.3.5 server then does not group
-            known = ", ".join(columns.groupable())
+        if group_by and not columns.named(group_by):  # a 2.3.5 server then does not group
+            known = ", ".join(column.name for column in columns.COLUMNS)
             raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
-        fields = list(dict.fromkeys([*fields, *([group_by] if group_by else [])]))
-        if not (group_by or distinct or within):
-            return self._search(vector, limit, offset, filter, fields)
-        wanted = asked = limit + offset
-        self._remembered()
-        by_milvus = group_by if group_by in self._grouping and not within else ""
+        fields = columns.shown() if output_fields is None else list(output_fields)
+        if group_by:
+            self._remembered()  # and so which fields Milvus can group by
+        grouped = group_by in self._grouping and not within
+        more = {"data": [vector]} | ({"group_by_field": group_by} if grouped else {})
+        first = 0 if group_by or distinct or within else offset
+        wanted = asked = offset - first + limit
         while True:
-            hits = self._search(vector, asked, 0, filter, fields, by_milvus)
+            hits = self._search(filter, [*fields, group_by], asked, first, **more)
             kept = [hit for hit in hits if within(hit)] if within else hits
             # A 2.3.5 server repeats some values if a filter leaves few.
             kept = _best_of_each(kept, group_by) if group_by else kept
             kept = distinct(kept) if distinct else kept
             if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT:
-                return kept[offset:wanted]
+                return kept[offset - first : wanted]
             asked = min(2 * asked, MAX_LIMIT)
 
     def _search(
-        self,
-        vector: np.ndarray,
-        limit: int,
-        offset: int,
-        filter: str,
-        fields: list[str],
-        group_by: str = "",
+        self, filter: str, fields: Sequence[str], limit: int, offset: int, **more: Any
     ) -> list[dict]:
-        grouping = {"group_by_field": group_by} if group_by else {}
-        asked = f"the filter {filter!r}" if filter else ""
-        try:
-            with self._explained("searched", asked), self._consistency() as level:
-                hits = self._loaded().search(
-                    self.collection_name,
-                    data=[vector],
-                    limit=limit,
-                    filter=filter,
-                    output_fields=fields,
-                    search_params={"metric_type": "COSINE", "offset": offset},
-                    consistency_level=level,
-                    **grouping,
-                )[0]
-        except _NotFoundError:  # dropped by another process
-            return []
-        entities = columns.filled((hit["entity"] for hit in hits), fields)
-        return [
-            {"id": hit["id"], "score": hit["distance"], **entity}
-            for hit, entity in zip(hits, entities, strict=True)
-        ]
+        more["search_params"] = {"metric_type": "COSINE", "offset": offset}
+        fields = list(dict.fromkeys(field for field in fields if field))
+        found = self._ask(filter, fields, "search", "searched", limit=limit, **more)
+        hits = ({"id": h["id"], "score": h["distance"], **h["entity"]} for h in chain(*found))
+        return list(columns.filled(hits, ["id", "score", *fields]))
 
     def close(self) -> None:
         """Close the database, so that another process can open it."""
         self._connection.close()
 
-    def _remembered(self) -> dict[str, str]:
-        """Return the `properties`, at most `_FRESH` seconds old."""
-        if self._known is None or time.monotonic() - self._known_at >= _FRESH:
+    def _remembered(self, fresh: float = _FRESH) -> dict[str, str]:
+        """Return the `properties`, younger than so many seconds."""
+        if not self._known or time.monotonic() - self._known_at >= fresh:
             self._look()
-        if self._known is None:
-            return {}
-        if "model_digest" not in self._known:
+        return self._known
+
+    def _look(self) -> None:
+        """Read the properties, and check that the collection is one that can be read here."""
+        made, self._known = self._known.get("made"), {}
+        with suppress(_NotFoundError), self._explained("described"):
+            told = self.client.describe_collection(self.collection_name)
+            known = dict(told["properties"])
+            self._grouping = {f["name"] for f in told["fields"] if f["type"] != _REAL}
+            self._check_readable(known)
+            self._known = known | ({"image_dir": str(self._moved_to)} if self._moved_to else {})
+        if self._known.get("made") != made:  # others made it again
+            self._loaded_by = None
+        self._known_at = time.monotonic()
+
+    def _check_readable(self, known: Mapping[str, str]) -> None:
+        if "model_digest" not in known:
             raise ValueError(
                 f"collection {self.collection_name!r} was not made by this project, so nothing is "
                 "known about its vectors: choose another collection_name"
             )
-        format = int(self._known.get("format", 0))
-        if format not in columns.READABLE:
+        format = int(known.get("format", 0))
+        if format > columns.FORMAT:
             raise ValueError(
                 f"collection {self.collection_name!r} has rows of format {format}, and this "
-                f"version reads up to {columns.READABLE[-1]}: update this project, or choose "
+                f"version reads up to {columns.FORMAT}: update this project, or choose "
                 "another collection_name"
             )
-        moved = {"image_dir": str(self._moved_to)} if self._moved_to else {}
-        return {name: self._known[name] for name in _REMEMBERED if name in self._known} | moved
 
-    def _look(self) -> None:
-        before, self._known = self._known, None
-        with contextlib.suppress(_NotFoundError), self._explained("described"):
-            told = self.client.describe_collection(self.collection_name)
-            self._known = dict(told["properties"])
-            self._grouping = {f["name"] for f in told["fields"] if f["type"] != _REAL}
-        if (self._known or {}).get("made") != (before or {}).get("made"):  # others made it again
-            self._loaded_by = None
-        self._known_at = time.monotonic()
-
-    def _note(self, **properties: str) -> None:
-        """Write properties of the collection, if this user may: not every role may."""
-        with contextlib.suppress(pymilvus.MilvusException):
+    def _keep(self, **properties: str) -> None:
+        with self._explained("changed"):
             self.client.alter_collection_properties(self.collection_name, properties)
+        self._known_at = -_FRESH
 
     def _forget(self) -> None:
         self._loaded_by, self._known_at = None, -_FRESH
 
-    def _wrote(self) -> None:
-        self._behind = True
-        self._writes += 1
-
-    @contextlib.contextmanager
-    def _consistency(self) -> Iterator[str]:
-        """Wait for all writes once, but not again: that takes a server 0.2 to 0.4 seconds."""
-        yield "Strong" if self._behind else "Bounded"
-        self._behind = False
-
     def _create(self, model: Encoder, image_dir: Path) -> None:
-        properties = {
-            "model_name": model.name,
-            "model_dim": str(model.dim),
-            "model_digest": model.digest,  # for earlier versions
-            "model_content": model.content,
+        parts = ("name", "dim", "digest", "content")  # the digest is for earlier versions
+        properties = {f"model_{part}": str(getattr(model, part)) for part in parts} | {
             "model": model.model_name,
             "image_dir": str(image_dir),
             "format": str(columns.FORMAT),
@@ -581,7 +498,7 @@ class ImageStore:
         # sync=False: otherwise pymilvus waits half a second before it first checks the progress
         client.create_index(self.collection_name, index, sync=False)
 
-    @contextlib.contextmanager
+    @contextmanager
     def _explained(self, done: str, asked: str = "") -> Iterator[None]:
         """Turn Milvus's exceptions into one clear error."""
         try:
@@ -596,15 +513,9 @@ class ImageStore:
             raise self._connection.explained(error, what) from None
 
     def _answers(self) -> bool:
-        try:
+        with suppress(pymilvus.MilvusException, grpc.RpcError, OSError):
             return self.client.has_collection(self.collection_name)
-        except (pymilvus.MilvusException, grpc.RpcError, OSError):
-            return False
-
-
-def _identity(*known: Mapping[str, str]) -> str:
-    """Return the property that tells models apart: collections from before know the file alone."""
-    return "model_content" if all("model_content" in each for each in known) else "model_digest"
+        return False
 
 
 def _why(message: str) -> str:
@@ -621,8 +532,5 @@ def _best_of_each(hits: list[dict], field: str) -> list[dict]:
     return list(best.values())
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+def _has_size(path: Path, size: int) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == size

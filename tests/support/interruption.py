@@ -24,7 +24,7 @@ import json
 import signal
 import sys
 import time
-from helpers import ClipEncoder, ImageStore, ingest, recognition
+from helpers import ClipEncoder, ImageStore, ingest, ingestion
 
 # as in a terminal or a kernel; a shell's background jobs would ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,7 +46,7 @@ def announced(name, call):
     return announce
 
 folder, model, database, batch_size, recreate, held = sys.argv[1:]
-recognition._AT_ONCE = int(batch_size)
+ingestion._READ_AHEAD = int(batch_size)
 encoder = ClipEncoder(model, device="cpu")
 with ImageStore(database) as store:
     store.upsert = announced("write", store.upsert)
