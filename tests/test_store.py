@@ -155,22 +155,6 @@ def make_older_collection(store, name, model, folder) -> None:
     store.client.create_collection(name, schema=columns.schema(model.dim), properties=known)
 
 
-def test_the_collections_of_other_models_of_the_same_folder_are_found(filled, tmp_path):
-    uri = filled._connection.uri
-    resaved = SimpleNamespace(**vars(MODEL) | {"digest": "e" * 64})
-    names = {"same_model": MODEL, "other_model": TWIN, "other_folder": TWIN, "resaved": resaved}
-    for name, model in names.items():
-        with ImageStore(uri, f"{filled.collection_name}_{name}") as other:
-            other.open_for(model, tmp_path / "elsewhere" if "folder" in name else tmp_path)
-    make_older_collection(filled, f"{filled.collection_name}_older", MODEL, tmp_path)
-    filled.client.create_collection(f"{filled.collection_name}_not_ours", dimension=8)
-    found = filled.others()
-    assert [other.collection_name for other in found] == [f"{filled.collection_name}_other_model"]
-    for other in found:
-        assert other.properties["model"] == TWIN.model_name
-        other.close()
-
-
 def test_another_model_is_refused_even_of_the_same_name_and_dimension(filled, tmp_path):
     with pytest.raises(ValueError, match=r"Use that model, or choose another collection_name$"):
         filled.open_for(TWIN, tmp_path)

@@ -123,27 +123,6 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         """
         self._keep(calibration=json.dumps(dict(calibration)))
 
-    def others(self) -> list["ImageStore"]:
-        """Return the collections of this database that other models filled from the same folder.
-
-        They are open, and share nothing with this object.
-        """
-        mine = self.properties
-        found = []
-        with self._explained("listed"):
-            names = set(self.client.list_collections()) - {self.collection_name}
-        for name in sorted(names):
-            other = ImageStore(self._connection.uri, name)
-            with suppress(ValueError):  # others made it, or a later version
-                theirs = other.properties
-                here = theirs.get("image_dir") == mine.get("image_dir")
-                same = theirs.get("model_content") == mine.get("model_content", "")
-                if here and not same and theirs.get("model_digest") != mine.get("model_digest"):
-                    found.append(other)
-                    continue
-            other.close()
-        return found
-
     def count(self, filter: str = "") -> int:
         """Return the number of images that a filter lets through; 0 if there is no collection."""
         counted = self._ask(filter, ["count(*)"], done="counted")
