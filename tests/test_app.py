@@ -25,7 +25,7 @@ from .support import browser
 from .support.processes import ROOT, SCREENSHOTS, environment, python
 
 # On a busy machine a kernel, which counts as idle until it has started, takes half a minute.
-QUICK = ["--MappingKernelManager.cull_idle_timeout=60", "--MappingKernelManager.cull_interval=1"]
+QUICK = ["--MappingKernelManager.cull_idle_timeout=45", "--MappingKernelManager.cull_interval=1"]
 SORRY = "The photos cannot be searched at the moment"
 # What a kernel runs before anything else: it waits while there is a file, or dies of another.
 IN_KERNELS = """

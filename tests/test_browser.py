@@ -14,7 +14,7 @@ from helpers import list_images
 
 from .benchmarks import latency
 from .support import browser
-from .support.notebooks import tagged
+from .support.notebooks import NOTEBOOKS, pictures, tagged
 from .support.processes import ROOT, SCREENSHOTS, environment
 
 CELLS = f"() => {browser.NOTEBOOK}.content.widgets.length"
@@ -507,3 +507,17 @@ def test_the_panel_is_the_same_in_notebook_7(alone, lab, chromium):
         panel.keys("d", "d", "Escape")
         assert page.evaluate(CELLS) == cells
         page.screenshot(path=SCREENSHOTS / "panel-notebook-7.png")
+
+
+def test_every_picture_of_every_notebook_is_shown(alone, demo_run, lab, folder, chromium):
+    with browser.open_page(chromium, f"{lab}/lab?reset") as page:
+        for path in NOTEBOOKS:
+            shutil.copy(demo_run.runs / path.name, folder)
+            browser.show_notebook(page, path.name)
+            expected = pictures(demo_run.runs / path.name)
+            assert expected > 0
+            page.wait_for_function(
+                "n => document.querySelectorAll('.jp-Notebook img').length >= n", arg=expected
+            )
+            assert browser.broken_pictures(page) == [], path.name
+            page.screenshot(path=SCREENSHOTS / f"lab-{path.stem}.png")
