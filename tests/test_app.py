@@ -525,7 +525,6 @@ def test_ctrl_c_before_it_is_ready_is_one_line(demo_data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--collection=fotos"], "no collection 'fotos'; there are: photos. Check the name"),
         (["--collection=photos", "--model=ViT-Z/99"], "model 'tiny', not by 'ViT-Z/99': their"),
         (["--collection=9"], "use at most 255 letters"),
     ],
