@@ -24,8 +24,9 @@ from .support.commands import Clone
 from .support.rows import MODEL, ODD_NAMES, row
 from .support.server import Server
 
-SLOW = ["test_app", "test_commands", "test_notebooks", "test_server", "test_store"]
-SLOW += ["test_retrieval", "test_benchmark", "test_calibration", "test_browser", "test_openai"]
+# `test_notebooks` waits for the run of the notebooks that `test_commands` begins with.
+SLOW = ["test_app", "test_commands", "test_server", "test_store", "test_retrieval"]
+SLOW += ["test_notebooks", "test_benchmark", "test_calibration", "test_browser", "test_openai"]
 SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_open_clip", "test_intervals"]
 SERVED = ("test_notebooks.py", "test_server.py", "test_store.py", "test_retrieval.py")
 
@@ -170,13 +171,16 @@ def ingested(tmp_path_factory, drawings, encoder) -> Iterator[ImageStore]:
 
 
 @pytest.fixture(scope="session")
-def demo_store(demo_images, tiny, tmp_path_factory) -> Iterator[ImageStore]:
-    """The demo's collection, filled once a run, for those who only search it."""
+def demo_store(demo_images, tmp_path_factory) -> Iterator[ImageStore]:
+    """The demo's collection, filled once a run, for those who only search it.
+
+    In this machine's precision, as anybody's.
+    """
     base = demo_images.parent.parent
     with FileLock(base / "demo store.lock"):
         if not (base / "demo store").exists():
             with ImageStore(base / "filling" / "milvus.db", "demo_collection") as filling:
-                ingest(demo_images, tiny, filling, progress=False)
+                ingest(demo_images, ClipEncoder("tiny"), filling, progress=False)
             (base / "filling").rename(base / "demo store")
     own = shutil.copytree(base / "demo store", tmp_path_factory.mktemp("demo store") / "data")
     with ImageStore(own / "milvus.db", "demo_collection") as opened:
