@@ -179,6 +179,7 @@ def demo_store(demo_images, tmp_path_factory) -> Iterator[ImageStore]:
     base = demo_images.parent.parent
     with FileLock(base / "demo store.lock"):
         if not (base / "demo store").exists():
+            (base / "filling").mkdir(exist_ok=True)
             with ImageStore(base / "filling" / "milvus.db", "demo_collection") as filling:
                 ingest(demo_images, ClipEncoder("tiny"), filling, progress=False)
             (base / "filling").rename(base / "demo store")
