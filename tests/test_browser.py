@@ -77,6 +77,7 @@ def panel(shared, request):
     page.on("pageerror", script_failed)
     browser.run_cell(page, "panel = SearchPanel(")
     panel = browser.PanelPage(page)
+    panel.root.evaluate("root => root.scrollIntoView()")  # wherever the test before was
     panel.wait_for("a red star: 50 images", {"red star"})
     yield panel
     name = request.node.name.removeprefix("test_")
