@@ -9,8 +9,9 @@ REPOSITORY ?=
 # Exact versions, as last tested; `make setup CONSTRAINTS=` takes the newest that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 
-# Processes that `make test` shares its work between; most of them wait for others.
-WORKERS ?= 4
+# Processes that `make test` shares its work between: one more than two cores, as some wait; each more
+# would cost the start of torch.
+WORKERS ?= 3
 
 BIN := .venv/bin
 # A variable's value in quotes, whatever is in it.
@@ -24,7 +25,7 @@ help:  ## print these commands
 run: .venv/run  ## run the notebooks in order; PROFILE=demo or tutorial, PARAMS='-p query_text "a red car"'
 	$(BIN)/python -m helpers $(if $(PROFILE),--profile $(PROFILE)) $(PARAMS)
 
-test: .venv/dev  ## lint, types, unit tests, every notebook by papermill and nbval, the panel in a browser; WORKERS=4
+test: .venv/dev  ## lint, types, unit tests, every notebook by papermill and nbval, the panel in a browser; WORKERS=3
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # then every core has a process already, and the threads
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of several would wait for each other
@@ -23,8 +24,24 @@ from .support.commands import Clone
 from .support.rows import MODEL, ODD_NAMES, row
 from .support.server import Server
 
-SLOW = ["test_commands", "test_notebooks", "test_server", "test_browser", "test_store", "test_app"]
-SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_benchmark"]
+# `test_notebooks` waits for the run of the notebooks that `test_commands` begins with.
+SLOW = ["test_app", "test_commands", "test_server", "test_store", "test_retrieval"]
+SLOW += ["test_notebooks", "test_benchmark", "test_calibration", "test_browser", "test_openai"]
+SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_open_clip", "test_intervals"]
+SERVED = ("test_notebooks.py", "test_server.py", "test_store.py", "test_retrieval.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process whole modules, and all that need a Milvus server to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = super()._split_scope(nodeid)
+            return "server" if module.endswith(SERVED) else module
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -150,6 +167,24 @@ def ingested(tmp_path_factory, drawings, encoder) -> Iterator[ImageStore]:
     """A collection of the drawings, for those who only search it."""
     with ImageStore(tmp_path_factory.mktemp("ingested") / "milvus.db") as opened:
         ingest(drawings, encoder, opened, progress=False)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def demo_store(demo_images, tmp_path_factory) -> Iterator[ImageStore]:
+    """The demo's collection, filled once a run, for those who only search it.
+
+    In this machine's precision, as anybody's.
+    """
+    base = demo_images.parent.parent
+    with FileLock(base / "demo store.lock"):
+        if not (base / "demo store").exists():
+            (base / "filling").mkdir(exist_ok=True)
+            with ImageStore(base / "filling" / "milvus.db", "demo_collection") as filling:
+                ingest(demo_images, ClipEncoder("tiny"), filling, progress=False)
+            (base / "filling").rename(base / "demo store")
+    own = shutil.copytree(base / "demo store", tmp_path_factory.mktemp("demo store") / "data")
+    with ImageStore(own / "milvus.db", "demo_collection") as opened:
         yield opened
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ from helpers import list_images
 
 from .benchmarks import latency
 from .support import browser
-from .support.notebooks import tagged
+from .support.notebooks import NOTEBOOKS, pictures, tagged
 from .support.processes import ROOT, SCREENSHOTS, environment
 
 CELLS = f"() => {browser.NOTEBOOK}.content.widgets.length"
@@ -53,18 +54,42 @@ def kernel_that_ran_03(lab, chromium) -> None:
         assert browser.broken_pictures(page) == []
 
 
+def script_ran(dialog) -> None:
+    pytest.fail(f"a script ran: {dialog.message}")
+
+
+def script_failed(error) -> None:
+    pytest.fail(f"the page has an error: {error}")
+
+
+@pytest.fixture(scope="module")
+def shared(kernel_that_ran_03, lab, chromium) -> Iterator[browser.Shared]:
+    page = browser.Shared(lambda: browser.open_notebook(chromium, lab, "03_search"))
+    yield page
+    page.close()
+
+
 @pytest.fixture
-def panel(kernel_that_ran_03, lab, chromium, request):
-    """A panel on a page of its own, new from its cell; keep a picture of the end of each test."""
-    with browser.open_notebook(chromium, lab, "03_search") as page:
-        page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-        page.on("pageerror", lambda error: pytest.fail(f"the page has an error: {error}"))
-        browser.run_cell(page, "panel = SearchPanel(")
-        panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images", {"red star"})
-        yield panel
-        name = request.node.name.removeprefix("test_")
-        page.screenshot(path=SCREENSHOTS / f"panel-{name}.png")
+def panel(shared, request):
+    """A panel of its own, new from its cell; keep a picture of the end of each test."""
+    page = shared.opened()
+    page.on("dialog", script_ran)
+    page.on("pageerror", script_failed)
+    browser.run_cell(page, "panel = SearchPanel(")
+    panel = browser.PanelPage(page)
+    panel.root.evaluate("root => root.scrollIntoView()")  # wherever the test before was
+    panel.wait_for("a red star: 50 images", {"red star"})
+    yield panel
+    name = request.node.name.removeprefix("test_")
+    page.screenshot(path=SCREENSHOTS / f"panel-{name}.png")
+    page.remove_listener("dialog", script_ran)
+    page.remove_listener("pageerror", script_failed)
+
+
+@pytest.fixture
+def alone(shared) -> None:
+    """No other page shows the notebook; such tests come last, so that one page is enough."""
+    shared.close()
 
 
 def test_enter_shows_the_right_pictures(panel):
@@ -218,6 +243,7 @@ def test_on_a_narrow_page_photos_are_still_beside_each_other(panel):
     panel.page.evaluate("() => jupyterapp.shell.collapseLeft()")
     panel.page.set_viewport_size({"width": 360, "height": 740})
     browser.wait_until(lambda: browser.filled(panel.page)[1] >= 2)
+    panel.page.set_viewport_size(browser.WINDOW)
 
 
 def test_more_photos_come_when_one_scrolls_to_the_end(panel):
@@ -228,55 +254,6 @@ def test_more_photos_come_when_one_scrolls_to_the_end(panel):
     browser.wait_until(lambda: panel.photos.count() == 250)
     browser.wait_until(lambda: panel.page.evaluate(browser.IN_SIGHT_ARE_DRAWN))
     assert len(set(panel.names())) == 250
-
-
-def test_after_a_reload_clicks_mean_the_photos_that_are_seen(kernel_that_ran_03, lab, chromium):
-    """The kernel goes on and knows 150 photos; the page begins with 50 again."""
-    with browser.open_notebook(chromium, lab, "03_search") as page:
-        browser.run_cell(page, "panel = SearchPanel(")
-        panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images", {"red star"})
-        panel.mark(1, "choose")
-        panel.root.get_by_role("button", name="1 chosen").wait_for()
-        panel.photos.nth(49).scroll_into_view_if_needed()
-        browser.wait_until(lambda: panel.photos.count() == 150)
-        names = panel.names()
-        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-        page.reload()
-        page.wait_for_function(browser.READY)
-        panel = browser.PanelPage(page)
-        panel.wait_for("a red star: 50 images", {"red star"})
-        assert panel.photos.count() == 50
-        panel.root.get_by_role("button", name="1 chosen").wait_for()
-        panel.photos.nth(49).scroll_into_view_if_needed()
-        browser.wait_until(lambda: panel.photos.count() == 150)
-        assert panel.names() == names
-        panel.photos.nth(120).scroll_into_view_if_needed()
-        panel.mark(120, "like")
-        panel.wait_for(f"{names[120]}: 50 images")
-
-
-def test_two_views_of_one_panel_show_the_same_photos(panel):
-    """As JupyterLab's "create new view for output" makes them."""
-    panel.page.evaluate("() => jupyterapp.commands.execute('notebook:create-output-view')")
-    both = panel.page.locator(".search-photos")
-    browser.wait_until(lambda: both.count() == 2)
-    other = browser.PanelPage(panel.page)
-    other.root = panel.page.locator(".search-panel").nth(1)
-    other.photos = other.root.locator(".photos > li")
-    for one in (panel, other):
-        browser.wait_until(lambda one=one: one.photos.count() >= 50)
-        one.photos.first.scroll_into_view_if_needed()
-        browser.wait_until(
-            lambda one=one: one.photos.first.locator("img").evaluate("image => image.naturalWidth")
-        )
-    for act in ("choose", "up"):
-        other.mark(1, act)
-        for one in (panel, other):
-            one.photos.nth(1).locator(f"[data-act={act}][aria-pressed=true]").wait_for()
-    for one in (panel, other):
-        one.root.get_by_role("button", name="1 chosen").wait_for()
-        one.chips.filter(has_text=f"more like {panel.names()[1]}").wait_for()
 
 
 def test_a_photo_that_cannot_be_read_says_so_small_and_large(panel, images):
@@ -414,9 +391,79 @@ def test_nothing_keeps_people_from_using_the_panel(panel):
         assert serious == [], json.dumps(serious, indent=1)[:3000]
 
 
-def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(
-    kernel_that_ran_03, lab, folder, chromium
-):
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+def test_a_name_made_of_html_is_only_a_name(panel, images):
+    panel.enter("")
+    panel.upload(images / EVIL)
+    panel.wait_for("onerror_document")
+    assert panel.names()[0] == EVIL
+    panel.photos.first.locator(".photo").click()
+    panel.large.get_by_role("heading", name=EVIL).wait_for()
+    panel.keys("Escape")
+    panel.mark(0, "like")
+    panel.wait_for(EVIL)
+    panel.enter(EVIL)
+    panel.wait_for(f"{EVIL} + <img")
+    assert panel.page.title() != "broken"
+    assert panel.page.locator("img[src='x']").count() == 0
+
+
+def test_after_a_reload_clicks_mean_the_photos_that_are_seen(alone, lab, chromium):
+    """The kernel goes on and knows 150 photos; the page begins with 50 again."""
+    with browser.open_notebook(chromium, lab, "03_search") as page:
+        browser.run_cell(page, "panel = SearchPanel(")
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images", {"red star"})
+        panel.mark(1, "choose")
+        panel.root.get_by_role("button", name="1 chosen").wait_for()
+        panel.photos.nth(49).scroll_into_view_if_needed()
+        browser.wait_until(lambda: panel.photos.count() == 150)
+        names = panel.names()
+        page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        page.reload()
+        page.wait_for_function(browser.READY)
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images", {"red star"})
+        assert panel.photos.count() == 50
+        panel.root.get_by_role("button", name="1 chosen").wait_for()
+        panel.photos.nth(49).scroll_into_view_if_needed()
+        browser.wait_until(lambda: panel.photos.count() == 150)
+        assert panel.names() == names
+        panel.photos.nth(120).scroll_into_view_if_needed()
+        panel.mark(120, "like")
+        panel.wait_for(f"{names[120]}: 50 images")
+
+
+def test_two_views_of_one_panel_show_the_same_photos(alone, lab, chromium):
+    """As JupyterLab's "create new view for output" makes them."""
+    with browser.open_notebook(chromium, lab, "03_search") as page:
+        browser.run_cell(page, "panel = SearchPanel(")
+        panel = browser.PanelPage(page)
+        panel.wait_for("a red star: 50 images", {"red star"})
+        panel.page.evaluate("() => jupyterapp.commands.execute('notebook:create-output-view')")
+        both = panel.page.locator(".search-photos")
+        browser.wait_until(lambda: both.count() == 2)
+        other = browser.PanelPage(panel.page)
+        other.root = panel.page.locator(".search-panel").nth(1)
+        other.photos = other.root.locator(".photos > li")
+        for one in (panel, other):
+            browser.wait_until(lambda one=one: one.photos.count() >= 50)
+            one.photos.first.scroll_into_view_if_needed()
+            browser.wait_until(
+                lambda one=one: one.photos.first.locator("img").evaluate(
+                    "image => image.naturalWidth"
+                )
+            )
+        for act in ("choose", "up"):
+            other.mark(1, act)
+            for one in (panel, other):
+                one.photos.nth(1).locator(f"[data-act={act}][aria-pressed=true]").wait_for()
+        for one in (panel, other):
+            one.root.get_by_role("button", name="1 chosen").wait_for()
+            one.chips.filter(has_text=f"more like {panel.names()[1]}").wait_for()
+
+
+def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(alone, lab, folder, chromium):
     """Without its kernel, as on the next day. JupyterLab alone would show an error in its place."""
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     (parameters,) = tagged(notebook, "parameters")
@@ -446,7 +493,7 @@ def test_a_saved_panel_shows_its_pictures_when_it_is_opened_again(
         page.screenshot(path=SCREENSHOTS / "panel-saved.png")
 
 
-def test_the_panel_is_the_same_in_notebook_7(kernel_that_ran_03, lab, chromium):
+def test_the_panel_is_the_same_in_notebook_7(alone, lab, chromium):
     with browser.open_page(chromium, f"{lab}/notebooks/notebooks/03_search.ipynb") as page:
         page.wait_for_function(browser.READY)
         browser.run_cell(page, "panel = SearchPanel(")
@@ -463,18 +510,15 @@ def test_the_panel_is_the_same_in_notebook_7(kernel_that_ran_03, lab, chromium):
         page.screenshot(path=SCREENSHOTS / "panel-notebook-7.png")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
-def test_a_name_made_of_html_is_only_a_name(panel, images):
-    panel.enter("")
-    panel.upload(images / EVIL)
-    panel.wait_for("onerror_document")
-    assert panel.names()[0] == EVIL
-    panel.photos.first.locator(".photo").click()
-    panel.large.get_by_role("heading", name=EVIL).wait_for()
-    panel.keys("Escape")
-    panel.mark(0, "like")
-    panel.wait_for(EVIL)
-    panel.enter(EVIL)
-    panel.wait_for(f"{EVIL} + <img")
-    assert panel.page.title() != "broken"
-    assert panel.page.locator("img[src='x']").count() == 0
+def test_every_picture_of_every_notebook_is_shown(alone, demo_run, lab, folder, chromium):
+    with browser.open_page(chromium, f"{lab}/lab?reset") as page:
+        for path in NOTEBOOKS:
+            shutil.copy(demo_run.runs / path.name, folder)
+            browser.show_notebook(page, path.name)
+            expected = pictures(demo_run.runs / path.name)
+            assert expected > 0
+            page.wait_for_function(
+                "n => document.querySelectorAll('.jp-Notebook img').length >= n", arg=expected
+            )
+            assert browser.broken_pictures(page) == [], path.name
+            page.screenshot(path=SCREENSHOTS / f"lab-{path.stem}.png")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from helpers import ClipEncoder, ImageStore, calibrate, draw_demo_images, ingest, search
+from helpers import ClipEncoder, calibrate, draw_demo_images, search
 from helpers.evaluation.calibration import pick_threshold
 from helpers.query.chance import calibration_file
 
@@ -36,13 +36,9 @@ def table(demo_images) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def demo(demo_images, tmp_path_factory):
-    """The demo's collection, in this machine's precision, and its encoder."""
-    encoder = ClipEncoder("tiny")
-    database = tmp_path_factory.mktemp("judged") / "milvus.db"
-    with ImageStore(database, "demo_collection") as store:
-        ingest(demo_images, encoder, store, progress=False)
-        yield encoder, store
+def demo(demo_store):
+    """The demo's encoder, in this machine's precision, and its collection."""
+    return ClipEncoder("tiny"), demo_store
 
 
 @pytest.fixture(scope="module")

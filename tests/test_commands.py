@@ -1,7 +1,8 @@
 """Every command that README and CONTRIBUTING show, as it stands, in the order of the pages.
 
 They run in one clone, offline, one after the other: what one leaves behind, the next one finds.
-What needs a registry, takes minutes or would test the tests is not run; what it names exists.
+What needs a registry, takes minutes, would test the tests or differs from another one by a word is
+not run; what it names exists.
 """
 
 import os
@@ -10,26 +11,35 @@ import shlex
 import shutil
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
+import papermill
 import pytest
 
 from .support import browser
 from .support.commands import Clone, commands
+from .support.notebooks import NOTEBOOKS
 from .support.processes import ROOT
 
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/parameters.md", "docs/models.md"]
 SHOWN = {page: commands((ROOT / page).read_text(encoding="utf-8")) for page in PAGES}
-IN_PLACE = {"-p image_dir ~/Photos": "-p image_dir ~/Photos -p model_name tiny"}  # no network
+IN_PLACE = {  # there is no network; and of a second run, only 02 is another one
+    "-p image_dir ~/Photos": "-p image_dir ~/Photos -p model_name tiny",
+    "PARAMS='-p collection_name photos'": "PARAMS='02_ingestion -p collection_name photos'",
+}
 JUDGED = "query,filepath,relevant\na star,IMG_0000.jpg,1\nred,IMG_0001.jpg,1\nred,IMG_0002.jpg,0\n"
 ADDRESS = re.compile(r"http://\S+")
 
-WHOLE = r"make run( PROFILE=demo| PARAMS='-p .*')?"
-RUN = r"make|papermill notebooks/03_search.*|make run PARAMS='0\d.*|python -m helpers 0.*"
-RUN += r"|\. \.venv/bin/activate|jupyter nbconvert .*|python -m pytest \S+ -k \w+"
-SERVE = r"make (lab|app|server)\b.*|python -m helpers\.app .*"
+WHOLE = r"make run( PARAMS='-p .*')?"
+RUN = r"make|papermill notebooks/03_search.*|make run PARAMS='0((?!output_csv).)*"
+RUN += r"|python -m helpers 0.*|python -m pytest tests/test_filters.py -k \w+"
+RUN += r"|\. \.venv/bin/activate|jupyter nbconvert .*"
+SERVE = r"make (lab|app|server)( [A-Z]+=\w+)?"
 EXIST = r"make (test|setup|benchmark|models|latency|evaluation|feedback|address)\b.*"
-EXIST += r"|python -m helpers|make run PARAMS=|python data/.*|\w+=1 python -m pytest .*"
+EXIST += r"|make run (PROFILE=demo|PARAMS=)|make server PARAMS=.*"
+EXIST += r"|make run PARAMS='03_search .*output_csv.*|python -m helpers(\.app .*)?|python data/.*"
+EXIST += r"|(\w+=1 )?python -m pytest tests/test_[^f].*"
 REGISTRY = r"pip install.*|\.venv/bin/pip install.*|conda env create.*|(apt|playwright) install .*"
 REGISTRY += r"|python3 -m venv \.venv"
 
@@ -51,9 +61,9 @@ def test_it_is_known_how_to_try_each_command(page):
     assert {command: kinds(command) for command in SHOWN[page] if len(kinds(command)) != 1} == {}
 
 
-def test_at_most_four_of_them_are_whole_runs():
+def test_at_most_three_of_them_are_whole_runs():
     shown = dict.fromkeys(command for page in PAGES for command in SHOWN[page])
-    assert 1 < sum(kinds(command) == ["whole"] for command in shown) <= 4
+    assert 1 < sum(kinds(command) == ["whole"] for command in shown) <= 3
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +98,10 @@ def can_serve() -> bool:
 
 
 def test_the_demo_says_that_it_is_the_demo_and_what_comes_next(printed):
-    for command in ("make run", "make run PROFILE=demo"):
-        assert printed[command].count("these are not CLIP's answers") == 2
-        assert "make app COLLECTION=demo_collection" in printed[command]
-        assert len(re.findall(r"^ +\d+  0\.\d+  red star/.+\.jpg", printed[command], re.M)) == 10
+    words = printed["make run"]
+    assert words.count("these are not CLIP's answers") == 2
+    assert "make app COLLECTION=demo_collection" in words
+    assert len(re.findall(r"^ +\d+  0\.\d+  red star/.+\.jpg", words, re.MULTILINE)) == 10
 
 
 def test_ones_own_flat_photos_are_ingested_once_and_known_by_name_from_then_on(printed, clone):
@@ -111,7 +121,7 @@ def test_ones_own_flat_photos_are_ingested_once_and_known_by_name_from_then_on(p
 
 def test_what_is_served_answers(printed):
     served = {command: words for command, words in printed.items() if kinds(command) == ["serve"]}
-    assert {command.split()[1] for command in served} >= {"lab", "app", "-m"}
+    assert {command.split()[1] for command in served} >= {"lab", "app"}
     for command, words in served.items():
         assert words.endswith("\n200"), (command, words)
         assert ADDRESS.search(words)
@@ -129,7 +139,24 @@ def test_what_is_not_run_exists(clone):
             assert file.is_file() or module in ("pytest", "mypy", "helpers"), command
         for file in re.findall(r"\b(?:tests|data)/\S+\.py", steps):
             assert (ROOT / file).is_file(), command
+            for word in re.findall(r" -k (\w+)", steps):
+                assert word in (ROOT / file).read_text(encoding="utf-8"), command
+        check_that_the_notebooks_take(shlex.split(steps))
     assert clone.run("make --dry-run run").strip() == ".venv/bin/python -m helpers"
+    for words, options in {
+        "run PROFILE=demo": "-m helpers --profile demo",
+        "run PARAMS='05_evaluation -p judged a.csv'": "-m helpers 05_evaluation -p judged a.csv",
+        "server PARAMS='--port 19530'": "-m tests.support.server --port 19530",
+    }.items():
+        started = clone.run(f"make --dry-run {words}").split()
+        assert started == [".venv/bin/python", *options.split()]
+
+
+def check_that_the_notebooks_take(words: list[str]) -> None:
+    """Refuse parameters that the notebooks of a command, or all of them, do not have."""
+    named = [path for path in NOTEBOOKS if path.stem in words] or NOTEBOOKS
+    known = set().union(*(papermill.inspect_notebook(str(path)) for path in named))
+    assert {after for word, after in pairwise(words) if word == "-p"} <= known, words
 
 
 def test_what_comes_from_a_registry_is_named_rightly():

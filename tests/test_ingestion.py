@@ -28,6 +28,7 @@ from .support.interruption import (
 )
 from .support.odd_files import NAMES, make_bad_files, make_odd_files
 from .support.processes import unprivileged
+from .support.stub import StubEncoder
 
 
 def stored(store, *fields):
@@ -146,12 +147,10 @@ def test_a_file_that_vanishes_before_it_is_read_is_skipped(folder, encoder, stor
     assert (report.inserted, report.skipped) == (49, [(name, "No such file or directory")])
 
 
-def test_killed_at_any_moment_and_run_again_every_image_has_one_right_row(
-    drawings, checkpoint, tmp_path
-):
+def test_killed_at_any_moment_and_run_again_every_image_has_one_right_row(drawings, tmp_path):
     if sys.platform == "win32":
         pytest.skip("Windows has no SIGKILL")
-    outcomes = kill_and_rerun(drawings, checkpoint, tmp_path / "milvus.db", batch_size=4, kills=3)
+    outcomes = kill_and_rerun(drawings, tmp_path / "milvus.db", batch_size=4, kills=3)
     assert len({outcome["acknowledged"] for outcome in outcomes}) == 3
     for outcome in outcomes:
         assert outcome["kept"] >= min(4 * outcome["acknowledged"], 50), outcome
@@ -160,31 +159,27 @@ def test_killed_at_any_moment_and_run_again_every_image_has_one_right_row(
         assert outcome["cosine"] > 0.999, outcome
 
 
-def test_killed_while_rows_move_and_run_again_nothing_is_doubled_or_lost(
-    folder, checkpoint, tmp_path
-):
+def test_killed_while_rows_move_and_run_again_nothing_is_doubled_or_lost(folder, tmp_path):
     if sys.platform == "win32":
         pytest.skip("Windows has no SIGKILL")
-    outcomes = kill_moves_and_rerun(folder, checkpoint, tmp_path / "milvus.db", 10, kills=4)
+    outcomes = kill_moves_and_rerun(folder, tmp_path / "milvus.db", 10, kills=4)
     assert max(outcome["places"] for outcome in outcomes) > 50  # killed between write and delete
     for outcome in outcomes:
         assert (outcome["encoded"], outcome["count"]) == (0, 50), outcome
         assert (outcome["keys"], outcome["vectors"]) == (True, True), outcome
 
 
-def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(
-    drawings, checkpoint, encoder, tmp_path
-):
+def test_an_interrupt_ends_it_with_a_report_and_keeps_what_was_done(drawings, tmp_path):
     if sys.platform == "win32":
         pytest.skip("Windows cannot send one process Ctrl-C")
-    with start(drawings, checkpoint, tmp_path / "milvus.db", batch_size=4) as child:
+    with start(drawings, tmp_path / "milvus.db", batch_size=4) as child:
         signal_in_mid_write(child, 5, 0, signal.SIGINT)
         *_, last = child.stdout
     interrupted, inserted, count = json.loads(last)
     assert (child.returncode, interrupted) == (0, True)
     assert 16 <= inserted == count < 50
     with ImageStore(tmp_path / "milvus.db") as store:
-        report = ingest(drawings, encoder, store, progress=False)
+        report = ingest(drawings, StubEncoder(), store, progress=False)
     assert (report.unchanged, report.inserted, report.interrupted) == (count, 50 - count, False)
 
 

@@ -23,7 +23,9 @@ from helpers import settings
 from .support.notebooks import NOTEBOOKS, outputs
 from .support.processes import ROOT, environment, make
 
-PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text"]
+ODD = ["-dog", "-p", "--", "=x", "1e3", "NO", '"x"', "a\nb", "été 😀"]
+TEXTS = [f"text_{number}" for number in range(len(ODD) + 1)]
+PARAMETERS = ["image_dir", "milvus_uri", "output_csv", "profile", "query_text", *TEXTS]
 
 
 def write_notebook(path: Path, source: str, markdown: str = "", tags: Sequence[str] = ()) -> None:
@@ -67,16 +69,13 @@ def test_parameters_reach_the_notebook_and_a_page_is_written(run, tmp_path):
     assert "a dog" in (tmp_path / "1_one.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["-dog", "-p", "--", "=x", "1e3", "NO", '"x"', "a\nb", "été 😀"])
-def test_a_text_reaches_the_notebook_as_it_was_typed(run, tmp_path, text):
-    assert run("print([query_text])", "-p", "query_text", text, "-p", "profile", "-") == 0
-    assert printed(tmp_path) == f"{[text]}\n"
-
-
-def test_bytes_that_are_no_text_stop_nothing(run, tmp_path):
-    """As a terminal without UTF-8 passes letters on."""
-    assert run("print([query_text])", "-p", "query_text", os.fsdecode("é".encode("latin-1"))) == 0
-    assert printed(tmp_path) == "['\ufffd']\n"
+def test_a_text_reaches_the_notebook_as_it_was_typed(run, tmp_path):
+    """The last one is bytes that are no text, as a terminal without UTF-8 passes letters on."""
+    texts = dict(zip(TEXTS, [*ODD, os.fsdecode("é".encode("latin-1"))], strict=True))
+    expected = [*ODD, "\ufffd"]
+    typed = [word for name, text in texts.items() for word in ("-p", name, text)]
+    assert run(f"print([{', '.join(TEXTS)}])", *typed, "-p", "profile", "-") == 0
+    assert printed(tmp_path) == f"{expected}\n"
 
 
 def test_a_folder_may_have_any_name(run, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import ImageStore, ingest, search
+from helpers import search
 from helpers.evaluation import measuring
 from helpers.evaluation.judgements import (
     Judgements,
@@ -37,16 +37,9 @@ def judged(relevant: dict[str, list[int]], vectors, source="class folders", **mo
     return Judgements(source, queries, places, more.pop("groups", queries), pool, **more)
 
 
-@pytest.fixture(scope="module")
-def demo(demo_images, tiny, tmp_path_factory) -> ImageStore:
-    with ImageStore(tmp_path_factory.mktemp("demo") / "milvus.db", "demo_collection") as store:
-        ingest(demo_images, tiny, store, progress=False)
-        yield store
-
-
-def test_the_demo_is_as_good_as_it_promises(demo, tiny):
+def test_the_demo_is_as_good_as_it_promises(demo_store, tiny):
     """Floors: a change that hurts the search turns this red."""
-    judgements = from_labels(demo)
+    judgements = from_labels(demo_store)
     evaluation = evaluate(judgements, tiny)
     assert (len(judgements), evaluation.pool) == (100, 1000)
     for metric in ("R-precision", "average precision", "success at 1", "nDCG at 10"):
@@ -56,12 +49,14 @@ def test_the_demo_is_as_good_as_it_promises(demo, tiny):
     assert worse.of("average precision").high < 0.9  # so the floors say something
 
 
-def test_the_captions_of_the_demo_find_their_drawings_both_ways(demo, demo_images, tiny, tmp_path):
+def test_the_captions_of_the_demo_find_their_drawings_both_ways(
+    demo_store, demo_images, tiny, tmp_path
+):
     table = pd.read_csv(demo_images / "captions.csv").drop_duplicates("caption").iloc[::10]
     lines = [{"file": row.filepath, "captions": [row.caption]} for row in table.itertuples()]
     path = tmp_path / "captions.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
-    judgements = from_captions(demo, path)
+    judgements = from_captions(demo_store, path)
     assert evaluate(judgements, tiny).of("success at 5").low > 0.8
     turned = evaluate_captions(judgements, tiny)
     assert (turned.pool, len(turned.values)) == (len(table), len(table))
@@ -74,11 +69,11 @@ def test_figures_of_a_model_that_knows_nothing_are_at_chance(ingested, encoder):
     assert (table["compared with chance"] == "no better than chance").all()
 
 
-def test_an_evaluation_ranks_as_search_does(demo, tiny):
-    judgements = from_labels(demo)
+def test_an_evaluation_ranks_as_search_does(demo_store, tiny):
+    judgements = from_labels(demo_store)
     evaluation = evaluate(judgements, tiny)
     for query in (0, 50):
-        hits = search(judgements.queries[query], tiny, demo, limit=5)
+        hits = search(judgements.queries[query], tiny, demo_store, limit=5)
         places = measuring.nearest(evaluation, judgements, query, 5)
         assert [hit.filepath for hit in hits] == [judgements.pool.filepaths[p] for p in places]
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import statistics
 from collections import defaultdict
 from itertools import pairwise
@@ -26,9 +25,8 @@ from helpers import (
     search,
 )
 
-from .support import browser
-from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, pictures, tagged
-from .support.processes import ROOT, SCREENSHOTS, TOKEN, environment, python
+from .support.notebooks import NOTEBOOKS, check_clean, code, outputs, tagged
+from .support.processes import ROOT, TOKEN, environment, python
 
 PARAMETERS = ["profile", "model_name", "image_dir", "milvus_uri", "collection_name"]
 EVERY = ", ".join(path.stem[:2] for path in NOTEBOOKS)
@@ -129,26 +127,6 @@ def test_the_executed_notebooks_hold_their_pictures(demo_run):
     assert max(html.count("<img ") for html in grids) == 10
     figures = [o for o in shown["04_visualization"] if "image/png" in o.get("data", {})]
     assert len(figures) == 2
-
-
-@browser.needed
-def test_every_picture_of_every_notebook_is_shown_in_jupyterlab(demo_run, tmp_path):
-    env = environment(tmp_path / "data")
-    with (
-        browser.jupyter_lab(tmp_path, env) as address,
-        browser.chromium() as chromium,
-        browser.open_page(chromium, f"{address}/lab?reset") as page,
-    ):
-        for path in NOTEBOOKS:
-            shutil.copy(demo_run.runs / path.name, tmp_path)
-            browser.show_notebook(page, path.name)
-            expected = pictures(demo_run.runs / path.name)
-            assert expected > 0
-            page.wait_for_function(
-                "n => document.querySelectorAll('.jp-Notebook img').length >= n", arg=expected
-            )
-            assert browser.broken_pictures(page) == [], path.name
-            page.screenshot(path=SCREENSHOTS / f"lab-{path.stem}.png")
 
 
 def test_the_second_ingestion_of_02_encodes_nothing(demo_run):

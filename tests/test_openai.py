@@ -81,7 +81,7 @@ def kept() -> list[str]:
     return sorted(p.name for p in checkpoints._CACHE.iterdir() if p.suffix != ".lock")
 
 
-@pytest.mark.parametrize("published", [models.VIT_B_32], ids=["full size"], indirect=True)
+@pytest.mark.parametrize("published", [models.SHALLOW], ids=["full width"], indirect=True)
 def test_published_weights_are_the_tutorials_and_those_of_the_hub_the_same(
     published, drawings, photos
 ):

@@ -111,11 +111,9 @@ def test_a_server_that_is_killed_is_a_connection_error_and_the_store_goes_on_aft
     assert capfd.readouterr().err == ""
 
 
-def test_an_ingestion_killed_on_a_server_is_finished_by_the_next_run(
-    server, drawings, checkpoint, monkeypatch
-):
+def test_an_ingestion_killed_on_a_server_is_finished_by_the_next_run(server, drawings, monkeypatch):
     monkeypatch.setenv("MILVUS_TOKEN", TOKEN)
-    [outcome] = kill_and_rerun(drawings, checkpoint, server.address, batch_size=4, kills=1)
+    [outcome] = kill_and_rerun(drawings, server.address, batch_size=4, kills=1)
     assert outcome["kept"] >= min(4 * outcome["acknowledged"], 50), outcome
     assert outcome["unchanged"], outcome
     assert (outcome["count"], outcome["keys"]) == (50, True), outcome

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import ClipEncoder, ImageStore, Query, draw_demo_images, ingest, search
+from helpers import ClipEncoder, ImageStore, Query, draw_demo_images, search
 from helpers.demo.drawings import with_article
 
 EACH = 30  # questions of a kind
@@ -28,11 +28,9 @@ KINDS: dict[str, tuple[str, Callable, str, Callable]] = {
 
 
 @pytest.fixture(scope="module")
-def demo(demo_images, tiny, tmp_path_factory) -> Iterator[tuple[pd.DataFrame, ImageStore]]:
+def demo(demo_images, demo_store) -> tuple[pd.DataFrame, ImageStore]:
     """A table of the demo's drawings, and their collection."""
-    with ImageStore(tmp_path_factory.mktemp("unlike") / "milvus.db") as store:
-        ingest(demo_images, tiny, store, progress=False)
-        yield draw_demo_images(demo_images), store
+    return draw_demo_images(demo_images), demo_store
 
 
 def questions(kind: str, rows: pd.DataFrame, folder: Path) -> Iterator[tuple]:

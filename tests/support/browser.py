@@ -30,6 +30,7 @@ from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 PATIENCE = 300.0  # seconds until what does not appear counts as missing
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WINDOW = {"width": 1300, "height": 1250}
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -148,7 +149,7 @@ def chromium() -> Iterator[Browser]:
 @contextlib.contextmanager
 def open_page(browser: Browser, address: str) -> Iterator[Page]:
     """Open a page that shares nothing with others; JupyterLab's dialogs are closed."""
-    page = browser.new_page(viewport={"width": 1300, "height": 1250})
+    page = browser.new_page(viewport=WINDOW)
     page.set_default_timeout(1000 * PATIENCE)
     page.add_locator_handler(
         page.locator(".jp-Dialog"), lambda dialog: dialog.locator("button").last.click()
@@ -156,6 +157,26 @@ def open_page(browser: Browser, address: str) -> Iterator[Page]:
     page.goto(address, wait_until="commit")
     yield page
     page.context.close()
+
+
+class Shared:
+    """A page that tests share, as it takes a browser, and a kernel, longest to open one.
+
+    `opened` opens it again after `close`, with which a test goes that must be alone.
+    """
+
+    def __init__(self, opens: Callable[[], contextlib.AbstractContextManager[Page]]) -> None:
+        self._opens = opens
+        self._open = contextlib.ExitStack()
+        self._page: Page | None = None
+
+    def opened(self) -> Page:
+        self._page = self._page or self._open.enter_context(self._opens())
+        return self._page
+
+    def close(self) -> None:
+        self._open.close()
+        self._page = None
 
 
 @contextlib.contextmanager

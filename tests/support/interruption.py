@@ -1,7 +1,7 @@
 """Kill ingestions, again and again, and check what is left: see `kill_and_rerun`.
 
-`python -m tests.support.interruption FOLDER MODEL [KILLS]` does it with a folder of photos, first
-new ones, then moved ones.
+`python -m tests.support.interruption FOLDER [KILLS]` does it with a folder of photos, first new
+ones, then moved ones. The encoder is `StubEncoder`: each process starts without torch.
 """
 
 import json
@@ -16,15 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import ClipEncoder, ImageStore, ingest, list_images
+from helpers import ImageStore, ingest, list_images
 from helpers.collection.columns import image_id
+
+from .processes import ROOT
+from .stub import StubEncoder
 
 CHILD = """
 import json
 import signal
 import sys
 import time
-from helpers import ClipEncoder, ImageStore, ingest, ingestion
+from helpers import ImageStore, ingest, ingestion
+from tests.support.stub import StubEncoder
 
 # as in a terminal or a kernel; a shell's background jobs would ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -45,14 +49,13 @@ def announced(name, call):
         return answer
     return announce
 
-folder, model, database, batch_size, recreate, held = sys.argv[1:]
+folder, database, batch_size, recreate, held = sys.argv[1:]
 ingestion._READ_AHEAD = int(batch_size)
-encoder = ClipEncoder(model, device="cpu")
 with ImageStore(database) as store:
     store.upsert = announced("write", store.upsert)
     store.delete = announced("write", store.delete)
     store.flush = announced("flush", store.flush)
-    report = ingest(folder, encoder, store, recreate=recreate == "True",
+    report = ingest(folder, StubEncoder(), store, recreate=recreate == "True",
                     batch_size=int(batch_size), progress=False)
     print(json.dumps([report.interrupted, report.inserted, store.count()]), flush=True)
 """
@@ -60,8 +63,7 @@ with ImageStore(database) as store:
 
 def start(
     folder: Path,
-    model: str | Path,
-    database: Path,
+    database: str | Path,
     batch_size: int,
     recreate: bool = True,
     held: int = 0,
@@ -70,9 +72,9 @@ def start(
 
     It is held before the write of that number, so that it can be killed just there.
     """
-    arguments = map(str, (folder, model, database, batch_size, recreate, held))
+    arguments = map(str, (folder, database, batch_size, recreate, held))
     command = [sys.executable, "-c", CHILD, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def signal_in_mid_write(child: subprocess.Popen, write: int, delay: float, number: int) -> int:
@@ -93,14 +95,7 @@ def stored(store: ImageStore) -> dict[str, np.ndarray]:
     return {row["id"]: np.array(row["vector"]) for row in store.rows(["id", "vector"])}
 
 
-def kill_and_rerun(
-    folder: Path,
-    model: str | Path,
-    database: str | Path,
-    batch_size: int,
-    kills: int,
-    seed: int = 0,
-) -> list[dict]:
+def kill_and_rerun(folder: Path, database: str | Path, batch_size: int, kills: int) -> list[dict]:
     """Kill ingestions (SIGKILL) while rows are written, and run each again to its end.
 
     Returns
@@ -110,15 +105,15 @@ def kill_and_rerun(
         the rerun left these `unchanged`; the `count` after it; whether the `keys` are those of
         a clean run; and the lowest `cosine` between a row's vector and that of a clean run.
     """
-    rng = random.Random(seed)
-    encoder = ClipEncoder(model, device="cpu")
+    rng = random.Random(0)
+    encoder = StubEncoder()
     with ImageStore(database) as store:
         found = ingest(folder, encoder, store, batch_size=batch_size, progress=False).inserted
         clean = stored(store)
     writes = -(-found // batch_size) + 1  # and the flush at the end
     outcomes = []
     for kill in range(kills):
-        with start(folder, model, database, batch_size) as child:
+        with start(folder, database, batch_size) as child:
             moment = 2 + kill * (writes - 1) // kills
             done = signal_in_mid_write(child, moment, rng.uniform(0, 0.02), signal.SIGKILL)
         with ImageStore(database) as store:
@@ -139,7 +134,7 @@ def kill_and_rerun(
 
 
 def kill_moves_and_rerun(
-    folder: Path, model: str | Path, database: str | Path, batch_size: int, kills: int
+    folder: Path, database: str | Path, batch_size: int, kills: int
 ) -> list[dict]:
     """Kill ingestions (SIGKILL) while rows move with their files, and run each again to its end.
 
@@ -153,7 +148,7 @@ def kill_moves_and_rerun(
         whether all `vectors` are those from before.
     """
     rng = random.Random(0)
-    encoder = ClipEncoder(model, device="cpu")
+    encoder = StubEncoder()
     with ImageStore(database) as store:
         ingest(folder, encoder, store, recreate=True, progress=False)
         before = _by_digest(store)
@@ -167,7 +162,7 @@ def kill_moves_and_rerun(
             path.rename(folder.joinpath(*new))
         moment = 1 + kill * writes // kills
         held = 0 if kill % 2 else moment + moment % 2  # between a write and what it makes go away
-        with start(folder, model, database, batch_size, recreate=False, held=held) as child:
+        with start(folder, database, batch_size, recreate=False, held=held) as child:
             signal_in_mid_write(child, held or moment, rng.uniform(0, 0.02), signal.SIGKILL)
         with ImageStore(database) as store:
             places = store.count()
@@ -192,10 +187,11 @@ def _by_digest(store: ImageStore) -> dict[str, list[float]]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        kills = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+        photos = Path(sys.argv[1]).resolve()
+        kills = int(sys.argv[2]) if len(sys.argv) > 2 else 20
         database = Path(scratch) / "milvus.db"
-        for outcome in kill_and_rerun(Path(sys.argv[1]), sys.argv[2], database, 32, kills):
+        for outcome in kill_and_rerun(photos, database, 32, kills):
             print(json.dumps(outcome))
-        copied = Path(shutil.copytree(sys.argv[1], Path(scratch) / "images"))
-        for outcome in kill_moves_and_rerun(copied, sys.argv[2], database, 32, kills):
+        copied = Path(shutil.copytree(photos, Path(scratch) / "images"))
+        for outcome in kill_moves_and_rerun(copied, database, 32, kills):
             print(json.dumps(outcome))
