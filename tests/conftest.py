@@ -27,7 +27,7 @@ from .support.server import Server
 # `test_notebooks` waits for the run of the notebooks that `test_commands` begins with.
 SLOW = ["test_app", "test_commands", "test_server", "test_store", "test_retrieval"]
 SLOW += ["test_notebooks", "test_benchmark", "test_calibration", "test_browser", "test_openai"]
-SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_open_clip", "test_intervals"]
+SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_open_clip", "test_figures"]
 SERVED = ("test_notebooks.py", "test_server.py", "test_store.py", "test_retrieval.py")
 
 
