@@ -18,14 +18,14 @@ import torch
 
 from ..settings import resolve_path
 from .acceleration import accelerate_open_clip
-from .openai import OpenAIModel
+from .openai import ClipModel
 
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _CONFIG = "open_clip_config.json"
 
 
-class OpenClipModel(OpenAIModel):
+class OpenClipModel(ClipModel):
     """An open model of open_clip; `module` is open_clip's, changed by `accelerate_open_clip`."""
 
     prefixes = (_LISTED, _HUB, _FOLDER)
@@ -39,7 +39,6 @@ class OpenClipModel(OpenAIModel):
         self.preprocess = _published_transform(self.module)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
-        self._dtype: torch.dtype = getattr(torch, precision)
         self._text = getattr(self.module, "text", self.module)
         self._causal = _reads_no_padding(self._text)
         self.dim: int = self.encode_text(self.tokenize(["a"]).to(device)).shape[1]
@@ -60,10 +59,6 @@ class OpenClipModel(OpenAIModel):
             If the weights cannot be downloaded.
         """
         return _locate(str(model_name)).path
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features, from one forward pass."""
-        return self.module.encode_image(pixels.to(self._dtype))
 
     def length(self, text: str) -> int:
         """Return how many tokens a text needs; open_clip's tokenizers cut without a word."""
