@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from configparser import ConfigParser
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from importlib.util import find_spec
@@ -162,15 +163,12 @@ class Settings:
             f"{self.model_name}" + _NOT_CLIP * demo
         )
 
-    def _rows(self) -> list[tuple[str, str, str]]:
+    def _repr_html_(self) -> str:
         shown = {name: str(getattr(self, name)) for name in _NAMES}
         shown["milvus_uri"] = without_password(self.milvus_uri)
         rows = [(name, text, self.sources.get(name, "profile")) for name, text in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
-        return [*rows, ("server token", token, "MILVUS_TOKEN")]
-
-    def _repr_html_(self) -> str:
-        rows = [("setting", "value", "comes from"), *self._rows()]
+        rows = [("setting", "value", "comes from"), *rows, ("server token", token, "MILVUS_TOKEN")]
         cell = "<td style='text-align:left'>{}</td>"
         lines = ("".join(cell.format(html.escape(text)) for text in row) for row in rows)
         head, *body = (f"<tr>{line}</tr>" for line in lines)
@@ -309,11 +307,9 @@ def _whole(name: str, value: object) -> int | None:
     word = str(value).strip().lower()
     if word in _NOTHING:
         return None
-    try:
+    with suppress(ValueError):
         if (number := float(word)).is_integer():
             return int(number)
-    except ValueError:
-        pass
     raise ValueError(f"{name} is a whole number, not {value!r}")
 
 
