@@ -46,15 +46,14 @@ def main() -> int:
 
 
 def _main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     if os.path.expanduser("~") == "~":  # Jupyter and clip keep files there
-        print("This user has no home directory: set the variable HOME to one", file=sys.stderr)
-        return 2
+        parser.exit(2, "This user has no home directory: set the variable HOME to one\n")
     if not (root := project_root()):
-        print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
-        return 2
+        parser.exit(2, "The notebooks are not here: run this in a clone of the project\n")
     folder = root / "notebooks"
     names = sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
-    parser = _parser(names, root / "runs")
+    _add_options(parser, names, root / "runs")
     words = sys.argv[1:]
     parameters = _taken_from(words)
     options = parser.parse_args(words)
@@ -95,8 +94,7 @@ def _main() -> int:
     return 0
 
 
-def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+def _add_options(parser: argparse.ArgumentParser, names: list[str], runs: Path) -> None:
     add = parser.add_argument
     add("notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all")
     add("--profile", choices=["auto", "tutorial", "demo"])
@@ -104,7 +102,6 @@ def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
     add("-p", nargs=2, metavar=("NAME", "VALUE"), help=example)
     add("--output", type=Path, default=runs)
     add("--timeout", type=int, default=3600, help="seconds for one cell")
-    return parser
 
 
 def _taken_from(words: list[str]) -> dict[str, str]:
@@ -129,14 +126,10 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     print(f"{notebook.stem}", flush=True)
+    # Without the argument kernels warn about their sockets.
+    kernel = {"execution_timeout": timeout, "extra_arguments": ["--log-level=ERROR"]}
     try:
-        papermill.execute_notebook(
-            _literal(notebook),
-            _literal(output),
-            parameters,
-            execution_timeout=timeout,
-            extra_arguments=["--log-level=ERROR"],  # else kernels warn about their sockets
-        )
+        papermill.execute_notebook(_literal(notebook), _literal(output), parameters, **kernel)
     except papermill.PapermillExecutionError as error:
         if error.ename == "NothingJudgedError" and not by_name:
             _end_with(error, output)

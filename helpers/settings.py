@@ -156,12 +156,10 @@ class Settings:
         draft.replace(self.data_dir / "prepared.json")
 
     def __repr__(self) -> str:
-        demo = self.model_name == PROFILES["demo"]["model_name"]
-        return (
-            f"Profile {self.profile} ({self.sources['profile']})\n"
-            f"Collection {self.collection_name}: images of {self.image_dir}, by the model "
-            f"{self.model_name}" + _NOT_CLIP * demo
-        )
+        profile = f"Profile {self.profile} ({self.sources['profile']})"
+        model = self.model_name + _NOT_CLIP * (self.model_name == "tiny")
+        made = f"images of {self.image_dir}, by the model {model}"
+        return f"{profile}\nCollection {self.collection_name}: {made}"
 
     def _repr_html_(self) -> str:
         shown = {name: str(getattr(self, name)) for name in _NAMES}
@@ -320,10 +318,5 @@ def _flag(name: str, value: object, words: Mapping[str, YesNoAll] = _FLAGS) -> Y
     return words[word]
 
 
-_READERS: dict[Any, Callable[[str, object], Any]] = {
-    str: _text,
-    list: _texts,
-    int: _whole,
-    bool: _flag,
-    YesNoAll: partial(_flag, words={**_FLAGS, "all": "all"}),
-}
+_READERS: dict[Any, Callable] = {str: _text, list: _texts, int: _whole, bool: _flag}
+_READERS[YesNoAll] = partial(_flag, words={**_FLAGS, "all": "all"})

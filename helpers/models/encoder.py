@@ -226,9 +226,8 @@ class ClipEncoder:
             pixels = pixels.pin_memory()
         with torch.inference_mode():
             pixels = pixels.to(self.device, non_blocking=True)
-            normalized = self._normalize(pixels.float().div_(255))
-            exact_enough = normalized.to(getattr(torch, self.precision))
-            return _as_vectors(self._model.encode_image(exact_enough))
+            pixels = self._normalize(pixels.float().div_(255))
+            return _as_vectors(self._model.encode_image(pixels.to(getattr(torch, self.precision))))
 
     def common_words(self) -> Sequence[str]:
         """Return words that people often use, from those that the model knows."""
@@ -256,15 +255,14 @@ class ClipEncoder:
 
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         """Return vectors; new phrases are encoded in batches of similar length and remembered."""
-        known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
+        known = dict(self._texts)
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
             with torch.inference_mode():
                 tokens = self._tokens(batch).to(self.device)
                 vectors = _as_vectors(self._model.encode_text(tokens))
             known |= zip(batch, vectors, strict=True)
-        self._texts = dict(list((self._texts | known).items())[-_REMEMBERED:])
-        found = [known[phrase] for phrase in phrases]
-        return np.array(found, np.float32).reshape(-1, self.dim)
+        self._texts = dict(list(known.items())[-_REMEMBERED:])
+        return np.array([known[phrase] for phrase in phrases], np.float32).reshape(-1, self.dim)
 
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
         tokens = self._model.tokenize(texts)
@@ -301,15 +299,13 @@ def _as_vectors(features: torch.Tensor) -> np.ndarray:
 
 
 def _pick_device(device: str) -> str:
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not available here; try 'auto'") from error
-    return device
+    for each in ("cuda", "mps", "cpu") if device == "auto" else (device,):
+        try:
+            torch.empty(0, device=each)
+            return each
+        except (RuntimeError, AssertionError) as error:
+            reason = error
+    raise ValueError(f"device {device!r} is not available here; try 'auto'") from reason
 
 
 def _pick_precision(precision: str, device: str) -> str:

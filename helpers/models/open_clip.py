@@ -33,10 +33,9 @@ class OpenClipModel(ClipModel):
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
         source = self._source = _locate(str(model_name))
         self.name, self.model_name, self.path = source.name, source.model_name, source.path
-        self.module, self.tokenizer = _opened(source, device, precision)
+        self.module, self.preprocess, self.tokenizer = _opened(source, device, precision)
         accelerate_open_clip(self.module, precision, device)
         self.digest = self.content = _digest(source, self.module)
-        self.preprocess = _published_transform(self.module)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
         self._text = getattr(self.module, "text", self.module)
@@ -92,8 +91,7 @@ class OpenClipModel(ClipModel):
 
     def original(self) -> tuple:
         """Return what `open_clip.create_model_from_pretrained` does, and open_clip's tokenizer."""
-        module, tokenizer = _opened(self._source, "cpu", "float32")
-        return module, _published_transform(module), tokenizer
+        return _opened(self._source, "cpu", "float32")
 
 
 class _Source(NamedTuple):
@@ -160,19 +158,13 @@ def _check_listed(architecture: str, tag: str) -> None:
         raise ValueError(f"name the weights of {_LISTED}{architecture} behind a slash: {tags}")
 
 
-def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
-    """Return the module on its device, and the tokenizer."""
+def _opened(source: _Source, device: str, precision: str) -> tuple:
+    """Return the module on its device, its transform from picture to tensor, and the tokenizer."""
+    options = {"precision": _PRECISIONS[precision], "device": device, "pretrained_text": False}
+    options |= {"force_quick_gelu": source.quick_gelu, "require_pretrained": True}  # not random
     try:
         with _asked(source.name, OSError):  # the tokenizer's files come from the hub, too
-            module = _open_clip().create_model(
-                source.architecture,
-                source.pretrained,
-                precision=_PRECISIONS[precision],
-                device=device,
-                force_quick_gelu=source.quick_gelu,
-                pretrained_text=False,
-                require_pretrained=True,  # or the weights would be random
-            )
+            module = _open_clip().create_model(source.architecture, source.pretrained, **options)
             tokenizer = _open_clip().get_tokenizer(source.architecture)
     except ImportError as error:
         raise ModuleNotFoundError(f"{source.name} needs more: {error}; {_INSTALL}") from error
@@ -180,13 +172,9 @@ def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
         raise
     except Exception as error:  # torch and open_clip raise several kinds on what does not fit
         raise ValueError(f"{source.path} does not fit {source.name} ({error})") from error
-    return module.eval(), tokenizer
-
-
-def _published_transform(module: Any) -> Any:
-    """Return open_clip's transform from picture to tensor, for a module that it opened."""
     own = _open_clip().transform
-    return own.image_transform_v2(own.PreprocessCfg(**module.visual.preprocess_cfg), False)
+    wanted = own.PreprocessCfg(**module.visual.preprocess_cfg)
+    return module.eval(), own.image_transform_v2(wanted, False), tokenizer
 
 
 def _digest(source: _Source, module: Any) -> str:
