@@ -167,9 +167,8 @@ class Settings:
         rows = [(name, text, self.sources.get(name, "profile")) for name, text in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
         rows = [("setting", "value", "comes from"), *rows, ("server token", token, "MILVUS_TOKEN")]
-        cell = "<td style='text-align:left'>{}</td>"
-        lines = ("".join(cell.format(html.escape(text)) for text in row) for row in rows)
-        head, *body = (f"<tr>{line}</tr>" for line in lines)
+        line = "<tr>" + 3 * "<td style='text-align:left'>{}</td>" + "</tr>"
+        head, *body = (line.format(*map(html.escape, row)) for row in rows)
         head = head.replace("td", "th")
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 

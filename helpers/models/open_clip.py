@@ -126,16 +126,14 @@ def _locate(model_name: str) -> _Source:
 def _in_folder(folder: Path) -> _Source:
     if not (folder / _CONFIG).is_file():
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}: check the path")
-    path = _open_clip().factory._find_checkpoint_in_dir(folder)
-    if path is None:
+    if (path := _open_clip().factory._find_checkpoint_in_dir(folder)) is None:
         raise FileNotFoundError(f"there are no weights in {folder} (.safetensors, .bin, .pth)")
     name = f"{_FOLDER}{folder}"
     return _Source(folder.name, name, name, None, Path(path))
 
 
 def _own_file(architecture: str, file: str) -> _Source:
-    path = resolve_path(file)
-    if not path.is_file():
+    if not (path := resolve_path(file)).is_file():
         tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "none"
         raise ValueError(
             f"open_clip has no {architecture} called {file!r}, and there is no such file; "
