@@ -19,8 +19,6 @@ from urllib.parse import unquote
 
 from .settings import project_root, require, without_password
 
-_MARK = "="
-_NOTHING_TO_DO = "NothingJudgedError"
 # What notebooks are called, or were in an earlier version: files of these names are a run's.
 _EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
 _LINK = re.compile(r"""(<a [^<>]*?href=["'])([^"':?#]+)(?=["'#])""")
@@ -48,31 +46,27 @@ def main() -> int:
 
 
 def _main() -> int:
-    try:
-        Path.home()
-    except RuntimeError:  # Jupyter and clip keep files there
-        print("This user has no home directory: set the variable HOME to one", file=sys.stderr)
-        return 2
-    root = project_root()
-    if root is None:
-        print("The notebooks are not here: run this in a clone of the project", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    if os.path.expanduser("~") == "~":  # Jupyter and clip keep files there
+        parser.exit(2, "This user has no home directory: set the variable HOME to one\n")
+    if not (root := project_root()):
+        parser.exit(2, "The notebooks are not here: run this in a clone of the project\n")
     folder = root / "notebooks"
     names = sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
-    parser = _parser(names, root / "runs")
-    options = parser.parse_args(_marked(sys.argv[1:]))
+    _add_options(parser, names, root / "runs")
+    words = sys.argv[1:]
+    parameters = _taken_from(words)
+    options = parser.parse_args(words)
     require("papermill", "nbconvert", "ipykernel")
     for name in set(options.notebooks) - set(names):
         parser.error(f"no notebook {name!r}; there are {', '.join(names)}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or names]
-    # As they were typed: each notebook reads them by their types.
-    parameters = {
-        name: os.fsencode(value.removeprefix(_MARK)).decode("utf-8", "replace")
-        for name, value in options.p
-    }
     if options.profile:
         parameters["profile"] = options.profile
-    known = {notebook: _known_parameters(notebook) for notebook in notebooks}
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    known = {path: set(papermill.inspect_notebook(_literal(path))) for path in notebooks}
     of_any = set().union(*known.values())
     for name in sorted(set(parameters) - of_any):
         parser.error(f"unknown parameter {name!r}; known: {', '.join(sorted(of_any))}")
@@ -80,7 +74,9 @@ def _main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
-    _remove_earlier(options.output, set(options.notebooks) or {*_EVER, *names})
+    for name in options.notebooks or {*_EVER, *names}:  # and no other file
+        for ending in (".ipynb", ".html"):
+            (options.output / f"{name}{ending}").unlink(missing_ok=True)
     outputs = [options.output / notebook.name for notebook in notebooks]
     try:
         for notebook, output in zip(notebooks, outputs, strict=True):
@@ -98,36 +94,27 @@ def _main() -> int:
     return 0
 
 
-def _parser(names: list[str], runs: Path) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
-    parser.add_argument(
-        "notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all"
-    )
-    parser.add_argument("--profile", choices=["auto", "tutorial", "demo"])
+def _add_options(parser: argparse.ArgumentParser, names: list[str], runs: Path) -> None:
+    add = parser.add_argument
+    add("notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all")
+    add("--profile", choices=["auto", "tutorial", "demo"])
     example = "a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'"
-    parser.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=example
-    )
-    parser.add_argument("--output", type=Path, default=runs)
-    parser.add_argument("--timeout", type=int, default=3600, help="seconds for one cell")
-    return parser
+    add("-p", nargs=2, metavar=("NAME", "VALUE"), help=example)
+    add("--output", type=Path, default=runs)
+    add("--timeout", type=int, default=3600, help="seconds for one cell")
 
 
-def _marked(arguments: list[str]) -> list[str]:
-    """Mark the values of -p, or argparse would take "-dog" for an option."""
-    marked: list[str] = []
-    since = 2  # words since a -p: 1 is the name, 2 the value
-    for word in arguments:
-        since = 0 if word == "-p" and since >= 2 else since + 1
-        marked.append(_MARK + word if since == 2 else word)
-    return marked
+def _taken_from(words: list[str]) -> dict[str, str]:
+    """Take each -p with its name and value, or argparse would take "-dog" for an option.
 
-
-def _known_parameters(notebook: Path) -> set[str]:
-    import papermill
-
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    return set(papermill.inspect_notebook(_literal(notebook)))
+    The values stay as they were typed: each notebook reads them by their types.
+    """
+    parameters = {}
+    while "-p" in words[:-2]:
+        at = words.index("-p")
+        parameters[words[at + 1]] = os.fsencode(words[at + 2]).decode("utf-8", "replace")
+        del words[at : at + 3]
+    return parameters
 
 
 def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: bool) -> bool:
@@ -139,23 +126,19 @@ def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     print(f"{notebook.stem}", flush=True)
+    # Without the argument kernels warn about their sockets.
+    kernel = {"execution_timeout": timeout, "extra_arguments": ["--log-level=ERROR"]}
     try:
-        papermill.execute_notebook(
-            _literal(notebook),
-            _literal(output),
-            parameters,
-            execution_timeout=timeout,
-            extra_arguments=["--log-level=ERROR"],  # else kernels warn about their sockets
-        )
+        papermill.execute_notebook(_literal(notebook), _literal(output), parameters, **kernel)
     except papermill.PapermillExecutionError as error:
-        if error.ename == _NOTHING_TO_DO and not by_name:
+        if error.ename == "NothingJudgedError" and not by_name:
             _end_with(error, output)
             why = error.evalue.partition("\n")[0]
             print(f"\n{notebook.stem} ends early: {why}. Its page says what to do", flush=True)
             return True
         failed = f"cell [{error.exec_count}]: {error.ename}: {error.evalue}"
     except (CellTimeoutError, DeadKernelError) as error:
-        count = max(cell.get("execution_count") or 0 for cell in _cells([output]))
+        count = max(cell.get("execution_count") or 0 for cell in _read(output).cells)
         failed = f"cell [{count}]: {error}"
     else:
         return True
@@ -180,22 +163,10 @@ def _literal(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _remove_earlier(output: Path, names: set[str]) -> None:
-    """Remove what an earlier run wrote of these notebooks, and no other file."""
-    for path in (output / f"{name}{ending}" for name in names for ending in (".ipynb", ".html")):
-        path.unlink(missing_ok=True)
-
-
 def _write_page(executed: Path, folder: Path) -> None:
-    import nbformat
-
-    notebook = nbformat.read(executed, as_version=4)
+    notebook = _read(executed)
     notebook.metadata.pop("widgets", None)  # show pictures, which need no kernel or network
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         from nbconvert import HTMLExporter
 
         page, _ = HTMLExporter().from_notebook_node(notebook)
@@ -222,15 +193,21 @@ def _told(executed: Iterable[Path], *tags: str) -> str:
 
     `settings` are what a notebook works with, `report` is an ingestion's, `hits` are a search's.
     """
-    cells = [cell for cell in _cells(executed) if {*tags} & set(cell.metadata.get("tags", []))]
+    cells = [cell for path in executed for cell in _read(path).cells]
+    cells = [cell for cell in cells if {*tags} & set(cell.metadata.get("tags", []))]
     results = [output for cell in cells for output in cell.outputs if "data" in output]
-    return "".join(f"\n{o.data['text/plain']}\n" for o in results if not _is_progress(o))
+    return "".join(f"\n{output.data['text/plain']}\n" for output in results)
 
 
-def _cells(executed: Iterable[Path]) -> list[Any]:
+def _read(executed: Path) -> Any:
+    """Return an executed notebook without its progress bars."""
     import nbformat
 
-    return [cell for path in executed for cell in nbformat.read(path, as_version=4).cells]
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
+    return notebook
 
 
 def _what_next(executed: Sequence[Path], settings: str, milvus_uri: str | None) -> str:

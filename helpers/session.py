@@ -3,7 +3,6 @@
 import contextlib
 import html
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from IPython.display import HTML, display
@@ -137,9 +136,8 @@ def _completed(settings: Settings, recreate: bool = False, may_make: bool = True
     with ImageStore(settings.milvus_uri, settings.collection_name) as store:
         filled_by = store.properties
         folder = Path(filled_by["image_dir"])
-        settings = _with_model(
-            settings, filled_by.get("model") or filled_by["model_name"], recreate
-        )
+        model_name = filled_by.get("model") or filled_by["model_name"]
+        settings = _with_model(settings, model_name, recreate)
         if not settings.given("image_dir"):
             moved = not folder.is_dir() and store.holds(settings.image_dir)
             return settings if moved else settings.completed(_COLLECTION, image_dir=folder)
@@ -181,9 +179,8 @@ def _with_profile(settings: Settings) -> Settings:
     """Return the settings with the profile that uses their model, and with its first question."""
     profile = "demo" if settings.model_name == "tiny" else "tutorial"
     settings = settings.completed(_COLLECTION, profile=profile)
-    if settings.given("query_text"):
-        return settings
-    return replace(settings, query_text=PROFILES[profile]["query_text"])
+    first = {} if settings.given("query_text") else {"query_text": PROFILES[profile]["query_text"]}
+    return settings.completed("profile", **first)
 
 
 def _located(settings: Settings, may_make: bool) -> tuple[Settings, bool]:
@@ -197,8 +194,8 @@ def _located(settings: Settings, may_make: bool) -> tuple[Settings, bool]:
         databases += [str(settings.data_dir / profile / "milvus.db") for profile in PROFILES]
     names = {uri: _names(uri, name) for uri in databases}
     found = [uri for uri in databases if name in names[uri]]
-    if settings.milvus_uri in found:
-        return settings, True
+    if settings.milvus_uri in found or (may_make and not found):
+        return settings, bool(found)
     if len(found) > 1:
         raise ValueError(
             f"there is a collection {name!r} in {' and in '.join(found)}, where an earlier version "
@@ -207,8 +204,6 @@ def _located(settings: Settings, may_make: bool) -> tuple[Settings, bool]:
     if found:
         _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
         return settings.completed("an earlier version", milvus_uri=found[0]), True
-    if may_make:
-        return settings, False
     raise ValueError(
         f"there is no collection {name!r}; there are: "
         f"{', '.join(sorted(set().union(*names.values()))) or 'none'}. Check the name, or name the "
@@ -251,11 +246,10 @@ def _fetch(settings: Settings, images: bool) -> None:
         )
         raise
     fetch(settings.model_name)
-    if settings.has_own_images or not images:
-        return
-    if settings.profile == "demo":
+    wanted = images and not settings.has_own_images
+    if wanted and settings.profile == "demo":
         draw_demo_images(settings.image_dir)
-    else:
+    elif wanted:
         fetch_tutorial_images(folder)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from configparser import ConfigParser
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from importlib.util import find_spec
@@ -155,25 +156,19 @@ class Settings:
         draft.replace(self.data_dir / "prepared.json")
 
     def __repr__(self) -> str:
-        demo = self.model_name == PROFILES["demo"]["model_name"]
-        return (
-            f"Profile {self.profile} ({self.sources['profile']})\n"
-            f"Collection {self.collection_name}: images of {self.image_dir}, by the model "
-            f"{self.model_name}" + _NOT_CLIP * demo
-        )
+        profile = f"Profile {self.profile} ({self.sources['profile']})"
+        model = self.model_name + _NOT_CLIP * (self.model_name == "tiny")
+        made = f"images of {self.image_dir}, by the model {model}"
+        return f"{profile}\nCollection {self.collection_name}: {made}"
 
-    def _rows(self) -> list[tuple[str, str, str]]:
+    def _repr_html_(self) -> str:
         shown = {name: str(getattr(self, name)) for name in _NAMES}
         shown["milvus_uri"] = without_password(self.milvus_uri)
         rows = [(name, text, self.sources.get(name, "profile")) for name, text in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
-        return [*rows, ("server token", token, "MILVUS_TOKEN")]
-
-    def _repr_html_(self) -> str:
-        rows = [("setting", "value", "comes from"), *self._rows()]
-        cell = "<td style='text-align:left'>{}</td>"
-        lines = ("".join(cell.format(html.escape(text)) for text in row) for row in rows)
-        head, *body = (f"<tr>{line}</tr>" for line in lines)
+        rows = [("setting", "value", "comes from"), *rows, ("server token", token, "MILVUS_TOKEN")]
+        line = "<tr>" + 3 * "<td style='text-align:left'>{}</td>" + "</tr>"
+        head, *body = (line.format(*map(html.escape, row)) for row in rows)
         head = head.replace("td", "th")
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
@@ -309,11 +304,9 @@ def _whole(name: str, value: object) -> int | None:
     word = str(value).strip().lower()
     if word in _NOTHING:
         return None
-    try:
+    with suppress(ValueError):
         if (number := float(word)).is_integer():
             return int(number)
-    except ValueError:
-        pass
     raise ValueError(f"{name} is a whole number, not {value!r}")
 
 
@@ -324,10 +317,5 @@ def _flag(name: str, value: object, words: Mapping[str, YesNoAll] = _FLAGS) -> Y
     return words[word]
 
 
-_READERS: dict[Any, Callable[[str, object], Any]] = {
-    str: _text,
-    list: _texts,
-    int: _whole,
-    bool: _flag,
-    YesNoAll: partial(_flag, words={**_FLAGS, "all": "all"}),
-}
+_READERS: dict[Any, Callable] = {str: _text, list: _texts, int: _whole, bool: _flag}
+_READERS[YesNoAll] = partial(_flag, words={**_FLAGS, "all": "all"})

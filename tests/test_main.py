@@ -93,7 +93,9 @@ def test_a_relative_folder_is_the_callers(run, tmp_path):
 
 def test_without_the_notebooks_one_line_says_so(run, monkeypatch, capfd):
     monkeypatch.setattr(runner, "project_root", lambda: None)
-    assert run("") == 2
+    with pytest.raises(SystemExit) as ended:
+        run("")
+    assert ended.value.code == 2
     assert capfd.readouterr().err == (
         "The notebooks are not here: run this in a clone of the project\n"
     )
@@ -298,11 +300,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(run, tmp_path, capfd):
 
 
 def test_without_a_home_one_line_says_what_is_missing(run, monkeypatch, capfd):
-    def homeless(*arguments):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    assert run("") == 2
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(SystemExit) as ended:
+        run("")
+    assert ended.value.code == 2
     said = capfd.readouterr().err
     assert said == "This user has no home directory: set the variable HOME to one\n"
 

@@ -225,7 +225,7 @@ def test_who_waits_for_another_process_takes_what_that_one_downloaded(published,
             return super().acquire(*args, **options)
 
     found: list[Path] = []
-    fetch = checkpoints.OpenAIModel.fetch
+    fetch = checkpoints.ClipModel.fetch
     checkpoints._CACHE.mkdir()
     with checkpoints.FileLock(checkpoints._CACHE / "ViT-B-32.pt.part.lock"):
         monkeypatch.setattr(checkpoints, "FileLock", Lock)

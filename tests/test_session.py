@@ -205,7 +205,8 @@ def test_a_collection_answers_for_its_folder_and_its_model(
     settings = prepare(mine(), images=images)
     assert (settings.image_dir, settings.model_name) == (drawings, str(checkpoint))
     assert (settings.profile, settings.query_text) == ("tutorial", "a white dog")
-    assert ("model_name", str(checkpoint), "the collection") in settings._rows()
+    assert settings.sources["model_name"] == "the collection"
+    assert not settings.given("query_text")
     assert (offline, prepared(tmp_path)) == ([], "demo")
     for asked in (settings, mine()):  # prepared or not
         encoder, store = open_collection(asked)

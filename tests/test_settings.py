@@ -121,7 +121,8 @@ def test_switching_the_profile_keeps_what_was_given(tmp_path):
     assert (settings.profile, settings.collection_name) == ("demo", "mine")
     assert settings.auto
     assert settings.model_name == "tiny"
-    assert ("profile", "demo", "auto") in settings._rows()
+    assert settings.sources["profile"] == "auto"
+    assert "left'>auto</td>" in settings._repr_html_()
 
 
 def test_the_note_of_what_was_prepared_is_plain_json(tmp_path):

@@ -9,7 +9,7 @@ import itertools
 import os
 import reprlib
 import warnings
-from collections.abc import Generator, Iterable, Sequence, Sized
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,20 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, PILToTensor, Resize
-from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
 from ..encoding import Encoded, Picture, unit_vectors
 from ..images.pictures import read_image
 from .acceleration import has_fast_bfloat16
 from .open_clip import OpenClipModel
-from .openai import OpenAIModel
+from .openai import ClipModel
 
 _LONGEST = 20  # times the short side
 _REMEMBERED = 1000  # texts
 _NO_VECTOR = np.empty(0, np.float32)
 
 
-FAMILIES: list[type[OpenAIModel]] = [OpenClipModel, OpenAIModel]
+FAMILIES: list[type[ClipModel]] = [OpenClipModel, ClipModel]
 """The first whose `prefixes` a name begins with opens it. Any name begins with OpenAI's."""
 
 
@@ -119,12 +118,7 @@ class ClipEncoder:
     def __repr__(self) -> str:
         return f"ClipEncoder({self.name!r}, {self.dim}-d, {self.precision} on {self.device})"
 
-    def encode_images(
-        self,
-        images: Iterable[Picture],
-        batch_size: int | None = None,
-        progress: bool = False,
-    ) -> np.ndarray:
+    def encode_images(self, images: Iterable[Picture], batch_size: int | None = None) -> np.ndarray:
         """Return the vectors of images, encoded in batches.
 
         Parameters
@@ -132,8 +126,6 @@ class ClipEncoder:
         images : iterable of paths or PIL images
         batch_size : int, optional
             Images per forward pass; memory grows with it.
-        progress : bool
-            Show a progress bar.
 
         Returns
         -------
@@ -145,11 +137,9 @@ class ClipEncoder:
             If a file cannot be read as an image; the message names it.
         """
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
-        total = len(images) if isinstance(images, Sized) else None
         vectors = []
         with contextlib.closing(self.encode_stream(images, batch_size)) as stream:
-            each = itertools.chain.from_iterable(stream)
-            for encoded in tqdm(each, "encoding images", total, unit="image", disable=not progress):
+            for encoded in itertools.chain.from_iterable(stream):
                 if encoded.error:
                     raise encoded.error
                 vectors.append(encoded.vector)
@@ -171,22 +161,19 @@ class ClipEncoder:
         list of Encoded
         """
 
-        def read(image: Picture) -> tuple:
+        def read(image: Picture) -> tuple[Encoded, torch.Tensor | None]:
             try:
                 opened, facts = read_image(image, self.edge)
-                return image, facts, self.prepare(opened), None
+                return Encoded(image, facts, _NO_VECTOR, None), self.prepare(opened)
             except OSError as error:
-                return image, {}, None, error
+                return Encoded(image, {}, _NO_VECTOR, error), None
 
         size = self.batch_size if batch_size is None else batch_size
         with contextlib.closing(map_batches(read, images, size, self.ahead)) as prepared:
             for batch in prepared:
-                pixels = [pixels for _, _, pixels, _ in batch if pixels is not None]
+                pixels = [pixels for _, pixels in batch if pixels is not None]
                 vectors = iter(self.encode_pixels(torch.stack(pixels)) if pixels else ())
-                yield [
-                    Encoded(image, facts, _NO_VECTOR if error else next(vectors), error)
-                    for image, facts, _, error in batch
-                ]
+                yield [e if e.error else e._replace(vector=next(vectors)) for e, _ in batch]
 
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
         """Encode texts, each alone or as the mean over several phrasings.
@@ -239,8 +226,8 @@ class ClipEncoder:
             pixels = pixels.pin_memory()
         with torch.inference_mode():
             pixels = pixels.to(self.device, non_blocking=True)
-            normalized = self._normalize(pixels.float().div_(255))
-            return _as_vectors(self._model.encode_image(normalized))
+            pixels = self._normalize(pixels.float().div_(255))
+            return _as_vectors(self._model.encode_image(pixels.to(getattr(torch, self.precision))))
 
     def common_words(self) -> Sequence[str]:
         """Return words that people often use, from those that the model knows."""
@@ -268,15 +255,14 @@ class ClipEncoder:
 
     def _encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         """Return vectors; new phrases are encoded in batches of similar length and remembered."""
-        known = {phrase: self._texts[phrase] for phrase in phrases if phrase in self._texts}
+        known = dict(self._texts)
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
             with torch.inference_mode():
                 tokens = self._tokens(batch).to(self.device)
                 vectors = _as_vectors(self._model.encode_text(tokens))
             known |= zip(batch, vectors, strict=True)
-        self._texts = dict(list((self._texts | known).items())[-_REMEMBERED:])
-        found = [known[phrase] for phrase in phrases]
-        return np.array(found, np.float32).reshape(-1, self.dim)
+        self._texts = dict(list(known.items())[-_REMEMBERED:])
+        return np.array([known[phrase] for phrase in phrases], np.float32).reshape(-1, self.dim)
 
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
         tokens = self._model.tokenize(texts)
@@ -304,7 +290,7 @@ def _bounded(steps: list[Any]) -> list[Any]:
     return steps if squashes else [not_too_long, *steps]
 
 
-def _family_of(model_name: str | os.PathLike) -> type[OpenAIModel]:
+def _family_of(model_name: str | os.PathLike) -> type[ClipModel]:
     return next(each for each in FAMILIES if str(model_name).startswith(each.prefixes))
 
 
@@ -313,15 +299,13 @@ def _as_vectors(features: torch.Tensor) -> np.ndarray:
 
 
 def _pick_device(device: str) -> str:
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not available here; try 'auto'") from error
-    return device
+    for each in ("cuda", "mps", "cpu") if device == "auto" else (device,):
+        try:
+            torch.empty(0, device=each)
+            return each
+        except (RuntimeError, AssertionError) as error:
+            reason = error
+    raise ValueError(f"device {device!r} is not available here; try 'auto'") from reason
 
 
 def _pick_precision(precision: str, device: str) -> str:
@@ -330,10 +314,9 @@ def _pick_precision(precision: str, device: str) -> str:
         if on_cuda:
             return "float16"
         return "bfloat16" if device == "cpu" and has_fast_bfloat16() else "float32"
-    if precision not in ("float32", "bfloat16", "float16"):
-        raise ValueError(
-            f"unknown precision {precision!r}; known: auto, float32, bfloat16, float16"
-        )
+    known = ("auto", "float32", "bfloat16", "float16")
+    if precision not in known:
+        raise ValueError(f"unknown precision {precision!r}; known: {', '.join(known)}")
     if precision == "float16" and not on_cuda:
         raise ValueError(f"float16 needs CUDA, and the device is {device!r}; try 'auto'")
     return precision

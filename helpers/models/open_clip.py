@@ -18,14 +18,14 @@ import torch
 
 from ..settings import resolve_path
 from .acceleration import accelerate_open_clip
-from .openai import OpenAIModel
+from .openai import ClipModel
 
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _CONFIG = "open_clip_config.json"
 
 
-class OpenClipModel(OpenAIModel):
+class OpenClipModel(ClipModel):
     """An open model of open_clip; `module` is open_clip's, changed by `accelerate_open_clip`."""
 
     prefixes = (_LISTED, _HUB, _FOLDER)
@@ -33,13 +33,11 @@ class OpenClipModel(OpenAIModel):
     def __init__(self, model_name: str | os.PathLike, device: str, precision: str) -> None:
         source = self._source = _locate(str(model_name))
         self.name, self.model_name, self.path = source.name, source.model_name, source.path
-        self.module, self.tokenizer = _opened(source, device, precision)
+        self.module, self.preprocess, self.tokenizer = _opened(source, device, precision)
         accelerate_open_clip(self.module, precision, device)
         self.digest = self.content = _digest(source, self.module)
-        self.preprocess = _published_transform(self.module)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
-        self._dtype: torch.dtype = getattr(torch, precision)
         self._text = getattr(self.module, "text", self.module)
         self._causal = _reads_no_padding(self._text)
         self.dim: int = self.encode_text(self.tokenize(["a"]).to(device)).shape[1]
@@ -60,10 +58,6 @@ class OpenClipModel(OpenAIModel):
             If the weights cannot be downloaded.
         """
         return _locate(str(model_name)).path
-
-    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features, from one forward pass."""
-        return self.module.encode_image(pixels.to(self._dtype))
 
     def length(self, text: str) -> int:
         """Return how many tokens a text needs; open_clip's tokenizers cut without a word."""
@@ -97,8 +91,7 @@ class OpenClipModel(OpenAIModel):
 
     def original(self) -> tuple:
         """Return what `open_clip.create_model_from_pretrained` does, and open_clip's tokenizer."""
-        module, tokenizer = _opened(self._source, "cpu", "float32")
-        return module, _published_transform(module), tokenizer
+        return _opened(self._source, "cpu", "float32")
 
 
 class _Source(NamedTuple):
@@ -133,16 +126,14 @@ def _locate(model_name: str) -> _Source:
 def _in_folder(folder: Path) -> _Source:
     if not (folder / _CONFIG).is_file():
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}: check the path")
-    path = _open_clip().factory._find_checkpoint_in_dir(folder)
-    if path is None:
+    if (path := _open_clip().factory._find_checkpoint_in_dir(folder)) is None:
         raise FileNotFoundError(f"there are no weights in {folder} (.safetensors, .bin, .pth)")
     name = f"{_FOLDER}{folder}"
     return _Source(folder.name, name, name, None, Path(path))
 
 
 def _own_file(architecture: str, file: str) -> _Source:
-    path = resolve_path(file)
-    if not path.is_file():
+    if not (path := resolve_path(file)).is_file():
         tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "none"
         raise ValueError(
             f"open_clip has no {architecture} called {file!r}, and there is no such file; "
@@ -165,19 +156,13 @@ def _check_listed(architecture: str, tag: str) -> None:
         raise ValueError(f"name the weights of {_LISTED}{architecture} behind a slash: {tags}")
 
 
-def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
-    """Return the module on its device, and the tokenizer."""
+def _opened(source: _Source, device: str, precision: str) -> tuple:
+    """Return the module on its device, its transform from picture to tensor, and the tokenizer."""
+    options = {"precision": _PRECISIONS[precision], "device": device, "pretrained_text": False}
+    options |= {"force_quick_gelu": source.quick_gelu, "require_pretrained": True}  # not random
     try:
         with _asked(source.name, OSError):  # the tokenizer's files come from the hub, too
-            module = _open_clip().create_model(
-                source.architecture,
-                source.pretrained,
-                precision=_PRECISIONS[precision],
-                device=device,
-                force_quick_gelu=source.quick_gelu,
-                pretrained_text=False,
-                require_pretrained=True,  # or the weights would be random
-            )
+            module = _open_clip().create_model(source.architecture, source.pretrained, **options)
             tokenizer = _open_clip().get_tokenizer(source.architecture)
     except ImportError as error:
         raise ModuleNotFoundError(f"{source.name} needs more: {error}; {_INSTALL}") from error
@@ -185,13 +170,9 @@ def _opened(source: _Source, device: str, precision: str) -> tuple[Any, Any]:
         raise
     except Exception as error:  # torch and open_clip raise several kinds on what does not fit
         raise ValueError(f"{source.path} does not fit {source.name} ({error})") from error
-    return module.eval(), tokenizer
-
-
-def _published_transform(module: Any) -> Any:
-    """Return open_clip's transform from picture to tensor, for a module that it opened."""
     own = _open_clip().transform
-    return own.image_transform_v2(own.PreprocessCfg(**module.visual.preprocess_cfg), False)
+    wanted = own.PreprocessCfg(**module.visual.preprocess_cfg)
+    return module.eval(), own.image_transform_v2(wanted, False), tokenizer
 
 
 def _digest(source: _Source, module: Any) -> str:

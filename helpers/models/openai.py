@@ -21,8 +21,7 @@ from tqdm.auto import tqdm
 from ..settings import resolve_path
 from .acceleration import accelerate
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
+with warnings.catch_warnings(action="ignore"):  # clip imports pkg_resources, which is deprecated
     import clip
     from clip.clip import _MODELS, _tokenizer, _transform
     from clip.model import build_model
@@ -46,8 +45,8 @@ _HUB_FILE = "open_clip_model.safetensors"
 _COMMON = 10_000  # words
 
 
-class OpenAIModel:
-    """An open CLIP. Another family derives its own class from this one.
+class ClipModel:
+    """An open CLIP, here of OpenAI's. Another family derives its own class from this one.
 
     Parameters
     ----------
@@ -109,10 +108,8 @@ class OpenAIModel:
             return path
         if path.suffix:
             raise FileNotFoundError(f"there is no checkpoint at {path}: check the path")
-        known = ", ".join([*_MODELS, "tiny"])
-        raise ValueError(
-            f"unknown model {str(model_name)!r}; known: {known}, or a checkpoint's path"
-        )
+        known = ", ".join([*_MODELS, "tiny", "or a checkpoint's path"])
+        raise ValueError(f"unknown model {str(model_name)!r}; known: {known}")
 
     @functools.cached_property
     def digest(self) -> str:
@@ -120,7 +117,10 @@ class OpenAIModel:
         return _published_digest(self.model_name) or _sha256(self.path)
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features of normalised images on the device, shape (n, dim), of any norm."""
+        """Return features, shape (n, dim), of any norm.
+
+        The images are normalised, and on the device in its precision.
+        """
         return self.module.encode_image(pixels)
 
     def length(self, text: str) -> int:
@@ -167,8 +167,7 @@ def load_checkpoint(path: Path) -> tuple:
         if path.suffix == ".safetensors":
             module = build_model(load_file(path)).float()
             return module, _transform(module.visual.input_resolution)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit.load is deprecated
+        with warnings.catch_warnings(action="ignore"):  # torch.jit.load is deprecated
             return clip.load(str(path), device="cpu", jit=False)
     except Exception as error:  # torch raises several kinds on a file that is something else
         message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
@@ -189,8 +188,7 @@ def _content_digest(module: torch.nn.Module) -> str:
 
 
 def _sha256(path: Path) -> str:
-    found = path.stat()
-    return _hashed(path, found.st_size, found.st_mtime_ns)
+    return _hashed(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=16)
