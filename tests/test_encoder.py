@@ -253,3 +253,11 @@ def test_another_family_of_models_ingests_searches_and_has_margins(tmp_path, mon
     assert search(tmp_path / "gold.png", toy, store)[0].filepath == "gold.png"
     assert encoder_module.fetch("toy") == Path("toy")
     assert ClipEncoder("tiny").name == "tiny"
+
+
+def test_a_progress_bar_is_there_for_whoever_asks(encoder, drawings, capsys):
+    paths = list_images(drawings)[:3]
+    encoder.encode_images(paths)
+    assert capsys.readouterr().err == ""
+    encoder.encode_images(iter(paths), progress=True)
+    assert "encoding images" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import itertools
 import os
 import reprlib
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, PILToTensor, Resize
+from tqdm.auto import tqdm
 
 from ..batches import batches, map_batches
 from ..encoding import Encoded, Picture, unit_vectors
@@ -118,7 +119,9 @@ class ClipEncoder:
     def __repr__(self) -> str:
         return f"ClipEncoder({self.name!r}, {self.dim}-d, {self.precision} on {self.device})"
 
-    def encode_images(self, images: Iterable[Picture], batch_size: int | None = None) -> np.ndarray:
+    def encode_images(
+        self, images: Iterable[Picture], batch_size: int | None = None, progress: bool = False
+    ) -> np.ndarray:
         """Return the vectors of images, encoded in batches.
 
         Parameters
@@ -126,6 +129,8 @@ class ClipEncoder:
         images : iterable of paths or PIL images
         batch_size : int, optional
             Images per forward pass; memory grows with it.
+        progress : bool
+            Show a progress bar.
 
         Returns
         -------
@@ -137,9 +142,11 @@ class ClipEncoder:
             If a file cannot be read as an image; the message names it.
         """
         _refuse_single(images, (str, os.PathLike, Image.Image), "image")
+        total = len(images) if isinstance(images, Sized) else None
         vectors = []
         with contextlib.closing(self.encode_stream(images, batch_size)) as stream:
-            for encoded in itertools.chain.from_iterable(stream):
+            each = itertools.chain.from_iterable(stream)
+            for encoded in tqdm(each, "encoding images", total, unit="image", disable=not progress):
                 if encoded.error:
                     raise encoded.error
                 vectors.append(encoded.vector)
