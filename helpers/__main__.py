@@ -74,7 +74,8 @@ def _main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
-    for name in options.notebooks or {*_EVER, *names}:  # and no other file
+    # What an earlier run wrote of these notebooks, and no other file.
+    for name in options.notebooks or {*_EVER, *names}:
         for ending in (".ipynb", ".html"):
             (options.output / f"{name}{ending}").unlink(missing_ok=True)
     outputs = [options.output / notebook.name for notebook in notebooks]
