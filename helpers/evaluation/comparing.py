@@ -26,10 +26,7 @@ def phrasings(judgements: Judgements) -> dict[str, Sequence[str]]:
     """
     if judgements.source != LABELS:
         return {"as it is": ("{}",), "a photo of {}": ("a photo of {}",)}
-    ways: dict[str, Sequence[str]] = {
-        "the label alone": ("{}",),
-        "a photo of a {}": ("a photo of a {}",),
-    }
+    ways = {"the label alone": ["{}"], "a photo of a {}": ["a photo of a {}"]}
     for number in ("seven", "eighty"):
         text = (_FOLDER / f"{number}_templates.txt").read_text(encoding="utf-8")
         ways[f"CLIP's {number} templates"] = text.splitlines()
@@ -58,19 +55,14 @@ class Comparison(Tabled):
     queries: int
     pool: int
 
-    def verdict(self, way: str) -> str:
-        """Return whether a way is better or worse than the first, or no difference was seen."""
-        if way not in self.differences:
-            return ""
-        return self.differences[way].beside(0, "no difference seen")
-
     def table(self) -> pd.DataFrame:
         """Return the figures, the differences and the verdicts, a row a way."""
         rows = []
         for way, found in self.figures.items():
-            more = self.differences.get(way)
-            change = (f"{more.mean:+.3f}", more.range) if more else ("", "")
-            rows.append((found.mean, found.range, *change, self.verdict(way)))
+            change = ["", "", ""]
+            if more := self.differences.get(way):
+                change = [f"{more.mean:+.3f}", more.range, more.beside(0, "no difference seen")]
+            rows.append((found.mean, found.range, *change))
         columns = [self.metric, "95 % interval", "difference", "its 95 % interval", "so it is"]
         return pd.DataFrame(rows, list(self.figures), columns)
 

@@ -215,7 +215,7 @@ def area_interval(
     rows, columns = (drawn[:, each] for each in places)
     within = places[0][:, None] == places[1]
     pairs = np.stack([above, np.ones(above.shape)])
-    across = np.einsum("dp,kpa,da->kd", rows, pairs * ~within, columns, optimize=True)
+    across = (rows @ (pairs * ~within) * columns).sum(axis=2)
     sums, counts = across + (pairs * within).sum(axis=2) @ rows.T
     counts[counts == 0] = np.nan  # a draw without one of the kinds
     low, high = np.nanquantile(sums / counts, [1 - _TAIL, _TAIL])

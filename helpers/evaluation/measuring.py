@@ -3,7 +3,6 @@
 Not about what is right (`judgements`) or what a metric is (`metrics`).
 """
 
-import functools
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +15,9 @@ from ..query.mixing import PLAIN
 from .figures import Interval, Tabled, counted, interval
 from .judgements import CAPTIONS, Judgements, Pool
 from .metrics import measure, rank
+
+Templates = Sequence[str] | None
+"""Phrasings for the queries, see `ClipEncoder.encode_texts`; None leaves them as they are."""
 
 AT = (1, 5, 10)
 """The k of `success`; the last one is that of precision, recall and nDCG as well."""
@@ -116,9 +118,8 @@ class ZeroShot:
 
     def confusions(self) -> pd.DataFrame:
         """Return which classes are taken for which, as places, the most frequent first."""
-        wrong = self.own != self.taken_for
-        pairs = pd.DataFrame({"class": self.own[wrong], "taken for": self.taken_for[wrong]})
-        return pairs.value_counts().reset_index(name="images")
+        pairs = pd.DataFrame({"class": self.own, "taken for": self.taken_for})
+        return pairs[self.own != self.taken_for].value_counts().reset_index(name="images")
 
     def shares(self, classes: Sequence[int]) -> np.ndarray:
         """Return which share of the images of each class (row) is taken for each (column)."""
@@ -133,9 +134,7 @@ class ZeroShot:
         )
 
 
-def evaluate(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
-) -> Evaluation:
+def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> Evaluation:
     """Search for every query, and measure how high the relevant images come.
 
     Parameters
@@ -151,7 +150,7 @@ def evaluate(
 
 
 def evaluate_captions(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
+    judgements: Judgements, encoder: Encoder, templates: Templates = None
 ) -> Evaluation:
     """Search among captions for every image that has some: the other way of the protocol.
 
@@ -167,9 +166,7 @@ def evaluate_captions(
     return _evaluated("images to texts, captions", turned, vectors)
 
 
-def zero_shot(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
-) -> ZeroShot:
+def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> ZeroShot:
     """Take each image for the query whose text is nearest (Radford et al. 2021, section 3.1).
 
     With class folders, its accuracy is what is known as zero-shot accuracy. With captions, it is
@@ -195,18 +192,14 @@ def _shot(scores: np.ndarray, own: np.ndarray) -> tuple[int, int, float]:
     return mine, mine if hits else best[0], hits / len(best)
 
 
-def _turned(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None
-) -> Judgements:
+def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> Judgements:
     """Return the question turned round: each image that has texts looks for them among all."""
-    own: dict[int, list[int]] = {}
-    for query, places in enumerate(judgements.relevant):
-        for place in places.tolist():
-            own.setdefault(place, []).append(query)
+    images = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
+    own = images.groupby(images, sort=False).groups
     names = [judgements.pool.filepaths[image] for image in own]
     texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
     pool = Pool(list(judgements.queries), [], texts, judgements.pool.folder)
-    relevant = [np.array(queries) for queries in own.values()]
+    relevant = [queries.to_numpy() for queries in own.values()]
     return Judgements(judgements.source, names, relevant, list(own), pool, note=judgements.note)
 
 
@@ -221,10 +214,10 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     pairs = zip(scores, judgements.relevant, strict=True)
     values = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
-    values[[not number for number in numbers]] = np.nan  # the precision would be 0
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
-    chance = pd.DataFrame([_by_chance(pool, number) for number in numbers if number])
+    known = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
+    chance = pd.DataFrame([known[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
 
 
@@ -261,8 +254,3 @@ def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: i
     """Return the places of the images nearest to a query, the nearest first."""
     scores = judgements.pool.vectors @ evaluation.vectors[query]
     return np.argsort(-scores, kind="stable")[:limit].tolist()
-
-
-@functools.lru_cache(maxsize=1000)
-def _by_chance(pool: int, relevant: int) -> dict[str, float]:
-    return measure(rank(np.zeros(pool), np.arange(relevant)), AT)
