@@ -253,14 +253,14 @@ def _once_each(judgements: Judgements) -> Judgements:
     """Ask a caption that several photos have once, for all of them."""
     if judgements.source != CAPTIONS:
         return judgements
-    places = pd.Series(list(judgements.relevant), list(judgements.queries)).explode()
+    places = pd.Series(list(judgements.relevant), list(judgements.queries)).explode().astype(int)
     photos = places.groupby(level=0, sort=False).unique()  # of each caption
     together = DisjointSet(range(len(judgements.pool)))
     for first, *others in photos:
         for other in others:  # photos that share a caption
             together.merge(first, other)
-    groups, relevant = [together[each[0]] for each in photos], [each.astype(int) for each in photos]
-    return replace(judgements, queries=list(photos.index), relevant=relevant, groups=groups)
+    groups = [together[each[0]] for each in photos]
+    return replace(judgements, queries=list(photos.index), relevant=list(photos), groups=groups)
 
 
 def _largest_margins(

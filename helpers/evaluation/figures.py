@@ -83,7 +83,7 @@ def interval(values: npt.ArrayLike, groups: Groups = None) -> Interval:
     if _is_rate(values, _MOSTLY):
         return Interval(mean, *_wilson(mean, _effective(sums, counts)), n)
     low, high = _of_mean(sums, counts)
-    if np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
+    if _is_rate(values, 0):
         low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
     return Interval(mean, float(low), float(high), n)
 
@@ -133,7 +133,7 @@ def _by_group(values: np.ndarray, groups: Groups) -> tuple[np.ndarray, np.ndarra
 
 def _is_rate(values: np.ndarray, share: float = 1.0) -> bool:
     known = values[~np.isnan(values)]
-    within = ((known >= 0) & (known <= 1)).all()
+    within = known.min() >= 0 and known.max() <= 1
     return bool(within and np.isin(known, (0, 1)).mean() >= share)
 
 

@@ -221,9 +221,8 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
 
 
 def _captions(path: Path) -> Iterator[tuple[str, list[str]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
+    numbered = [(number, line) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    for number, line in numbered:
         try:
             entry = json.loads(line)
             file, captions = entry["file"], entry["captions"]

@@ -56,9 +56,8 @@ def rank(scores: np.ndarray, relevant: np.ndarray) -> Ranking:
     if not len(relevant):
         unknown = np.full(1, np.nan)
         return Ranking(np.zeros(1), unknown, unknown, unknown, 0)
-    values, among = np.unique(scores[relevant], return_counts=True)
-    values, among = values[::-1], among[::-1]
-    above, size = _count(scores, values)
+    values, among = np.unique(-scores[relevant], return_counts=True)
+    above, size = _count(-scores, values)
     tie = np.repeat(np.arange(len(size)), size)  # of each position
     place = np.arange(len(tie)) - (np.cumsum(size) - size)[tie]  # among those tied
     before = (np.cumsum(among) - among)[tie]
@@ -140,13 +139,13 @@ def measure(ranking: Ranking, at: Sequence[int]) -> dict[str, float]:
 
 
 def _count(scores: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many scores are above each value, and how many are equal to it."""
+    """Return how many scores are below each value, and how many are equal to it."""
     if len(values) <= _FEW:
         each = values[:, None]
-        return (scores > each).sum(axis=1), (scores == each).sum(axis=1)
+        return (scores < each).sum(axis=1), (scores == each).sum(axis=1)
     ordered = np.sort(scores)
     low, high = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return len(scores) - high, high - low
+    return low, high - low
 
 
 def _first(size: int, among: int, length: int) -> np.ndarray:

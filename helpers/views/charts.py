@@ -198,8 +198,7 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     reduced = PCA(min(50, count, dim), random_state=seed).fit_transform(vectors)
     places = reduced[:, :2]
     if count >= 5 and places.std() > 1e-6:  # copies of one image would crash t-SNE
-        perplexity = min(30, (count - 1) / 3)
-        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+        tsne = TSNE(perplexity=min(30, (count - 1) / 3), init="pca", random_state=seed)
         places = tsne.fit_transform(reduced)
     spread = np.ptp(places, axis=0)
     scaled = (places - places.min(axis=0)) / np.maximum(spread, 1e-9)
