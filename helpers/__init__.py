@@ -34,8 +34,7 @@ _PUBLIC = {
     "query.results": ["Hit", "SearchResults"],
     "retrieval": ["search"],
     "evaluation.judgements": ["Judgements", "judgements_of"],
-    "evaluation.measuring": ["evaluate", "evaluate_captions", "zero_shot"],
-    "evaluation.comparing": ["compare"],
+    "evaluation.measuring": ["compare", "evaluate", "evaluate_captions", "zero_shot"],
     "evaluation.calibration": ["calibrate"],
     "views.charts": [
         "best_and_worst",

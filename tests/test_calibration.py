@@ -12,8 +12,8 @@ from helpers import ImageStore, calibrate, draw_demo_images, ingest, search
 from helpers.encoding import unit_vectors
 from helpers.evaluation.calibration import pick_threshold
 from helpers.evaluation.judgements import (
+    BY_HAND,
     CAPTIONS,
-    JUDGED,
     LABELS,
     Judgements,
     NothingJudgedError,
@@ -74,7 +74,7 @@ def random_judgements(judge, seed: int) -> tuple[Judgements, RandomEncoder]:
     nearest = np.argsort(-(encoder.encode_texts(texts) @ pool.vectors.T), axis=1)
     pairs = [judge(number, places, chance) for number, places in enumerate(nearest)]
     relevant, wrong = zip(*pairs, strict=True)
-    return Judgements(JUDGED, texts, relevant, texts, pool, wrong), encoder
+    return Judgements(BY_HAND, texts, relevant, texts, pool, wrong), encoder
 
 
 def split(places: np.ndarray, right: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:

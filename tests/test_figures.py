@@ -78,10 +78,9 @@ def test_few_values_have_wide_intervals(n):
 
 def test_where_no_interval_is_known_nothing_is_ruled_out():
     for found in (interval([0.4]), interval([0.9, 0.9]), difference([0.4], [0.4]), UNKNOWN):
-        assert not found.known
         assert found.range == ""
         assert found.holds(0)
-    assert interval([1, 1]).known  # a rate
+    assert interval([1, 1]).range  # a rate
 
 
 @pytest.mark.parametrize("hits", [3, 4, 5])
@@ -129,8 +128,8 @@ def test_the_area_knows_what_belongs_together():
 
 
 def test_the_interval_of_very_many_values_is_that_of_the_bootstrap():
-    values = np.random.default_rng(0).beta(0.5, 2, 10_001)
-    many, nearly = interval(values), interval(values[:10_000])
+    values = np.random.default_rng(0).beta(0.5, 2, 5_001)
+    many, nearly = interval(values), interval(values[:5_000])
     assert many[:3] == pytest.approx(nearly[:3], abs=2e-3)
 
 

@@ -19,8 +19,7 @@ from ..query.chance import FEWEST, NEAREST, above_chance, is_coin, random_texts
 from ..query.queries import PLAIN
 from ..settings import check_flags
 from .figures import UNKNOWN, Interval, Tabled, area_interval, interval, total
-from .judgements import CAPTIONS, Judgements, from_labels
-from .judgements import JUDGED as BY_HAND
+from .judgements import BY_HAND, CAPTIONS, Judgements, from_labels
 from .measuring import score_blocks
 
 _KINDS = ["present", "absent"]
@@ -89,9 +88,8 @@ class Calibration(Tabled):
             "not shown, but called a match": self.false_alarms,
             "both errors together, where a coin has 1": self.errors,
         }
-        known = {name: found for name, found in rows.items() if found.n}
-        cells = [(found.mean, found.range, found.n) for found in known.values()]
-        return pd.DataFrame(cells, list(known), ["value", "95 % interval", "margins"])
+        cells = {name: (each.mean, each.range, each.n) for name, each in rows.items() if each.n}
+        return pd.DataFrame.from_dict(cells, "index", columns=["value", "95 % interval", "margins"])
 
     def _heading(self) -> str:
         words = f"Calibration with {self.source}, {self.images:,} images"
@@ -253,19 +251,14 @@ def _once_each(judgements: Judgements) -> Judgements:
     """Ask a caption that several photos have once, for all of them."""
     if judgements.source != CAPTIONS:
         return judgements
-    photos: dict[str, list[int]] = {}  # of each caption
-    for text, places in zip(judgements.queries, judgements.relevant, strict=True):
-        photos.setdefault(text, []).extend(places.tolist())
-    together = DisjointSet({place for places in photos.values() for place in places})
-    for first, *others in photos.values():
+    places = pd.Series(list(judgements.relevant), list(judgements.queries)).explode().astype(int)
+    photos = places.groupby(level=0, sort=False).unique()  # of each caption
+    together = DisjointSet(range(len(judgements.pool)))
+    for first, *others in photos:
         for other in others:  # photos that share a caption
             together.merge(first, other)
-    return replace(
-        judgements,
-        queries=list(photos),
-        relevant=[np.unique(places) for places in photos.values()],
-        groups=[together[places[0]] for places in photos.values()],
-    )
+    groups = [together[each[0]] for each in photos]
+    return replace(judgements, queries=list(photos.index), relevant=list(photos), groups=groups)
 
 
 def _largest_margins(

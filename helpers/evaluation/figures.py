@@ -7,7 +7,7 @@ queries would have given other figures. An interval says how far they would be a
 
 import html
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ _TAIL = 0.975  # the quantile of what is not above an interval
 _DRAWS = 2000
 _FEW = 10  # groups; below, the bootstrap's interval is too narrow
 _MOSTLY = 0.9  # of the values, if a few ties are to leave a rate a rate
-_MANY = 10_000  # groups; with so many, the bootstrap's interval is the normal one
-_BATCH = 2_000_000  # values drawn at once
+_MANY = 5_000  # groups; with so many, the bootstrap's interval is the normal one
+
+Groups = Sequence[Hashable] | None
+"""Of each value, which others it belongs with; None if all are independent."""
 
 
 class Interval(NamedTuple):
@@ -36,21 +38,16 @@ class Interval(NamedTuple):
 
     @property
     def range(self) -> str:
-        """The interval in words; empty if nothing is known."""
-        return f"{self.low:.3f} to {self.high:.3f}" if self.known else ""
+        """The interval in words; empty if none is known, as of a few values that are the same."""
+        return "" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
 
     def holds(self, value: float) -> bool:
         """Return whether a value may be the true one; any may, where no interval is known."""
         return not (value < self.low - 1e-9 or value > self.high + 1e-9)
 
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval: a few values that are all the same have none."""
-        return not np.isnan(self.low)
-
     def beside(self, value: float, same: str) -> str:
         """Return in words how the mean compares with a value; `same` says that both may be one."""
-        if not self.known:
+        if not self.range:
             return "too few queries"
         if self.holds(value):
             return same
@@ -61,7 +58,7 @@ UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
 """Of no values."""
 
 
-def interval(values: npt.ArrayLike, groups: Sequence[Hashable] | None = None) -> Interval:
+def interval(values: npt.ArrayLike, groups: Groups = None) -> Interval:
     """Return the mean of the values of queries, with its 95 % interval.
 
     A rate (nearly all values are 0 or 1, the others are between) gets Wilson's interval, which is
@@ -79,23 +76,19 @@ def interval(values: npt.ArrayLike, groups: Sequence[Hashable] | None = None) ->
         groups are drawn instead of values, and a rate counts as one of fewer values.
     """
     values = np.asarray(values, float)
-    known = ~np.isnan(values)
-    sums, counts = _by_group(values, groups, known)
-    if not counts.sum():
+    sums, counts, n = _by_group(values, groups)
+    if not n:
         return UNKNOWN
-    mean = float(sums.sum() / counts.sum())
-    n = int(known.sum())
-    if _is_rate(values[known], _MOSTLY):
+    mean = float(sums.sum() / n)
+    if _is_rate(values, _MOSTLY):
         return Interval(mean, *_wilson(mean, _effective(sums, counts)), n)
     low, high = _of_mean(sums, counts)
-    if values[known].min() >= 0 and values[known].max() <= 1:
+    if _is_rate(values, 0):
         low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
     return Interval(mean, float(low), float(high), n)
 
 
-def difference(
-    values: npt.ArrayLike, others: npt.ArrayLike, groups: Sequence[Hashable] | None = None
-) -> Interval:
+def difference(values: npt.ArrayLike, others: npt.ArrayLike, groups: Groups = None) -> Interval:
     """Return by how much values are higher than others of the same queries, with its interval.
 
     The queries are compared one by one, so it does not matter that some are harder than others.
@@ -105,14 +98,12 @@ def difference(
     """
     values, others = np.asarray(values, float), np.asarray(others, float)
     each = values - others
-    known = ~np.isnan(each)
-    sums, counts = _by_group(each, groups, known)
-    n = int(known.sum())
+    sums, counts, n = _by_group(each, groups)
     if not n:
         return UNKNOWN
     mean = float(sums.sum() / n)
-    if len(counts) == n and _is_rate(values[known]) and _is_rate(others[known]):
-        gained, lost = (each[known] > 0).sum() + 0.5, (each[known] < 0).sum() + 0.5
+    if len(counts) == n and _is_rate(values) and _is_rate(others):
+        gained, lost = (each > 0).sum() + 0.5, (each < 0).sum() + 0.5
         centre = (gained - lost) / (n + 2)
         error = np.sqrt((gained + lost) / (n + 2) - centre**2) / np.sqrt(n + 2)
         half = float(stats.norm.ppf(_TAIL) * error)
@@ -133,22 +124,17 @@ def total(first: Interval, second: Interval) -> Interval:
     return Interval(mean, float(low), float(high), first.n + second.n)
 
 
-def _by_group(
-    values: np.ndarray, groups: Sequence[Hashable] | None, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of each group's values, and how many there are."""
-    if groups is None:
-        return values[known], np.ones(known.sum())
-    numbers: dict[Hashable, int] = {}
-    places = np.array([numbers.setdefault(group, len(numbers)) for group in groups])[known]
-    sums = np.bincount(places, values[known], len(numbers))
-    counts = np.bincount(places, minlength=len(numbers)).astype(float)
-    return sums[counts > 0], counts[counts > 0]
+def _by_group(values: np.ndarray, groups: Groups) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return each group's sum, how many values it has, and how many all have; NaN is none."""
+    keys = pd.Series(range(len(values)) if groups is None else list(groups), dtype=object)
+    table = pd.Series(values).dropna().groupby(keys, sort=False).agg(["sum", "count"])
+    return table["sum"].to_numpy(), table["count"].to_numpy(float), int(table["count"].sum())
 
 
 def _is_rate(values: np.ndarray, share: float = 1.0) -> bool:
-    within = ((values >= 0) & (values <= 1)).all()
-    return bool(within and np.isin(values, (0, 1)).mean() >= share)
+    known = values[~np.isnan(values)]
+    within = known.min() >= 0 and known.max() <= 1
+    return bool(within and np.isin(known, (0, 1)).mean() >= share)
 
 
 def _effective(sums: np.ndarray, counts: np.ndarray) -> float:
@@ -165,8 +151,7 @@ def _effective(sums: np.ndarray, counts: np.ndarray) -> float:
         return n
     if mean in (0.0, 1.0) or groups == 1:
         return groups
-    error = _squared_error(sums, counts)
-    apart = n if error * n < mean * (1 - mean) else mean * (1 - mean) / error
+    apart = min(n, mean * (1 - mean) / max(_squared_error(sums, counts), 1e-12))
     return float(apart * (stats.t.ppf(_TAIL, n - 1) / stats.t.ppf(_TAIL, groups - 1)) ** 2)
 
 
@@ -196,17 +181,10 @@ def _of_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
         if error < 1e-12 and groups < _FEW:
             return np.nan, np.nan
         return float(mean - student * error), float(mean + student * error)
-    outside = 2 * stats.norm.cdf(-student * np.sqrt(groups / (groups - 1)))
-    low, high = stats.bootstrap(
-        (sums, counts),
-        lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
-        paired=True,
-        confidence_level=1 - outside,
-        n_resamples=_DRAWS,
-        batch=max(1, _BATCH // groups),
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
+    outside = stats.norm.cdf(-student * np.sqrt(groups / (groups - 1)))
+    drawn = np.random.default_rng(0).integers(groups, size=(_DRAWS, groups))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [outside, 1 - outside])
     return float(low), float(high)
 
 
@@ -230,24 +208,21 @@ def area_interval(
     area, n = float(above.mean()), len(present) + len(absent)
     if area in (0.0, 1.0):
         return Interval(area, *_wilson(area, min(len(set(each)) for each in groups)), n)
-    numbers = {group: number for number, group in enumerate({*groups[0], *groups[1]})}
-    size = len(numbers)
+    codes, known = pd.factorize(np.concatenate(groups))
+    size = len(known)
     drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _DRAWS)
-    places = [np.array([numbers[group] for group in each]) for each in groups]
+    places = np.split(codes, [len(present)])
     rows, columns = (drawn[:, each] for each in places)
     within = places[0][:, None] == places[1]
-
-    def sums(pairs: np.ndarray) -> np.ndarray:
-        across = np.einsum("dp,pa,da->d", rows, pairs * ~within, columns, optimize=True)
-        return across + rows @ (pairs * within).sum(axis=1)
-
-    counts = sums(np.ones(above.shape))
+    pairs = np.stack([above, np.ones(above.shape)])
+    across = (rows @ (pairs * ~within) * columns).sum(axis=2)
+    sums, counts = across + (pairs * within).sum(axis=2) @ rows.T
     counts[counts == 0] = np.nan  # a draw without one of the kinds
-    low, high = np.nanquantile(sums(above) / counts, [1 - _TAIL, _TAIL])
+    low, high = np.nanquantile(sums / counts, [1 - _TAIL, _TAIL])
     return Interval(area, min(float(low), area), max(float(high), area), n)
 
 
-class Tabled:
+class Tabled(Protocol):
     """What shows itself as a table below its heading; as the heading alone, if that is empty."""
 
     note: str = ""
@@ -255,10 +230,9 @@ class Tabled:
 
     def table(self) -> pd.DataFrame:
         """Return the figures."""
-        raise NotImplementedError
 
     def _heading(self) -> str:
-        raise NotImplementedError
+        """Return what the figures are of."""
 
     def __repr__(self) -> str:
         heading, table = self._shown()

@@ -25,7 +25,7 @@ from ..query.results import as_written, safe_csv
 from ..settings import resolve_path
 from .figures import Tabled, counted
 
-CAPTIONS, JUDGED, LABELS = "captions", "judged queries", "class folders"
+CAPTIONS, BY_HAND, LABELS = "captions", "judged queries", "class folders"
 _SHOWN = 5  # queries
 _NAMED = 3  # examples of paths
 _COLUMNS = ("query", "filepath", "relevant")
@@ -68,6 +68,10 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.filepaths)
+
+    def name(self, place: int) -> str:
+        """Return the label of the image at a place; of one without a label, its path."""
+        return self.labels[place] or self.filepaths[place]
 
     def paths(self, places: Iterable[int]) -> list[Path]:
         """Return where the images at these places are."""
@@ -121,7 +125,7 @@ class Judgements(Tabled):
         """Return what an image is for a query: "right", "wrong", or "not judged"."""
         if place in self.relevant[query]:
             return "right"
-        by_hand = self.source == JUDGED
+        by_hand = self.source == BY_HAND
         return "not judged" if by_hand and place not in self.wrong[query] else "wrong"
 
 
@@ -132,8 +136,7 @@ def read_pool(store: ImageStore) -> Pool:
         filepaths.append(row["filepath"])
         labels.append(row["label"])
         vectors.append(np.array(row["vector"], np.float32))
-    whole = np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
-    return Pool(filepaths, labels, whole, store.image_dir or Path())
+    return Pool(filepaths, labels, np.array(vectors, np.float32), store.image_dir or Path())
 
 
 def judgements_of(
@@ -171,17 +174,15 @@ def from_labels(store: ImageStore, names: Mapping[str, str] | None = None) -> Ju
         If there are fewer than two labels.
     """
     pool = read_pool(store)
-    of_each: dict[str, list[int]] = {}
-    for place, label in enumerate(pool.labels):
-        if text := _asked((names or {}).get(label, label).replace("_", " ")):
-            of_each.setdefault(text, []).append(place)
+    words = [(names or {}).get(label, label).replace("_", " ") for label in pool.labels]
+    asked = pd.Series(list(map(_asked, words)), dtype=object)
+    of_each = asked.groupby(asked).indices
+    without = len(of_each.pop("", ()))
     if len(of_each) < 2:
         judged = dict(zip(pool.paths(range(len(pool))[:2]), (True, False), strict=False))
         example = textwrap.indent(judged_csv("my cat", judged, pool.folder), "   ")
         raise NothingJudgedError(_HOW_TO_JUDGE.format(store.collection_name, example))
-    texts = sorted(of_each)
-    relevant = [np.array(of_each[text]) for text in texts]
-    without = len(pool) - sum(map(len, relevant))
+    texts, relevant = map(list, zip(*of_each.items(), strict=True))
     note = f"{counted(without, 'image', 'images')} without a label count as wrong"
     return Judgements(LABELS, texts, relevant, texts, pool, note=note if without else "")
 
@@ -220,9 +221,8 @@ def from_captions(store: ImageStore, path: str | os.PathLike) -> Judgements:
 
 
 def _captions(path: Path) -> Iterator[tuple[str, list[str]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
+    numbered = [(number, line) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    for number, line in numbered:
         try:
             entry = json.loads(line)
             file, captions = entry["file"], entry["captions"]
@@ -260,25 +260,22 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     found = _find([filepath for _, (_, filepath, _) in rows if filepath], pool, path.parent)
     judged: dict[str, dict[int | str, bool]] = {}  # by an image's place, or its name if not here
     for number, (query, filepath, relevant) in rows:
-        if relevant and not filepath:
-            raise ValueError(f"{path}, line {number}: which image is relevant for {query!r}?")
         of_query = judged.setdefault(query, {})
         place = found[filepath][0] if len(found.get(filepath, [])) == 1 else filepath
-        if of_query.setdefault(place, relevant) != relevant:
-            raise ValueError(
-                f"{path}, line {number}: {filepath} is relevant for {query!r} in one line, and "
-                "not relevant in another"
-            )
-        if "" in of_query and any(of_query.values()):
-            raise ValueError(
-                f"{path}, line {number}: no image shows {query!r} by one line, and an image does "
-                "by another"
-            )
+        both = of_query.setdefault(place, relevant) != relevant
+        some_and_none = "" in of_query and any(of_query.values())
+        faults = {
+            f"which image is relevant for {query!r}?": relevant and not filepath,
+            f"{filepath} is relevant for {query!r} in one line, and not relevant in another": both,
+            f"no image shows {query!r} by one line, and an image does by another": some_and_none,
+        }
+        if said := [words for words, is_so in faults.items() if is_so]:
+            raise ValueError(f"{path}, line {number}: {said[0]}")
     kept = {query: of_query for query, of_query in judged.items() if _says_enough(of_query)}
     right = [_places(of_query, True) for of_query in kept.values()]
     wrong = [_places(of_query, False) for of_query in kept.values()]
     queries, note = list(kept), _missing(path, found, len(kept), pool)
-    return Judgements(JUDGED, queries, right, queries, pool, wrong, note)
+    return Judgements(BY_HAND, queries, right, queries, pool, wrong, note)
 
 
 def _says_enough(of_query: Mapping[int | str, bool]) -> bool:
@@ -326,8 +323,7 @@ def _ends(path: str) -> list[str]:
 
 def _spellings(name: str, images: Path, beside: Path) -> Iterator[str]:
     """Yield what the pool could call an image, as long as it is asked for more."""
-    yield name
-    yield name.replace("\\", "/")
+    yield from (name, name.replace("\\", "/"))
     if "\0" in name:
         return
     for path in (images / name, beside / name):
@@ -351,9 +347,8 @@ def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
     first = 1
     if lines and lines[0].strip().lower().startswith("sep="):  # as Excel writes it
         lines, first = lines[1:], 2
-    heads = {delimiter: _columns(lines, delimiter) for delimiter in ",;\t"}
-    delimiter = max(heads, key=lambda each: (set(_COLUMNS) <= set(heads[each]), len(heads[each])))
-    columns = heads[delimiter]
+    heads = [(each, _columns(lines, each)) for each in ",;\t"]
+    delimiter, columns = max(heads, key=lambda head: (set(_COLUMNS) <= {*head[1]}, len(head[1])))
     if not set(_COLUMNS) <= set(columns):
         raise ValueError(
             f"{path}: the first line must name the columns {', '.join(_COLUMNS)}; it names "

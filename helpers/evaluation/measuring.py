@@ -1,21 +1,27 @@
 """Evaluate a search: every query against every image, in blocks, without one call of Milvus.
 
+Ways to search are compared with one another, and your figures with those that others published.
+All ways search the same images for the same queries, which are compared one by one.
+
 Not about what is right (`judgements`) or what a metric is (`metrics`).
 """
 
-import functools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
 from ..query.queries import PLAIN
-from .figures import Interval, Tabled, counted, interval
-from .judgements import CAPTIONS, Judgements, Pool
+from .figures import Interval, Tabled, counted, difference, interval
+from .judgements import CAPTIONS, LABELS, Judgements, Pool
 from .metrics import measure, rank
+
+Templates = Sequence[str] | None
+"""Phrasings for the queries, see `ClipEncoder.encode_texts`; None leaves them as they are."""
 
 AT = (1, 5, 10)
 """The k of `success`; the last one is that of precision, recall and nDCG as well."""
@@ -23,6 +29,8 @@ AT = (1, 5, 10)
 _DIGITS = 6  # scores that are the same so far are ties: copies of a photo differ in the last bit
 _CELLS = 1 << 24  # scores computed at once: 64 MB
 _FAILED = 500  # queries whose mistakes are looked at, at most
+_FOLDER = Path(__file__).parent
+_PHRASES = 20_000  # texts that a comparison encodes for one phrasing, at most
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,8 +82,8 @@ class Evaluation(Tabled):
         return int((self.values["relevant"] > 0).sum())
 
     def _heading(self) -> str:
-        words = f"{self.title}: {counted(self.queries, 'query', 'queries')}"
-        words += f", a pool of {self.pool:,}"
+        queries = counted(self.queries, "query", "queries")
+        words = f"{self.title}: {queries}, a pool of {self.pool:,}"
         if left_out := len(self.values) - self.queries:
             none = counted(left_out, "query has", "queries have")
             words += f". {none} nothing to find, and no part in this"
@@ -116,9 +124,8 @@ class ZeroShot:
 
     def confusions(self) -> pd.DataFrame:
         """Return which classes are taken for which, as places, the most frequent first."""
-        wrong = self.own != self.taken_for
-        pairs = pd.DataFrame({"class": self.own[wrong], "taken for": self.taken_for[wrong]})
-        return pairs.value_counts().reset_index(name="images")
+        pairs = pd.DataFrame({"class": self.own, "taken for": self.taken_for})
+        return pairs[self.own != self.taken_for].value_counts().reset_index(name="images")
 
     def shares(self, classes: Sequence[int]) -> np.ndarray:
         """Return which share of the images of each class (row) is taken for each (column)."""
@@ -133,9 +140,7 @@ class ZeroShot:
         )
 
 
-def evaluate(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
-) -> Evaluation:
+def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> Evaluation:
     """Search for every query, and measure how high the relevant images come.
 
     Parameters
@@ -151,7 +156,7 @@ def evaluate(
 
 
 def evaluate_captions(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
+    judgements: Judgements, encoder: Encoder, templates: Templates = None
 ) -> Evaluation:
     """Search among captions for every image that has some: the other way of the protocol.
 
@@ -167,9 +172,7 @@ def evaluate_captions(
     return _evaluated("images to texts, captions", turned, vectors)
 
 
-def zero_shot(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None = None
-) -> ZeroShot:
+def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> ZeroShot:
     """Take each image for the query whose text is nearest (Radford et al. 2021, section 3.1).
 
     With class folders, its accuracy is what is known as zero-shot accuracy. With captions, it is
@@ -195,18 +198,14 @@ def _shot(scores: np.ndarray, own: np.ndarray) -> tuple[int, int, float]:
     return mine, mine if hits else best[0], hits / len(best)
 
 
-def _turned(
-    judgements: Judgements, encoder: Encoder, templates: Sequence[str] | None
-) -> Judgements:
+def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> Judgements:
     """Return the question turned round: each image that has texts looks for them among all."""
-    own: dict[int, list[int]] = {}
-    for query, places in enumerate(judgements.relevant):
-        for place in places.tolist():
-            own.setdefault(place, []).append(query)
+    images = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
+    own = images.groupby(images, sort=False).groups
     names = [judgements.pool.filepaths[image] for image in own]
     texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
     pool = Pool(list(judgements.queries), [], texts, judgements.pool.folder)
-    relevant = [np.array(queries) for queries in own.values()]
+    relevant = [queries.to_numpy() for queries in own.values()]
     return Judgements(judgements.source, names, relevant, list(own), pool, note=judgements.note)
 
 
@@ -221,10 +220,10 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     pairs = zip(scores, judgements.relevant, strict=True)
     values = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
-    values[[not number for number in numbers]] = np.nan  # the precision would be 0
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
-    chance = pd.DataFrame([_by_chance(pool, number) for number in numbers if number])
+    known = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
+    chance = pd.DataFrame([known[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
 
 
@@ -263,6 +262,100 @@ def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: i
     return np.argsort(-scores, kind="stable")[:limit].tolist()
 
 
-@functools.lru_cache(maxsize=1000)
-def _by_chance(pool: int, relevant: int) -> dict[str, float]:
-    return measure(rank(np.zeros(pool), np.arange(relevant)), AT)
+def phrasings(judgements: Judgements) -> dict[str, Sequence[str]]:
+    """Return ways to put these queries; with captions and sentences only those that suit them.
+
+    CLIP's eighty templates for the classes of ImageNet, and the seven of them that do slightly
+    better there, are from notebooks/Prompt_Engineering_for_ImageNet.ipynb of
+    https://github.com/openai/CLIP. "itap" is "I took a picture".
+    """
+    if judgements.source != LABELS:
+        return {"as it is": ("{}",), "a photo of {}": ("a photo of {}",)}
+    ways = {"the label alone": ["{}"], "a photo of a {}": ["a photo of a {}"]}
+    for number in ("seven", "eighty"):
+        text = (_FOLDER / f"{number}_templates.txt").read_text(encoding="utf-8")
+        ways[f"CLIP's {number} templates"] = text.splitlines()
+    most = _PHRASES / len(judgements)
+    return {name: way for name, way in ways.items() if len(way) <= most or len(way) == 1}
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Tabled):
+    """Several ways to search, and how each differs from the first; shown as a table.
+
+    Attributes
+    ----------
+    metric : str
+    figures : dict of Interval
+        The metric's mean for each way.
+    differences : dict of Interval
+        By how much each way but the first is higher than the first, query by query.
+    queries, pool : int
+        How many queries with something to find, and how many images.
+    """
+
+    metric: str
+    figures: Mapping[str, Interval]
+    differences: Mapping[str, Interval]
+    queries: int
+    pool: int
+
+    def table(self) -> pd.DataFrame:
+        """Return the figures, the differences and the verdicts, a row a way."""
+        rows = []
+        for way, found in self.figures.items():
+            change = ["", "", ""]
+            if more := self.differences.get(way):
+                change = [f"{more.mean:+.3f}", more.range, more.beside(0, "no difference seen")]
+            rows.append((found.mean, found.range, *change))
+        columns = [self.metric, "95 % interval", "difference", "its 95 % interval", "so it is"]
+        return pd.DataFrame(rows, list(self.figures), columns)
+
+    def _heading(self) -> str:
+        return f"{counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,} images"
+
+
+def compare(evaluations: Mapping[str, Evaluation], metric: str = "R-precision") -> Comparison:
+    """Compare several ways to search with the first of them, query by query.
+
+    Raises
+    ------
+    ValueError
+        If they are not of the same queries and the same number of images.
+    """
+    (first, base), *others = evaluations.items()
+    for name, evaluation in others:
+        if list(evaluation.values["query"]) != list(base.values["query"]):
+            raise ValueError(f"{name!r} and {first!r} are not of the same queries")
+        if evaluation.pool != base.pool:
+            raise ValueError(f"{name!r} and {first!r} have pools of different sizes")
+    differences = {
+        name: difference(evaluation.values[metric], base.values[metric], base.groups)
+        for name, evaluation in others
+    }
+    figures = {name: evaluation.of(metric) for name, evaluation in evaluations.items()}
+    return Comparison(metric, figures, differences, base.queries, base.pool)
+
+
+def beside_published(
+    judgements: Judgements, evaluation: Evaluation, zero_shot: ZeroShot
+) -> pd.DataFrame:
+    """Return your figures, and below them what others published for ViT-B/32, with the pools.
+
+    open_clip: docs/openclip_retrieval_results.csv of https://github.com/mlfoundations/open_clip.
+    CLIP_benchmark: https://github.com/LAION-AI/CLIP_benchmark. OpenAI: the notebook that
+    `phrasings` names.
+    """
+    texts = f"{len(zero_shot.classes):,} texts, {len(zero_shot.images):,} images"
+    if judgements.source == LABELS:
+        found = [("yours, zero-shot accuracy", zero_shot.accuracy, texts)]
+    else:
+        names, images = [f"success at {k}" for k in AT], f"{evaluation.pool:,} images"
+        found = [(f"yours, text to image, {name}", evaluation.of(name), images) for name in names]
+        found.append(("yours, image to text, success at 1", zero_shot.accuracy, texts))
+    rows = [(name, each.mean, each.range, pool, "here") for name, each, pool in found]
+    columns = ["figure", "value", "95 % interval", "pool", "source"]
+    published = pd.read_csv(_FOLDER / "published.csv").assign(**{"95 % interval": ""})
+    alike = published.loc[published["judged by"] == judgements.source, columns]
+    both = pd.concat([pd.DataFrame(rows, columns=columns), alike])
+    return both.round(3).set_index("figure").rename_axis(None)

@@ -20,7 +20,8 @@ _FEW = 16  # scores, up to which counting what is higher is quicker than sorting
 class Ranking(NamedTuple):
     """All that metrics need of a ranking: the positions at which relevant items can be.
 
-    Without ties, there is one position for each relevant item, and all chances are 1.
+    Without ties, there is one position for each relevant item, and all chances are 1. If nothing is
+    relevant, no chance is known: all are NaN, and so is every metric.
 
     Attributes
     ----------
@@ -52,9 +53,11 @@ def rank(scores: np.ndarray, relevant: np.ndarray) -> Ranking:
     relevant : ndarray of int
         The places of the relevant items, each once.
     """
-    values, among = np.unique(scores[relevant], return_counts=True)
-    values, among = values[::-1], among[::-1]
-    above, size = _count(scores, values)
+    if not len(relevant):
+        unknown = np.full(1, np.nan)
+        return Ranking(np.zeros(1), unknown, unknown, unknown, 0)
+    values, among = np.unique(-scores[relevant], return_counts=True)
+    above, size = _count(-scores, values)
     tie = np.repeat(np.arange(len(size)), size)  # of each position
     place = np.arange(len(tie)) - (np.cumsum(size) - size)[tie]  # among those tied
     before = (np.cumsum(among) - among)[tie]
@@ -62,32 +65,31 @@ def rank(scores: np.ndarray, relevant: np.ndarray) -> Ranking:
         position=above[tie] + place + 1,
         chance=(among / size)[tie],
         before=before + place * ((among - 1) / np.maximum(size - 1, 1))[tie],
-        first=_first(int(size[0]), int(among[0]), len(place)) if len(place) else np.empty(0),
+        first=_first(int(size[0]), int(among[0]), len(place)),
         relevant=len(relevant),
     )
 
 
 def precision(ranking: Ranking, k: int) -> float:
     """Return which share of the first k is relevant: hits / k, also if there are fewer than k."""
-    return float(_hits(ranking, k) / k)
+    return float(ranking.chance[ranking.position <= k].sum() / k)
 
 
 def recall(ranking: Ranking, k: int) -> float:
-    """Return which share of the relevant is among the first k: hits / R. NaN without any.
+    """Return which share of the relevant is among the first k: hits / R.
 
     The definition of information retrieval; for that of the papers on CLIP see `success`.
     """
-    return float(_hits(ranking, k) / ranking.relevant) if ranking.relevant else np.nan
+    return float(ranking.chance[ranking.position <= k].sum() / ranking.relevant)
 
 
 def success(ranking: Ranking, k: int) -> float:
     """Return whether anything relevant is among the first k: 1 or 0, with ties the probability.
 
     It is called "recall at k" in the protocols of Flickr30k and COCO (Karpathy and Li 2015,
-    https://arxiv.org/abs/1412.2306). NaN without anything relevant.
+    https://arxiv.org/abs/1412.2306).
     """
-    within = ranking.position <= k
-    return min(float(ranking.first[within].sum()), 1.0) if ranking.relevant else np.nan
+    return min(float(ranking.first[ranking.position <= k].sum()), 1.0)
 
 
 def r_precision(ranking: Ranking) -> float:
@@ -99,27 +101,23 @@ def average_precision(ranking: Ranking) -> float:
     """Return the mean, over all relevant items, of the precision where each is found.
 
     It divides by R, how many are relevant, not by how many were found, and has no cut (Manning
-    et al., Introduction to Information Retrieval, section 8.4). NaN without anything relevant.
+    et al., Introduction to Information Retrieval, section 8.4).
     """
-    if not ranking.relevant:
-        return np.nan
     precisions = ranking.chance * (1 + ranking.before) / ranking.position
     return float(precisions.sum() / ranking.relevant)
 
 
 def reciprocal_rank(ranking: Ranking) -> float:
-    """Return 1 / the position of the first relevant item. NaN without any."""
-    return float((ranking.first / ranking.position).sum()) if ranking.relevant else np.nan
+    """Return 1 / the position of the first relevant item."""
+    return float((ranking.first / ranking.position).sum())
 
 
 def ndcg(ranking: Ranking, k: int) -> float:
     """Return the discounted cumulative gain of the first k, as a share of the best possible.
 
     A relevant item gains 1, divided by log2(1 + position) (Järvelin and Kekäläinen 2002, "Cumulated
-    gain-based evaluation of IR techniques", in the form that most use today). NaN without any.
+    gain-based evaluation of IR techniques", in the form that most use today).
     """
-    if not ranking.relevant:
-        return np.nan
     within = ranking.position <= k
     gained = (ranking.chance[within] / np.log2(1 + ranking.position[within])).sum()
     best = (1 / np.log2(1 + np.arange(1, min(ranking.relevant, k) + 1))).sum()
@@ -140,18 +138,14 @@ def measure(ranking: Ranking, at: Sequence[int]) -> dict[str, float]:
     }
 
 
-def _hits(ranking: Ranking, k: int) -> float:
-    return ranking.chance[ranking.position <= k].sum()
-
-
 def _count(scores: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many scores are above each value, and how many are equal to it."""
+    """Return how many scores are below each value, and how many are equal to it."""
     if len(values) <= _FEW:
         each = values[:, None]
-        return (scores > each).sum(axis=1), (scores == each).sum(axis=1)
+        return (scores < each).sum(axis=1), (scores == each).sum(axis=1)
     ordered = np.sort(scores)
     low, high = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return len(scores) - high, high - low
+    return low, high - low
 
 
 def _first(size: int, among: int, length: int) -> np.ndarray:

@@ -4,7 +4,6 @@ Cosines and mistakes are heat maps, margins are histograms and a ROC curve, a co
 which images that are alike lie together, and the answers of queries are rows of thumbnails.
 """
 
-import html
 import os
 import warnings
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
@@ -26,7 +25,7 @@ from ..images.gallery import grid_html, shortened, thumbnail
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row
 _NAMED = 3  # queries
-_MARKS = {"right": "\N{CHECK MARK}", "wrong": "\N{BALLOT X}", "not judged": "?"}
+_MARKED = {"right": "✓ right", "wrong": "✗ wrong", "not judged": "? not judged"}
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
 
@@ -95,14 +94,9 @@ def confusion_heatmap(zero_shot: ZeroShot, judgements: Judgements, most: int = 8
     places = dict.fromkeys([*wrong.flat, *np.unique(zero_shot.own)])
     chosen = [place for place in places if len(judgements.relevant[place])][:most]
     names = [zero_shot.classes[place] for place in chosen]
-    examples = [int(judgements.relevant[place][0]) for place in chosen]
-    return similarity_heatmap(
-        zero_shot.shares(chosen),
-        names,
-        judgements.pool.paths(examples),
-        names,
-        measure="share of the row's images",
-    )
+    paths = judgements.pool.paths(judgements.relevant[place][0] for place in chosen)
+    shares = zero_shot.shares(chosen)
+    return similarity_heatmap(shares, names, paths, names, "share of the row's images")
 
 
 def margin_histograms(judged: pd.DataFrame, threshold: float | None) -> Figure:
@@ -173,9 +167,9 @@ def roc_chart(judged: pd.DataFrame, threshold: float | None) -> Figure:
 
 
 def _area(present: pd.Series, absent: pd.Series) -> float:
-    if not len(present) or not len(absent):
-        return float("nan")
-    return float(roc_auc_score([1] * len(present) + [0] * len(absent), [*present, *absent]))
+    """Return how often a margin of the first kind is above one of the second; NaN without any."""
+    above = np.sign(np.subtract.outer(present.to_numpy(), absent.to_numpy()))
+    return float(above.mean() + 1) / 2 if above.size else float("nan")
 
 
 def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -203,8 +197,7 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     reduced = PCA(min(50, count, dim), random_state=seed).fit_transform(vectors)
     places = reduced[:, :2]
     if count >= 5 and places.std() > 1e-6:  # copies of one image would crash t-SNE
-        perplexity = min(30, (count - 1) / 3)
-        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+        tsne = TSNE(perplexity=min(30, (count - 1) / 3), init="pca", random_state=seed)
         places = tsne.fit_transform(reduced)
     spread = np.ptp(places, axis=0)
     scaled = (places - places.min(axis=0)) / np.maximum(spread, 1e-9)
@@ -273,7 +266,6 @@ def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: floa
                 fontsize=12,
                 color=f"C{number}",
                 fontweight="bold",
-                annotation_clip=False,
                 parse_math=False,  # a text with two $ is no formula
                 arrowprops={"arrowstyle": "-", "color": f"C{number}", "relpos": (x < 0, 0.5)},
                 zorder=5,
@@ -302,10 +294,8 @@ def _place_picture(axes: Axes, path: str | os.PathLike, zoom: float, **box: Any)
     axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
 
 
-def best_and_worst(
-    evaluation: Evaluation, judgements: Judgements, each: int = 2, metric: str = "average precision"
-) -> HTML:
-    """Show the first hits of the queries with the lowest and the highest values of a metric.
+def best_and_worst(evaluation: Evaluation, judgements: Judgements, each: int = 2) -> HTML:
+    """Show the first hits of the queries with the lowest and the highest average precision.
 
     Parameters
     ----------
@@ -314,21 +304,19 @@ def best_and_worst(
         Those that it was made with.
     each : int
         How many of the worst, and of the best.
-    metric : str
-        A column of `evaluation.values`.
 
     Returns
     -------
     IPython.display.HTML
         Each picture says whether it is right, if anybody judged it.
     """
-    values = evaluation.values.dropna(subset=metric)
-    worst = values.nsmallest(each, metric).index
-    best = values.drop(worst).nlargest(each, metric).index
+    values = evaluation.values["average precision"].dropna()
+    worst = values.nsmallest(each).index
+    best = values.drop(worst).nlargest(each).index
     parts = []
     for words, queries in (("The worst", worst), ("The best", best)):
-        parts += [f"<h4>{words}, by {html.escape(metric)}</h4>"]
-        parts += [_answer(evaluation, judgements, query, metric) for query in queries]
+        parts += [f"<h4>{words}, by average precision</h4>"]
+        parts += [_answer(evaluation, judgements, query) for query in queries]
     return HTML("".join(parts))
 
 
@@ -350,19 +338,17 @@ def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
         return HTML("<p><b>No two queries find the same wrong image.</b></p>")
     captions = []
     for place, queries in mistakes:
-        name = judgements.pool.labels[place] or judgements.pool.filepaths[place]
         named = ", ".join(map(shortened, queries[:_NAMED]))
         more = f" and {len(queries) - _NAMED} more" if len(queries) > _NAMED else ""
-        captions.append(f"{name}\nwrong for {len(queries)} queries: {named}{more}")
+        words = f"wrong for {len(queries)} queries: {named}{more}"
+        captions.append(f"{judgements.pool.name(place)}\n{words}")
     paths = judgements.pool.paths(place for place, _ in mistakes)
     return HTML(grid_html(paths, captions, _SHOWN, "Wrong for several queries"))
 
 
-def _answer(evaluation: Evaluation, judgements: Judgements, query: int, metric: str) -> str:
-    found = nearest(evaluation, judgements, query, _SHOWN)
-    names = [judgements.pool.labels[place] or judgements.pool.filepaths[place] for place in found]
-    verdicts = [judgements.verdict(query, place) for place in found]
-    pairs = zip(verdicts, names, strict=True)
-    captions = [f"{_MARKS[verdict]} {verdict}\n{name}" for verdict, name in pairs]
-    title = f"{judgements.queries[query]}: {metric} {evaluation.values.loc[query, metric]:.2f}"
-    return grid_html(judgements.pool.paths(found), captions, _SHOWN, title)
+def _answer(evaluation: Evaluation, judgements: Judgements, query: int) -> str:
+    found, pool = nearest(evaluation, judgements, query, _SHOWN), judgements.pool
+    captions = [f"{_MARKED[judgements.verdict(query, p)]}\n{pool.name(p)}" for p in found]
+    value = evaluation.values.loc[query, "average precision"]
+    title = f"{judgements.queries[query]}: average precision {value:.2f}"
+    return grid_html(pool.paths(found), captions, _SHOWN, title)
