@@ -82,8 +82,9 @@ class Evaluation(Tabled):
         return int((self.values["relevant"] > 0).sum())
 
     def _heading(self) -> str:
-        queries = counted(self.queries, "query", "queries")
-        words = f"{self.title}: {queries}, a pool of {self.pool:,}"
+        words = (
+            f"{self.title}: {counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,}"
+        )
         if left_out := len(self.values) - self.queries:
             none = counted(left_out, "query has", "queries have")
             words += f". {none} nothing to find, and no part in this"
@@ -222,8 +223,8 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
-    known = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
-    chance = pd.DataFrame([known[number] for number in numbers if number])
+    by_chance = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
+    chance = pd.DataFrame([by_chance[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
 
 
