@@ -82,9 +82,8 @@ class Evaluation(Tabled):
         return int((self.values["relevant"] > 0).sum())
 
     def _heading(self) -> str:
-        words = (
-            f"{self.title}: {counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,}"
-        )
+        queries = counted(self.queries, "query", "queries")
+        words = f"{self.title}: {queries}, a pool of {self.pool:,}"
         if left_out := len(self.values) - self.queries:
             none = counted(left_out, "query has", "queries have")
             words += f". {none} nothing to find, and no part in this"
@@ -223,7 +222,7 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
-    by_chance = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
+    by_chance = {n: measure(rank(np.zeros(pool), np.arange(n)), AT) for n in set(numbers)}
     chance = pd.DataFrame([by_chance[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
 
