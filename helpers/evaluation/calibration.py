@@ -178,11 +178,10 @@ def _choose(made: Calibration) -> Calibration:
     present, absent = (made.judged[made.judged["kind"] == kind] for kind in _KINDS)
     chosen = made.margins[made.margins["part"] == "set"]
     threshold = pick_threshold(chosen["kind"] == "present", chosen["margin"])
-    groups = present["group"], absent["group"]
-    missed = interval(present["margin"] < threshold, groups[0])
-    false_alarms = interval(absent["margin"] >= threshold, groups[1])
+    missed = interval(present["margin"] < threshold, present["group"])
+    false_alarms = interval(absent["margin"] >= threshold, absent["group"])
     errors = total(missed, false_alarms)
-    area = area_interval(present["margin"], absent["margin"], groups)
+    area = area_interval(present["margin"], absent["margin"], (present["group"], absent["group"]))
     made = replace(made, area=area, missed=missed, false_alarms=false_alarms, errors=errors)
     if errors.high >= _WORST or not np.isfinite(threshold):
         return replace(

@@ -222,8 +222,8 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
     values.insert(0, "query", list(judgements.queries))
     values.insert(1, "relevant", numbers)
-    known = {each: measure(rank(np.zeros(pool), np.arange(each)), AT) for each in set(numbers)}
-    chance = pd.DataFrame([known[number] for number in numbers if number])
+    by_chance = {n: measure(rank(np.zeros(pool), np.arange(n)), AT) for n in set(numbers)}
+    chance = pd.DataFrame([by_chance[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
 
 

@@ -117,9 +117,8 @@ def margin_histograms(judged: pd.DataFrame, threshold: float | None) -> Figure:
     absent = sorted(set(judged["kind"]) - {"present"}) or ["absent"]
     margins = judged["margin"]
     bins = np.linspace(margins.min(), margins.max(), 40) if len(margins) else 1
-    count = len(absent)
-    size = (8, 2.5 * count)
-    figure, grid = plt.subplots(count, sharex=True, squeeze=False, figsize=size, layout="tight")
+    figure, grid = plt.subplots(len(absent), sharex=True, squeeze=False, layout="tight")
+    figure.set_size_inches(8, 2.5 * len(absent))
     present = margins[judged["kind"] == "present"]
     for axes, kind in zip(grid[:, 0], absent, strict=True):
         others = margins[judged["kind"] == kind]
