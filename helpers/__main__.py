@@ -25,7 +25,7 @@ _LINK = re.compile(r"""(<a [^<>]*?href=["'])([^"':?#]+)(?=["'#])""")
 
 
 def main() -> int:
-    """Run the notebooks; return 0, or 1 if one fails, or 2 if they cannot be started."""
+    """Run the notebooks; return 0, 1 if one fails, 2 if they cannot start, 130 if interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever letters the terminal knows
             stream.reconfigure(errors="replace")

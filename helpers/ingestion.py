@@ -116,7 +116,7 @@ def ingest(
         The folder; an image is identified by its path below it.
     encoder, store
     recreate : bool
-        Drop the collection first.
+        Drop the collection first, unless the folder holds no image.
     prune : bool or "all"
         Remove the rows of files that are gone. True refuses to where a disk may not be mounted: if
         a whole folder of images is empty or missing, or if more than a fifth of the rows would go,
@@ -146,7 +146,7 @@ def ingest(
     surveyed = survey(folder)
     check_flags(recreate=recreate, prune=prune == "all" or prune, progress=progress)
     check_whole(1, limit=limit, batch_size=batch_size)
-    _check(surveyed.images, prune, limit, shard)
+    _check(surveyed.images, recreate, prune, limit, shard)
     if recreate:
         store.drop()
     store.open_for(encoder, folder)
@@ -207,7 +207,13 @@ def _note(store: ImageStore, rows: Iterable[dict]) -> str:
     return ". ".join(notes)
 
 
-def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[int, int]) -> None:
+def _check(
+    images: list[Path],
+    recreate: bool,
+    prune: YesNoAll,
+    limit: int | None,
+    shard: tuple[int, int],
+) -> None:
     part, parts = shard
     if not 0 <= part < parts:
         raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")
@@ -218,6 +224,8 @@ def _check(images: list[Path], prune: YesNoAll, limit: int | None, shard: tuple[
             "prune would remove every row: the folder holds no image. Is it mounted? If you mean "
             'it, prune="all" removes them'
         )
+    if recreate and not images:
+        raise ValueError("nothing would be left: the folder holds no image. Is its disk mounted?")
 
 
 def _check_gone(

@@ -191,7 +191,7 @@ def read_parameters(namespace: MutableMapping[str, Any]) -> None:
     From a command line they often arrive as text. A `str` stays as it was typed; an `int` is a
     whole number; a `bool` is one of the usual words for yes and no, and a `YesNoAll` also "all"; a
     `list` is a list of texts, or one text, or several with commas between them (in double quotes,
-    if they have commas of their own). None stays None.
+    if they have commas of their own). None stays None; of a `bool` it is no.
 
     Parameters
     ----------

@@ -586,6 +586,8 @@ def test_pruning_what_is_not_seen_whole_is_refused(folder, encoder, store, tmp_p
     folder.mkdir()
     with pytest.raises(ValueError, match="holds no image"):
         ingest(folder, encoder, store, prune=True)
+    with pytest.raises(ValueError, match="nothing would be left"):
+        ingest(folder, encoder, store, recreate=True)
     assert store.count() == 50
 
 

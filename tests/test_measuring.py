@@ -116,8 +116,9 @@ def test_queries_with_nothing_to_find_do_not_count_and_are_said():
     assert evaluation.of("average precision")[::3] == (1, 2)
     assert evaluation.of("precision at 10")[::3] == (pytest.approx(0.1), 2)
     assert "2 queries, a pool of 8. 1 query has nothing to find" in evaluation._repr_html_()
-    with pytest.raises(ValueError, match="no query"):
-        evaluate(judged({"0": [], "1": []}, np.eye(8)), Words())
+    for measure_all in (evaluate, zero_shot):
+        with pytest.raises(ValueError, match="no query"):
+            measure_all(judged({"0": [], "1": []}, np.eye(8)), Words())
 
 
 def test_the_captions_of_a_photo_are_one_group():

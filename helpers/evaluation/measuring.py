@@ -200,6 +200,7 @@ def _shot(scores: np.ndarray, own: np.ndarray) -> tuple[int, int, float]:
 
 def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> Judgements:
     """Return the question turned round: each image that has texts looks for them among all."""
+    _refuse_nothing(judgements)
     images = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
     own = images.groupby(images, sort=False).groups
     names = [judgements.pool.filepaths[image] for image in own]
@@ -211,11 +212,7 @@ def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> J
 
 def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evaluation:
     """Measure queries, a vector each, against what is right; refuse if nothing is."""
-    if not any(map(len, judgements.relevant)):
-        raise ValueError(
-            f"no query of these {judgements.source} has anything to find: say of some images that "
-            f"they are relevant. {judgements.note}".strip()
-        )
+    _refuse_nothing(judgements)
     scores = chain.from_iterable(score_blocks(vectors, judgements.pool))
     pairs = zip(scores, judgements.relevant, strict=True)
     values = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
@@ -225,6 +222,14 @@ def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evalu
     by_chance = {n: measure(rank(np.zeros(pool), np.arange(n)), AT) for n in set(numbers)}
     chance = pd.DataFrame([by_chance[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
+
+
+def _refuse_nothing(judgements: Judgements) -> None:
+    if not any(map(len, judgements.relevant)):
+        raise ValueError(
+            f"no query of these {judgements.source} has anything to find: say of some images that "
+            f"they are relevant. {judgements.note}".strip()
+        )
 
 
 def score_blocks(vectors: np.ndarray, pool: Pool) -> Iterator[np.ndarray]:

@@ -1,1 +1,1 @@
-"""Images: their files, pictures of them in notebooks, and the tutorial's photos."""
+"""Images: which files there are, what they show, what they tell, and how they are shown."""

@@ -82,7 +82,6 @@ class ClipEncoder:
         taking turns is faster; 2 elsewhere.
     model : torch module
         For inference; see `acceleration` for what was changed. `original` returns it unchanged.
-        None for families without one.
 
     Raises
     ------
@@ -103,7 +102,7 @@ class ClipEncoder:
         self._model = _family_of(model_name)(model_name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.content, self.dim = self._model.path, self._model.content, self._model.dim
-        self.model = getattr(self._model, "module", None)
+        self.model = getattr(self._model, "module", None)  # tests bring models without one
         self.batch_size = 64
         self.ahead = 0 if self.device == "cpu" else 2
         *steps, _, normalize = self._model.preprocess.transforms
