@@ -263,6 +263,7 @@ def test_rows_of_files_that_are_gone_stay_until_they_are_pruned(folder, encoder,
 def test_pruning_spares_what_only_cannot_be_read(open_folder, drawings, encoder):
     shutil.copytree(drawings, open_folder / "images")
     open_folder.chmod(0o777)
+    assert encoder.digest  # its file is one that others may not read
     with unprivileged(), ImageStore(open_folder / "milvus.db") as store:
         ingest(open_folder / "images", encoder, store, progress=False)
     (open_folder / "images" / "red star").chmod(0)
