@@ -304,7 +304,11 @@ class PanelPage:
 
     def wait_for(self, status: str, first: set[str] | None = None) -> None:
         """Wait until the panel says this, all photos in sight are there, and these labels first."""
-        self.status.filter(has_text=status).wait_for()
+        try:
+            self.status.filter(has_text=status).wait_for()
+        except Exception as error:
+            error.add_note(f"The page says: {self.page.inner_text('body')[:1000]!r}")
+            raise
         number = int(re.search(r": (\d+) images?", self.status.inner_text())[1])
         wait_until(lambda: self.photos.count() >= number)
         wait_until(lambda: self.page.evaluate(IN_SIGHT_ARE_DRAWN))
