@@ -24,8 +24,9 @@ from helpers import ImageStore, ingest
 from .support import browser
 from .support.processes import ROOT, SCREENSHOTS, environment, python
 
-# On a busy machine a kernel, which counts as idle until it has started, takes half a minute.
-QUICK = ["--MappingKernelManager.cull_idle_timeout=45", "--MappingKernelManager.cull_interval=1"]
+# Until its page is connected a kernel counts as idle, and Jupyter waits a minute for an answer that
+# may have got lost.
+QUICK = ["--MappingKernelManager.cull_idle_timeout=75", "--MappingKernelManager.cull_interval=1"]
 SORRY = "The photos cannot be searched at the moment"
 # What a kernel runs before anything else: it waits while there is a file, or dies of another.
 IN_KERNELS = """
@@ -547,7 +548,9 @@ def test_in_an_empty_folder_no_collection_is_found_and_nothing_is_downloaded(tmp
     )
 
 
-def test_a_kernel_without_its_visitor_ends_within_a_minute():
+def test_a_kernel_without_its_visitor_ends_within_two_minutes():
     settings = json.loads((ROOT / "notebooks" / "voila.json").read_text())["MappingKernelManager"]
-    # Idle for so long, when it is next looked at; the rest is for ending.
-    assert settings["cull_idle_timeout"] + settings["cull_interval"] <= 45
+    # Idle for so long, when it is next looked at; the rest is for ending. Jupyter waits 60 seconds
+    # for the first answer, and until then it looks as if nobody were there.
+    assert settings["cull_idle_timeout"] + settings["cull_interval"] <= 105
+    assert settings["cull_idle_timeout"] > 60

@@ -321,7 +321,7 @@ class PanelPage:
     def _come_or_load_again(self) -> None:
         """Load a page of the app again if no panel comes, as it asks its visitors to.
 
-        On busy machines that happens to one in some thirty; nobody knows why.
+        On busy machines that happened to one in some thirty.
         """
         try:
             self.root.wait_for(timeout=1000 * PATIENCE / 3)
