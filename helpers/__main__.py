@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .settings import project_root, require, without_password
+from .settings import PROFILES, project_root, require, without_password
 
 # What notebooks are called, or were in an earlier version: files of these names are a run's.
 _EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
@@ -98,7 +98,7 @@ def _main() -> int:
 def _add_options(parser: argparse.ArgumentParser, names: list[str], runs: Path) -> None:
     add = parser.add_argument
     add("notebooks", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}; default: all")
-    add("--profile", choices=["auto", "tutorial", "demo"])
+    add("--profile", choices=["auto", *PROFILES])
     example = "a notebook's parameter, as in: -p query_text 'a dog' -p labels '2024, 2025'"
     add("-p", nargs=2, metavar=("NAME", "VALUE"), help=example)
     add("--output", type=Path, default=runs)

@@ -70,10 +70,10 @@ def test_a_tile_follows_its_file_and_is_made_once(tmp_path, monkeypatch):
     assert len(opened) == 2
 
 
-def test_a_small_tile_is_the_same_picture_shown_smaller(drawings):
-    path = list_images(drawings)[0]
-    assert "width:40px" in tile_html(path, "", edge=40)
-    assert pictures(tile_html(path, "", edge=40))[0].size == (160, 160)
+def test_a_tile_is_as_wide_as_its_picture(drawings):
+    tile = tile_html(list_images(drawings)[0], "")
+    assert "width:160px" in tile
+    assert pictures(tile)[0].size == (160, 160)
 
 
 @pytest.fixture

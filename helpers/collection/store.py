@@ -274,7 +274,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         if not self.properties:
             return
         with self._explained("read"):
-            batches = self._loaded().query_iterator(
+            found = self._loaded().query_iterator(
                 self.collection_name,
                 batch_size=_READ_WITH_VECTORS if "vector" in fields else _READ,
                 limit=-1 if limit is None else limit,
@@ -282,10 +282,10 @@ class ImageStore(AbstractContextManager["ImageStore"]):
                 output_fields=list(fields),
             )
             try:
-                while batch := batches.next():
+                while batch := found.next():
                     yield from columns.filled(batch, fields)
             finally:
-                batches.close()
+                found.close()
 
     def find(self, field: str, values: Collection, fields: Sequence[str]) -> list[dict]:
         """Return the rows whose field has one of these values, each as a dict of `fields`."""

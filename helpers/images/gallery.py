@@ -69,10 +69,10 @@ def grid_html(
     )
 
 
-def tile_html(path: str | os.PathLike, caption: str, edge: int = EDGE) -> str:
+def tile_html(path: str | os.PathLike, caption: str) -> str:
     """Return the HTML of one thumbnail and its caption; every text in it is escaped."""
     name, alt = (html.escape(text, quote=True) for text in (os.fspath(path), Path(path).name))
-    size = f"width:{edge}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
+    size = f"width:{EDGE}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
     try:
         picture = f"<img src='{picture_address(path)}' alt='{alt}' title='{name}' style='{size}'>"
     except (OSError, ValueError):  # ValueError: a NUL in the name

@@ -23,6 +23,7 @@ from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
 
+_TRIES = 4
 _GENERAL = ("people", "food", "a building", "outdoors")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
 
@@ -219,8 +220,8 @@ def _weight(text: str) -> float:
     return math.copysign(min(max(abs(weight), 0.1), 10), weight) if weight else 0.0
 
 
-def suggestions(labels: Sequence[str], most: int = 4) -> list[str]:
+def suggestions(labels: Sequence[str]) -> list[str]:
     """Return texts to begin with: a few of a collection's labels, or general ones without any."""
     named = [label.replace("_", " ").strip() for label in labels]
     named = [text for text in named if any(map(str.isalpha, text))] or list(_GENERAL)
-    return named[:: max(1, len(named) // most)][:most]
+    return named[:: max(1, len(named) // _TRIES)][:_TRIES]
