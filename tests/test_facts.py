@@ -129,8 +129,8 @@ def saved(folder: Path, name: str = "x.jpg", exif=None, **options) -> dict:
         ("1965:07:     :  :  ", day(1965, 7)),
         ("1965-13", None),
         ("1965, in summer", None),
-        ("2019:06:01 12:34:56" + 300 * " " + "x", JUNE),  # nobody reads on so far
-        ("2019:06:01 12:34:56" + 99 * " " + "x", None),
+        ("2019:06:01 12:34:56" + 200 * " ", JUNE),
+        ("2019:06:01 12:34:56" + 9_999 * " " + "_", None),  # which is found at once
     ],
 )
 def test_dates_are_read_as_cameras_and_programs_write_them(tmp_path, written, taken):
@@ -317,7 +317,7 @@ def test_places_are_degrees_north_and_east(tmp_path, place, expected):
     [
         (b"S\0", (-33, 51, 30), -33.8583),
         (None, (-33, 51, 30), -33.8583),
-        (b"N\0", (-33, 51, 30), -33.8583),  # no letter makes it the north
+        (b"N\0", (-33, 51, 30), 33.8583),  # the reference wins
         (b"S\0", (33, 51, 30), -33.8583),
         (None, (-33, -51, -30), -33.8583),
         (None, (0, -51, -30), -0.8583),
@@ -454,9 +454,11 @@ def test_a_place_that_is_written_as_nobody_does_is_none(latitude):
         ("33.5", "S", -33.5),  # Apple Photos
         ("33.5", "South", -33.5),
         ("-33.5", "S", -33.5),
-        ("-33.5", "N", -33.5),
+        ("-33.5", "N", 33.5),
         ("33.5", "N", 33.5),
         ("33,30.0N", "S", -33.5),
+        ("33,30.0S", "N", 33.5),
+        ("33,30.0S", " ", -33.5),
         ("33,30,0s", None, -33.5),
         ("-33,30", None, -33.5),
         ("-0,30", None, -0.5),

@@ -20,19 +20,20 @@ RECORDED = "recorded"
 """Where the `info` of a preview has the EXIF of the recording itself."""
 
 _FIRST = 1826  # the year of the first photo
-_LONGEST = 256  # bytes of a camera's name, and characters of any text
+_LONGEST = 256  # bytes of a camera's name
 _STARTS = [datetime(year, 1, 1) for year in (1904, 1970, 1980)]  # from which clocks run
 # What programs, cameras and Android write where they have no date
 _NEVER = {datetime(1899, 12, 30), datetime(2000, 1, 1), datetime(2002, 12, 8, 12)}
+_SHORT = r"(?=[\s\S]{0,99}\Z)\s*"  # else what is odd could be searched for ever
 _DAY = r"(\d{4})(?:[-:/.]?(\d{1,2}))?(?:[-:/.]?(\d{1,2}))?"
 _TIME = r"[T\s:]*(\d{1,2})[:.]?(\d\d)(?:[:.]?(\d{1,2}))?(?:[.,:]\d*)?"
 _HALF = r"(?:(a\.?\s?m\b|上午|午前|오전)|(p\.?\s?m\b|下午|午後|오후))?\.?"
 _ZONE = r"(?:[-+]\d{1,2}(?::?\d\d)?)?"
-_DATE = re.compile(rf"\s*{_DAY}(?:{_TIME}\s*{_HALF}\s*[a-z]{{0,4}})?\s*{_ZONE}\W*", re.I)
+_DATE = re.compile(rf"{_SHORT}{_DAY}(?:{_TIME}\s*{_HALF}\s*[a-z]{{0,4}})?\s*{_ZONE}\W*", re.I)
 _NUMBER = r"\d+\.?\d*(?:e[-+]\d+)?"
 _MARK = r"(?:deg(?:rees?)?|[\s,;:°º'′’\"″”])"  # stand between degrees, minutes and seconds
 _NEXT = rf"(?:{_MARK}+({_NUMBER}))?"
-_ANGLE = re.compile(rf"\s*([-+]?{_NUMBER}){_NEXT}{_NEXT}{_MARK}*([nsew]?)[a-z]*\s*", re.I)
+_ANGLE = re.compile(rf"{_SHORT}([-+]?{_NUMBER}){_NEXT}{_NEXT}{_MARK}*([nsew]?)[a-z]*\s*", re.I)
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _WINDOWS = "uuid:faf5bdd5-ba3d-11da-ad31-d33d75182f1b"  # calls every photo so
 
@@ -91,8 +92,8 @@ def _text(value: object) -> str:
     UTF-8 either stays as Pillow reads it.
     """
     text = value.decode("latin-1") if isinstance(value, bytes) else value
-    text = text.partition("\0")[0] if isinstance(text, str) else ""
-    return or_else(text, lambda: text.encode("latin-1").decode("utf-8"))[:_LONGEST]
+    text = text.partition("\0")[0].strip() if isinstance(text, str) else ""
+    return or_else(text, lambda: text.encode("latin-1").decode("utf-8"))
 
 
 def _seconds(value: object) -> int | None:
@@ -141,8 +142,8 @@ def _place(values: Mapping, latitude: Any, longitude: Any, reference: Any) -> di
 def _angle(value: Any, reference: object, sides: str) -> float:
     """Return degrees of degrees, minutes and seconds, as many of them as there are; else nan.
 
-    A text is such as 48,51.504N. It is negative if anything says so: the reference, the letter,
-    or a sign, before the degrees alone or before each number.
+    A text is such as 48,51.504N. The reference tells the side, else the letter, else a sign,
+    before the degrees alone or before each number. What tells another side is no angle.
     """
     letter = ""
     if isinstance(value, str | bytes):
@@ -150,12 +151,13 @@ def _angle(value: Any, reference: object, sides: str) -> float:
         *value, letter = match.groups("0") if match else ("nan", "")
     parts = [float(part) for part in (value if isinstance(value, tuple | list) else [value])]
     degrees, minutes, seconds = (abs(part) for part in (*parts, 0.0, 0.0)[:3])
-    named = {side[:1].upper() for side in (letter, _text(reference).strip()) if side}
+    side = (_text(reference) or letter)[:1].upper()
     is_odd = parts[0] > 0 > min(parts) or (degrees % 1 and minutes)
-    if is_odd or not named <= set(sides) or not minutes <= 60 or seconds > 60:
+    if is_odd or side not in sides or not minutes <= 60 or seconds > 60:
         return math.nan
     angle = degrees + minutes / 60 + (0 if math.isnan(seconds) else seconds) / 3600
-    is_negative = sides[1] in named or any(math.copysign(1, part) < 0 for part in parts)
+    is_signed = any(math.copysign(1, part) < 0 for part in parts)
+    is_negative = side == sides[1] if side else is_signed
     return -angle if is_negative else angle
 
 
