@@ -265,6 +265,7 @@ def test_a_camera_is_called_by_its_model_alone(tmp_path, make, model, camera):
     [
         ("红米 Note 8".encode(), "红米 Note 8"),
         ("Caméra".encode(), "Caméra"),
+        ("Caméra à ".encode(), "Caméra à"),  # its last byte alone would be a blank
         ("Caméra".encode("cp1252"), "Caméra"),
         ("小米".encode("gbk"), "Ð¡Ã×"),  # no worse than before: it is not guessed
         (b"NIKON D750\0rubbish", "NIKON D750"),

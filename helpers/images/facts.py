@@ -35,6 +35,9 @@ _MARK = r"(?:deg(?:rees?)?|[\s,;:°º'′’\"″”])"  # stand between degrees
 _NEXT = rf"(?:{_MARK}+({_NUMBER}))?"
 _ANGLE = re.compile(rf"{_SHORT}([-+]?{_NUMBER}){_NEXT}{_NEXT}{_MARK}*([nsew]?)[a-z]*\s*", re.I)
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_EXIF, _PHOTOSHOP, _TIFF, _XMP = (
+    f"{{http://ns.adobe.com/{name}/1.0/}}" for name in ("exif", "photoshop", "tiff", "xap")
+)
 _WINDOWS = "uuid:faf5bdd5-ba3d-11da-ad31-d33d75182f1b"  # calls every photo so
 
 
@@ -58,14 +61,14 @@ def facts_of(image: Image.Image) -> dict[str, object]:
         (details, Base.DateTimeOriginal),
         (exif, Base.DateTimeOriginal),  # where TIFF/EP has it, which most recordings are
         (details, Base.DateTimeDigitized),
-        (said, "exif:DateTimeOriginal", "photoshop:DateCreated"),
-        (said, "exif:DateTimeDigitized", "xap:CreateDate"),
+        (said, f"{_EXIF}DateTimeOriginal", f"{_PHOTOSHOP}DateCreated"),
+        (said, f"{_EXIF}DateTimeDigitized", f"{_XMP}CreateDate"),
         (exif, Base.DateTime),
-        (said, "tiff:DateTime", "xap:ModifyDate"),
+        (said, f"{_TIFF}DateTime", f"{_XMP}ModifyDate"),
     )
-    camera = _first(_name, (exif, Base.Model, Base.Make), (said, "tiff:Model", "tiff:Make"))
+    camera = _first(_name, (exif, Base.Model, Base.Make), (said, f"{_TIFF}Model", f"{_TIFF}Make"))
     where = or_else({}, lambda: _place(place, GPS.GPSLatitude, GPS.GPSLongitude, -1))
-    names = ("exif:GPSLatitude", "exif:GPSLongitude", "Ref")
+    names = (f"{_EXIF}GPSLatitude", f"{_EXIF}GPSLongitude", "Ref")
     where = where or or_else({}, lambda: _place(said, *names))
     facts = {"taken": taken, "camera": camera, **where}
     return {name: value for name, value in facts.items() if value is not None}
@@ -92,8 +95,8 @@ def _text(value: object) -> str:
     UTF-8 either stays as Pillow reads it.
     """
     text = value.decode("latin-1") if isinstance(value, bytes) else value
-    text = text.partition("\0")[0].strip() if isinstance(text, str) else ""
-    return or_else(text, lambda: text.encode("latin-1").decode("utf-8"))
+    text = text.partition("\0")[0] if isinstance(text, str) else ""
+    return or_else(text, lambda: text.encode("latin-1").decode("utf-8")).strip()
 
 
 def _seconds(value: object) -> int | None:
@@ -116,8 +119,7 @@ def _seconds(value: object) -> int | None:
 
 def _is_set(clock: datetime) -> bool:
     """Tell if a clock was ever set; else it runs from where all begin, in whatever time zone."""
-    half_a_day = timedelta(hours=12)
-    runs_on = any(-half_a_day <= clock - start < 2 * half_a_day for start in _STARTS)
+    runs_on = any(timedelta(hours=-12) <= clock - start < timedelta(days=1) for start in _STARTS)
     return not runs_on and clock not in _NEVER
 
 
@@ -134,9 +136,8 @@ def _place(values: Mapping, latitude: Any, longitude: Any, reference: Any) -> di
     """
     north = _angle(values[latitude], values.get(latitude + reference), "NS")
     east = _angle(values[longitude], values.get(longitude + reference), "EW")
-    on_earth = abs(north) <= 90 and abs(east) <= 180  # not if it is nan
-    is_fixed = on_earth and (north, east) != (0, 0)
-    return {"latitude": north, "longitude": east} if is_fixed else {}
+    is_on_earth = abs(north) <= 90 and abs(east) <= 180 and (north, east) != (0, 0)  # not if nan
+    return {"latitude": north, "longitude": east} if is_on_earth else {}
 
 
 def _angle(value: Any, reference: object, sides: str) -> float:
@@ -156,8 +157,7 @@ def _angle(value: Any, reference: object, sides: str) -> float:
     if is_odd or side not in sides or not minutes <= 60 or seconds > 60:
         return math.nan
     angle = degrees + minutes / 60 + (0 if math.isnan(seconds) else seconds) / 3600
-    is_signed = any(math.copysign(1, part) < 0 for part in parts)
-    is_negative = side == sides[1] if side else is_signed
+    is_negative = side == sides[1] if side else any(math.copysign(1, part) < 0 for part in parts)
     return -angle if is_negative else angle
 
 
@@ -170,4 +170,4 @@ def _said(packet: bytes) -> dict[str, str]:
     for element in rdf:
         if element.get(f"{_RDF}about", "") in own:
             said |= dict(element.items()) | {child.tag: child.text or "" for child in element}
-    return {re.sub("{http://ns.adobe.com/(.*)/1.0/}", r"\1:", name): said[name] for name in said}
+    return said
