@@ -156,8 +156,10 @@ def test_dates_are_read_as_cameras_and_programs_write_them(tmp_path, written, ta
         ("1999:12:31 23:59:59", True),
         ("2002:12:08 12:00:00", False),  # Android, where the camera names no date
         ("2002:12:08 12:00:01", True),
+        ("1980-01-01", False),
         ("1980", True),  # is what a person wrote, as a clock writes more
-        ("1980-01-01", True),
+        ("1980-01", True),
+        ("1980:00:00 00:00:00", True),
         ("2000", True),
     ],
 )

@@ -113,12 +113,15 @@ def _seconds(value: object) -> int | None:
     since = timedelta(hours=hour % 24 if minute or second else hour, minutes=minute, seconds=second)
     taken = or_else(None, lambda: datetime(year, month or 1, day or 1) + since)
     is_time = hour <= 24 and minute <= 59 and second <= 60
-    is_known = taken and taken.year >= _FIRST and (match[4] is None or _is_set(taken))
+    is_known = taken and taken.year >= _FIRST and (not day or _is_set(taken))
     return dates.seconds(taken) if is_time and is_known else None
 
 
 def _is_set(clock: datetime) -> bool:
-    """Tell if a clock was ever set; else it runs from where all begin, in whatever time zone."""
+    """Tell if a clock was ever set; else it runs from where all begin, in whatever time zone.
+
+    Whoever remembers no more than the year 1980 does not write its first day.
+    """
     runs_on = any(timedelta(hours=-12) <= clock - start < timedelta(days=1) for start in _STARTS)
     return not runs_on and clock not in _NEVER
 
