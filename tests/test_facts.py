@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, TiffTags
 from PIL.TiffImagePlugin import IFDRational
 
 from helpers.images import facts
 from helpers.images.facts import facts_of
 from helpers.images.pictures import read_image
 
+from .support import metadata
 from .support.odd_files import HEIC
 
 BASE, GPS = ExifTags.Base, ExifTags.GPS
@@ -50,9 +51,17 @@ def exif_of(original=None, place=None, details=None, **tags) -> Image.Exif:
     return exif
 
 
+def day(year: int, month: int = 1, number: int = 1) -> int:
+    return (datetime(year, month, number) - datetime(1970, 1, 1)).days * 24 * 3600
+
+
 def packet(elements: str = "", **attributes) -> bytes:
     written = " ".join(f'{name.replace("_", ":")}="{v}"' for name, v in attributes.items())
     return PACKET.format(attributes=written, elements=elements).encode()
+
+
+def rationals(*pairs: tuple[int, int]) -> tuple[IFDRational, ...]:
+    return tuple(IFDRational(*pair) for pair in pairs)
 
 
 def saved(folder: Path, name: str = "x.jpg", exif=None, **options) -> dict:
@@ -92,10 +101,72 @@ def saved(folder: Path, name: str = "x.jpg", exif=None, **options) -> dict:
         ("1980:01:01 00:00:00", None),
         ("0001:01:01 00:00:00", None),
         ("last summer", None),
+        ("2019:06:01 12:34:56 CEST", JUNE),
+        ("2019:06:01 12:34:56 GMT+02:00", JUNE),
+        ("2019:06:01 12:34:56   :  ", JUNE),  # Olympus
+        ("2019:06:01:12:34:56", JUNE),
+        ("2019:06:01 12.34.56", JUNE),
+        ("2019:06:01 12:34:56 PM", JUNE),
+        ("2019:06:01 00:34:56 PM", JUNE),
+        ("2019/6/1 12:34:56 p. m.", JUNE),
+        ("2019:06:02 12:34:56 AM", JUNE + 12 * 3600),
+        ("2019:06:01 02:30:05 PM", day(2019, 6, 1) + 14 * 3600 + 30 * 60 + 5),
+        ("2019:06:01 14:30:05下午", day(2019, 6, 1) + 14 * 3600 + 30 * 60 + 5),  # Huawei
+        ("2019:06:01 02:30:05下午", day(2019, 6, 1) + 14 * 3600 + 30 * 60 + 5),
+        ("2019:06:01 오후 02:30:05", None),
+        ("٢٠١٩:٠٦:٠١ ١٢:٣٤:٥٦", JUNE),  # Android in Arabic
+        ("2019:01:01 24:04:20", day(2019, 1, 1) + 260),  # Nokia
+        ("2019:06:01 12:34:56 or so", None),
+        ("2019:06:01 at noon", None),
+        ("2019-W23", None),
+        ("2019-152", None),
+        ("1965", day(1965)),
+        ("1965-07", day(1965, 7)),
+        ("196507 ", day(1965, 7)),
+        ("1965:07:00", day(1965, 7)),
+        ("1965:00:00 00:00:00", day(1965)),
+        ("1965:  :     :  :  ", day(1965)),
+        ("1965:07:     :  :  ", day(1965, 7)),
+        ("1965-13", None),
+        ("1965, in summer", None),
+        ("2019:06:01 12:34:56" + 200 * " ", JUNE),
+        ("2019:06:01 12:34:56" + 9_999 * " " + "_", None),  # which is found at once
     ],
 )
 def test_dates_are_read_as_cameras_and_programs_write_them(tmp_path, written, taken):
-    assert saved(tmp_path, exif=exif_of(written)).get("taken") == taken
+    exif = exif_of(written.encode() if not written.isascii() else written)
+    assert saved(tmp_path, exif=exif).get("taken") == taken
+
+
+@pytest.mark.parametrize(
+    ("written", "is_known"),
+    [
+        ("1904:01:01 00:00:07", False),
+        ("1970:01:01 01:00:00", False),  # in Berlin
+        ("1969:12:31 16:00:00", False),  # in California
+        ("1969:12:31 11:59:59", True),  # nowhere
+        ("1970:01:02 00:00:00", True),
+        ("1980:01:01 00:07:31", False),
+        ("1980:01:01 23:59:59", False),
+        ("1979:12:31 19:00:00", False),
+        ("1980:01:02 00:00:00", True),
+        ("1899:12:30 00:00:00", False),
+        ("2000:01:01 00:00:00", False),
+        ("2000:01:01 00:00:01", True),  # of New Year's Eve
+        ("1999:12:31 23:59:59", True),
+        ("2002:12:08 12:00:00", False),  # Android, where the camera names no date
+        ("2002:12:08 12:00:01", True),
+        ("1980-01-01", False),
+        ("1980", True),  # is what a person wrote, as a clock writes more
+        ("1980-01", True),
+        ("1980:00:00 00:00:00", True),
+        ("2000", True),
+    ],
+)
+def test_what_a_clock_shows_that_was_never_set_is_no_date(tmp_path, written, is_known):
+    last = {"DateTime": "2019:06:01 12:34:56"}
+    found = saved(tmp_path, exif=exif_of(written, **last))
+    assert (found["taken"] != JUNE) == is_known
 
 
 def test_the_offset_and_the_files_own_time_change_nothing(tmp_path):
@@ -124,6 +195,51 @@ def test_the_date_taken_comes_before_those_of_the_scan_xmp_and_the_last_change(t
         assert found["taken"] == JUNE + expected
 
 
+DATES = {
+    "exif_DateTimeOriginal": "2019-06-01T12:34:56",
+    "photoshop_DateCreated": "2019-06-01T12:34:57",
+    "exif_DateTimeDigitized": "2019-06-01T12:34:58",
+    "xmp_CreateDate": "2019-06-01T12:34:59",
+    "tiff_DateTime": "2019-06-01T12:35:00",
+    "xmp_ModifyDate": "2019-06-01T12:35:01",
+}
+
+
+@pytest.mark.parametrize("first", range(len(DATES)))
+def test_the_dates_of_xmp_are_read_in_the_order_of_those_of_exif(tmp_path, first):
+    said = dict(list(DATES.items())[first:])
+    later = {"xmp_MetadataDate": "2022-01-01"}
+    assert saved(tmp_path, xmp=packet(**later, **said))["taken"] == JUNE + first
+
+
+def test_when_a_picture_was_last_changed_is_asked_last(tmp_path):
+    exif = exif_of(DateTime="2019:06:01 12:34:56")
+    changed = {name: DATES[name] for name in ("tiff_DateTime", "xmp_ModifyDate")}
+    assert saved(tmp_path, exif=exif, xmp=packet(**changed))["taken"] == JUNE
+    scanned = packet(exif_DateTimeDigitized="1965")
+    assert saved(tmp_path, exif=exif, xmp=scanned)["taken"] == day(1965)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.tif"])
+def test_the_date_of_a_tiff_ep_lies_beside_that_of_an_edit(tmp_path, name):
+    edited = {"DateTimeOriginal": "2019:06:01 12:34:56", "DateTime": "2021:01:01 00:00:00"}
+    scanned = {BASE.DateTimeDigitized: "2020:01:01 00:00:00"}
+    assert saved(tmp_path, name, exif=exif_of(details=scanned, **edited))["taken"] == JUNE
+    both = exif_of("2019:06:01 12:34:57", **edited)
+    assert saved(tmp_path, name, exif=both)["taken"] == JUNE + 1
+
+
+def test_the_recording_tells_what_its_preview_does_not():
+    image = Image.new("RGB", (8, 8))
+    image.getexif()[BASE.Model] = "preview"
+    recorded = exif_of(DateTimeOriginal="2019:06:01 12:34:56", Model="Leica M8")
+    recorded[BASE.XMLPacket] = packet(exif_GPSLatitude="48,51.504N", exif_GPSLongitude="2,21E")
+    image.info[facts.RECORDED] = recorded
+    found = facts_of(image)
+    assert (found["taken"], found["camera"]) == (JUNE, "Leica M8")
+    assert found["latitude"] == pytest.approx(48.8584)
+
+
 @pytest.mark.parametrize(
     ("make", "model", "camera"),
     [
@@ -147,6 +263,27 @@ def test_a_camera_is_called_by_its_model_alone(tmp_path, make, model, camera):
 
 
 @pytest.mark.parametrize(
+    ("written", "camera"),
+    [
+        ("红米 Note 8".encode(), "红米 Note 8"),
+        ("Caméra".encode(), "Caméra"),
+        ("Caméra à ".encode(), "Caméra à"),  # its last byte alone would be a blank
+        ("Caméra".encode("cp1252"), "Caméra"),
+        ("小米".encode("gbk"), "Ð¡Ã×"),  # no worse than before: it is not guessed
+        (b"NIKON D750\0rubbish", "NIKON D750"),
+    ],
+)
+@pytest.mark.parametrize("kind", [TiffTags.ASCII, TiffTags.BYTE, TiffTags.UNDEFINED])
+def test_the_name_of_a_camera_is_read_as_utf_8_where_it_is(tmp_path, written, camera, kind):
+    tiff = TiffImagePlugin.ImageFileDirectory_v2()
+    tiff.tagtype[BASE.Model] = kind
+    tiff[BASE.Model] = written
+    exif = metadata.exif({BASE.Model: (kind, written)})
+    assert saved(tmp_path, exif=b"Exif\0\0" + exif) == {"camera": camera}
+    assert saved(tmp_path, "x.tif", tiffinfo=tiff) == {"camera": camera}
+
+
+@pytest.mark.parametrize(
     ("place", "expected"),
     [
         (PARIS, (48.8584, 2.3522)),
@@ -160,6 +297,15 @@ def test_a_camera_is_called_by_its_model_alone(tmp_path, make, model, camera):
         ({**PARIS, 2: (91.0, 0.0, 0.0)}, None),
         ({**PARIS, 4: (181.0, 0.0, 0.0)}, None),
         ({1: "N", 2: PARIS[2]}, None),
+        ({**PARIS, 1: "South", 3: " west"}, (-48.8584, -2.3522)),
+        ({**PARIS, 1: "\0", 3: " "}, (48.8584, 2.3522)),
+        ({**PARIS, 1: "X"}, None),
+        ({**PARIS, 1: "W", 3: "S"}, None),
+        ({**PARIS, 2: rationals((33, 1), (51, 1), (0, 0)), 1: "S"}, (-33.85, 2.3522)),
+        ({**PARIS, 2: rationals((33, 1), (5150, 100), (30, 0))}, (33.8583, 2.3522)),
+        ({**PARIS, 2: rationals((33, 1), (0, 0), (0, 0))}, None),
+        ({**PARIS, 2: rationals((1, 0), (6, 0), (36, 1))}, None),
+        ({**PARIS, 2: (48.8584, 51.504, 30.24)}, None),
         ({29: "2019:06:01"}, None),
     ],
 )
@@ -167,6 +313,27 @@ def test_places_are_degrees_north_and_east(tmp_path, place, expected):
     found = saved(tmp_path, exif=exif_of(place=place))
     where = found.get("latitude"), found.get("longitude")
     assert where == ((None, None) if expected is None else pytest.approx(expected, abs=1e-4))
+
+
+@pytest.mark.parametrize(
+    ("reference", "parts", "latitude"),
+    [
+        (b"S\0", (-33, 51, 30), -33.8583),
+        (None, (-33, 51, 30), -33.8583),
+        (b"N\0", (-33, 51, 30), 33.8583),  # the reference wins
+        (b"S\0", (33, 51, 30), -33.8583),
+        (None, (-33, -51, -30), -33.8583),
+        (None, (0, -51, -30), -0.8583),
+        (None, (33, -51, -30), None),
+    ],
+)
+def test_a_sign_counts_for_minutes_and_seconds_too(tmp_path, reference, parts, latitude):
+    gps = {2: (metadata.SIGNED, [(part, 1) for part in parts]), 4: (metadata.DOUBLE, [2.3522])}
+    if reference:
+        gps[1] = (metadata.ASCII, reference)
+    found = saved(tmp_path, exif=b"Exif\0\0" + metadata.exif({}, gps=gps))
+    assert found.get("latitude") == (latitude and pytest.approx(latitude, abs=1e-4))
+    assert found.get("longitude") == (latitude and 2.3522)
 
 
 def test_xmp_alone_is_read_as_attributes_and_as_elements(tmp_path):
@@ -277,14 +444,140 @@ def test_heic_photos_tell_theirs(tmp_path):
 
 @pytest.mark.parametrize("latitude", [b"\x30\x10\x05", (48.0, 99.0, 99.0), (48.0, -1.0, 0.0), ()])
 def test_a_place_that_is_written_as_nobody_does_is_none(latitude):
-    place = {**PARIS, 2: latitude}
-    assert math.isnan(facts.or_else(math.nan, lambda: facts._degrees(place[2], "N")))
+    assert math.isnan(facts.or_else(math.nan, lambda: facts._angle(latitude, "N", "NS")))
 
 
-def test_a_sign_and_a_letter_mean_the_south_once():
-    assert (
-        facts._angle_said("-33.5S")
-        == facts._angle_said("33.5S")
-        == facts._angle_said("-33.5")
-        == -33.5
+@pytest.mark.parametrize(
+    ("written", "reference", "latitude"),
+    [
+        ("33.5", None, 33.5),
+        ("-33.5", None, -33.5),
+        ("33.5S", None, -33.5),
+        ("-33.5S", None, -33.5),
+        ("33.5", "S", -33.5),  # Apple Photos
+        ("33.5", "South", -33.5),
+        ("-33.5", "S", -33.5),
+        ("-33.5", "N", 33.5),
+        ("33.5", "N", 33.5),
+        ("33,30.0N", "S", -33.5),
+        ("33,30.0S", "N", 33.5),
+        ("33,30.0S", " ", -33.5),
+        ("33,30,0s", None, -33.5),
+        ("-33,30", None, -33.5),
+        ("-0,30", None, -0.5),
+        ("33 deg 30' 0.00\" S", None, -33.5),
+        ("33 deg 30' 0.00\" South", None, -33.5),
+        ("33 degrees 30'", "S", -33.5),
+        ("33°30'0\"S", None, -33.5),
+        ("33º 30′ 0″ S", None, -33.5),
+        ("+33.5° N", None, 33.5),
+        ("3.35e+1", None, 33.5),
+        ("33,1,30/1S", None, None),
+        ("33/1,30/1,0/1S", None, None),
+        ("33.5 S, as I think", None, None),
+        ("33.5, -70.1", None, None),
+        ("33.5000,70.1000", None, None),
+        ("33,691734,N", None, None),
+        ("33,5000", None, None),
+        ("\N{MINUS SIGN}33.5", None, None),
+        ("33.5W", None, None),
+        ("33.5", "E", None),
+        ("33" + 90 * "\t deg" + "x", None, None),  # whose end is found at once
+        ("nan", None, None),
+        ("S", None, None),
+    ],
+)
+def test_a_latitude_of_xmp_is_read_as_a_whole_or_not_at_all(written, reference, latitude):
+    read = facts.or_else(math.nan, lambda: facts._angle(written, reference, "NS"))
+    assert read == pytest.approx(math.nan if latitude is None else latitude, nan_ok=True)
+
+
+def test_apple_photos_writes_west_beside_the_number(tmp_path):
+    place = {"GPSLatitude": "28.18", "GPSLongitude": "14.16", "GPSLongitudeRef": "W"}
+    said = {f"exif_{name}": value for name, value in place.items()}
+    found = saved(tmp_path, xmp=packet(**said))
+    assert found == {"latitude": 28.18, "longitude": -14.16}
+    elements = "".join(f"<exif:{name}>{value}</exif:{name}>" for name, value in place.items())
+    assert saved(tmp_path, xmp=packet(elements)) == found
+
+
+OTHER = (
+    '<rdf:Description {about} tiff:Model="Other" exif:GPSLatitude="1,2N" exif:GPSLongitude="1,2E">'
+    "<exif:DateTimeOriginal>2001-01-01</exif:DateTimeOriginal></rdf:Description>"
+)
+MM = 'xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"'
+
+
+@pytest.mark.parametrize("part", ["Pantry", "Ingredients", "History", "DerivedFrom"])
+def test_what_a_photo_was_made_of_is_not_the_photo(tmp_path, part):
+    for inner in (
+        f"<rdf:Bag><rdf:li>{OTHER.format(about='')}</rdf:li></rdf:Bag>",
+        '<rdf:li rdf:parseType="Resource"><tiff:Model>Other</tiff:Model></rdf:li>',
+        OTHER.format(about=""),
+    ):
+        xmp = packet(f"<xmpMM:{part} {MM}>{inner}</xmpMM:{part}>")
+        assert saved(tmp_path, xmp=xmp) == {}
+        own = packet(f"<xmpMM:{part} {MM}>{inner}</xmpMM:{part}>", tiff_Make="Own")
+        assert saved(tmp_path, xmp=own) == {"camera": "Own"}
+
+
+def described(*attributes: str) -> bytes:
+    """Return XMP of several descriptions, each with these attributes."""
+    inner = "".join(f"<rdf:Description {one}/>" for one in attributes)
+    before, after = packet().decode().split("<rdf:Description", 1)
+    return (before + inner + after.partition("</rdf:Description>")[2]).encode()
+
+
+WINDOWS = "uuid:faf5bdd5-ba3d-11da-ad31-d33d75182f1b"
+
+
+@pytest.mark.parametrize(
+    ("abouts", "camera"),
+    [
+        (['rdf:about=""', 'rdf:about="other.jpg"'], "Camera 0"),
+        (['rdf:about="other.jpg"', 'rdf:about=""'], "Camera 1"),
+        (['rdf:about="other.jpg"', ""], "Camera 1"),
+        (['rdf:about="x.jpg"'], "Camera 0"),
+        (['rdf:about="uuid:1-2-3"'], "Camera 0"),
+        (["", f'rdf:about="{WINDOWS}"'], "Camera 1"),
+    ],
+)
+def test_a_description_of_something_else_is_not_the_photos(tmp_path, abouts, camera):
+    told = [f'{about} tiff:Model="Camera {number}"' for number, about in enumerate(abouts)]
+    assert saved(tmp_path, xmp=described(*told)) == {"camera": camera}
+
+
+def test_all_descriptions_of_a_photo_are_read(tmp_path):
+    told = (
+        'rdf:about="" xmp:ModifyDate="2022-01-01"',
+        'rdf:about="" tiff:Model="Camera"',
+        'rdf:about="" photoshop:DateCreated="1965-07"',
     )
+    assert saved(tmp_path, xmp=described(*told)) == {"taken": day(1965, 7), "camera": "Camera"}
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("begin", ["", "\ufeff", None, '<?xml version="1.0" encoding="UTF-16"?>'])
+def test_xmp_is_read_in_every_encoding(tmp_path, encoding, begin):
+    text = packet(tiff_Model="红米 Note 8", photoshop_DateCreated="1965").decode()
+    if begin is None or begin.startswith("<"):
+        text = (begin or "") + text[text.index("<x:xmpmeta") : text.index("<?xpacket end")]
+    else:
+        text = text.replace('begin=""', f'begin="{begin}"')
+    found = saved(tmp_path, xmp=text.encode(encoding))
+    assert found == {"taken": day(1965), "camera": "红米 Note 8"}
+
+
+def test_one_wrong_byte_of_xmp_does_not_hide_the_rest(tmp_path):
+    xmp = packet(tiff_Model="红米", tiff_Make="Caf@", photoshop_DateCreated="1965")
+    found = saved(tmp_path, xmp=xmp.replace(b"@", b"\xe9"))
+    assert found == {"taken": day(1965), "camera": "红米"}
+
+
+def test_xmp_needs_no_wrapper(tmp_path):
+    xmp = packet(tiff_Model="Camera")
+    bare = xmp[xmp.index(b"<rdf:RDF") : xmp.index(b"</x:xmpmeta>")]
+    assert saved(tmp_path, xmp=bare) == {"camera": "Camera"}

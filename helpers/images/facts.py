@@ -7,57 +7,69 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from json import detect_encoding
 from typing import Any
 
 from defusedxml import ElementTree
 from PIL import Image
-from PIL.ExifTags import IFD, Base
+from PIL.ExifTags import GPS, IFD, Base
 
 from .. import dates
 
 RECORDED = "recorded"
 """Where the `info` of a preview has the EXIF of the recording itself."""
 
-_ZEROS = {datetime(year, 1, 1) for year in (1904, 1970, 1980)}  # of clocks that were never set
 _FIRST = 1826  # the year of the first photo
 _LONGEST = 256  # bytes of a camera's name
-_SEPARATED = r"(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})(?:[T\s]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
-_COMPACT = r"(\d{4})(\d\d)(\d\d)(?:[T\s]?(\d\d)(\d\d)(\d\d)?)?"
-_DATE = re.compile(rf"\s*(?:{_SEPARATED}|{_COMPACT})", re.ASCII)
-_XMP = {
-    "{http://ns.adobe.com/exif/1.0/}DateTimeOriginal": "original",
-    "{http://ns.adobe.com/photoshop/1.0/}DateCreated": "created",
-    "{http://ns.adobe.com/xap/1.0/}CreateDate": "digitised",
-    "{http://ns.adobe.com/tiff/1.0/}Model": "model",
-    "{http://ns.adobe.com/tiff/1.0/}Make": "make",
-    "{http://ns.adobe.com/exif/1.0/}GPSLatitude": "latitude",
-    "{http://ns.adobe.com/exif/1.0/}GPSLongitude": "longitude",
-}
+_STARTS = [datetime(year, 1, 1) for year in (1904, 1970, 1980)]  # from which clocks run
+# What programs, cameras and Android write where they have no date
+_NEVER = {datetime(1899, 12, 30), datetime(2000, 1, 1), datetime(2002, 12, 8, 12)}
+_SHORT = r"(?=[\s\S]{0,99}\Z)\s*"  # else what is odd could be searched for ever
+_DAY = r"(\d{4})(?:[-:/.]?(\d{1,2}))?(?:[-:/.]?(\d{1,2}))?"
+_TIME = r"[T\s:]*(\d{1,2})[:.]?(\d\d)(?:[:.]?(\d{1,2}))?(?:[.,:]\d*)?"
+_HALF = r"(?:(a\.?\s?m\b|上午|午前|오전)|(p\.?\s?m\b|下午|午後|오후))?\.?"
+_ZONE = r"(?:[-+]\d{1,2}(?::?\d\d)?)?"
+_DATE = re.compile(rf"{_SHORT}{_DAY}(?:{_TIME}\s*{_HALF}\s*[a-z]{{0,4}})?\s*{_ZONE}\W*", re.I)
+_NUMBER = r"\d+\.?\d*(?:e[-+]\d+)?"
+_MARK = r"(?:deg(?:rees?)?|[\s,;:°º'′’\"″”])"  # stand between degrees, minutes and seconds
+_NEXT = rf"(?:{_MARK}+({_NUMBER}))?"
+_ANGLE = re.compile(rf"{_SHORT}([-+]?{_NUMBER}){_NEXT}{_NEXT}{_MARK}*([nsew]?)[a-z]*\s*", re.I)
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_EXIF, _PHOTOSHOP, _TIFF, _XMP = (
+    f"{{http://ns.adobe.com/{name}/1.0/}}" for name in ("exif", "photoshop", "tiff", "xap")
+)
+_WINDOWS = "uuid:faf5bdd5-ba3d-11da-ad31-d33d75182f1b"  # calls every photo so
 
 
 def facts_of(image: Image.Image) -> dict[str, object]:
     """Return what an open image tells; what it does not tell is left out.
 
-    - `taken`: seconds since 1970 by the camera's own clock, whatever its time zone.
+    - `taken`: seconds since 1970 by the camera's own clock, whatever its time zone. Of several
+      dates, that of the picture comes before those of its scan and of its last change. A year or
+      a month alone counts as its first second.
     - `camera`: its model, or its maker if no model is named.
     - `latitude` and `longitude`: degrees, negative in the south and west; both or neither.
 
-    Broken metadata counts as none.
+    Broken metadata counts as none, and so does what a clock shows that was never set.
     """
     exif = image.info.get(RECORDED) or or_else({}, image.getexif)
     details = or_else({}, lambda: exif.get_ifd(IFD.Exif))
     place = or_else({}, lambda: exif.get_ifd(IFD.GPSInfo))
-    said = or_else({}, lambda: _read_xmp(image.info["xmp"]))
+    said = or_else({}, lambda: _said(image.info.get("xmp") or exif[Base.XMLPacket]))
     taken = _first(
         _seconds,
-        (details, Base.DateTimeOriginal, Base.DateTimeDigitized),
-        (said, "original", "created", "digitised"),
+        (details, Base.DateTimeOriginal),
+        (exif, Base.DateTimeOriginal),  # where TIFF/EP has it, which most recordings are
+        (details, Base.DateTimeDigitized),
+        (said, f"{_EXIF}DateTimeOriginal", f"{_PHOTOSHOP}DateCreated"),
+        (said, f"{_EXIF}DateTimeDigitized", f"{_XMP}CreateDate"),
         (exif, Base.DateTime),
+        (said, f"{_TIFF}DateTime", f"{_XMP}ModifyDate"),
     )
-    camera = _first(_name, (exif, Base.Model, Base.Make), (said, "model", "make"))
-    where = or_else({}, lambda: _place(_angle(place, 1), _angle(place, 3)))
-    said_where = [said.get(name, "") for name in ("latitude", "longitude")]
-    where = where or or_else({}, lambda: _place(*map(_angle_said, said_where)))
+    camera = _first(_name, (exif, Base.Model, Base.Make), (said, f"{_TIFF}Model", f"{_TIFF}Make"))
+    where = or_else({}, lambda: _place(place, GPS.GPSLatitude, GPS.GPSLongitude, -1))
+    names = (f"{_EXIF}GPSLatitude", f"{_EXIF}GPSLongitude", "Ref")
+    where = where or or_else({}, lambda: _place(said, *names))
     facts = {"taken": taken, "camera": camera, **where}
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -77,22 +89,41 @@ def _first(read: Callable, *sources: tuple) -> Any:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else ""
+    """Return a text up to its end as C has it; empty if it is none.
+
+    EXIF's is ASCII by the book, Pillow reads it as Latin-1, and cameras write UTF-8. What is not
+    UTF-8 either stays as Pillow reads it.
+    """
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    text = text.partition("\0")[0] if isinstance(text, str) else ""
+    return or_else(text, lambda: text.encode("latin-1").decode("utf-8")).strip()
 
 
 def _seconds(value: object) -> int | None:
-    """Read a date in any of the ways that cameras and programs write it; None if there is none."""
-    if not (match := _DATE.match(_text(value))):
+    """Read a date in any of the ways that cameras and programs write it; None if there is none.
+
+    Zeros and blanks stand for a month or a day that is not known. 24:00:00 is the end of its day,
+    as in ISO 8601; 24:04 is the first hour of its day, as phones write it.
+    """
+    if not (match := _DATE.fullmatch(_text(value))):
         return None
-    numbers = [int(number) for number in match.groups() if number is not None]
-    year, month, day, hour, minute, second = (*numbers, 0, 0, 0)[:6]
-    time = timedelta(0, second, 0, 0, minute, hour)
-    taken = or_else(None, lambda: datetime(year, month, day) + time)
+    *numbers, morning, afternoon = match.groups()
+    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+    hour = hour % 12 + 12 * bool(afternoon) if morning or afternoon else hour
+    since = timedelta(hours=hour % 24 if minute or second else hour, minutes=minute, seconds=second)
+    taken = or_else(None, lambda: datetime(year, month or 1, day or 1) + since)
     is_time = hour <= 24 and minute <= 59 and second <= 60
-    is_set = taken and taken not in _ZEROS and taken.year >= _FIRST
-    return dates.seconds(taken) if is_time and is_set else None
+    is_known = taken and taken.year >= _FIRST and (not day or _is_set(taken))
+    return dates.seconds(taken) if is_time and is_known else None
+
+
+def _is_set(clock: datetime) -> bool:
+    """Tell if a clock was ever set; else it runs from where all begin, in whatever time zone.
+
+    Whoever remembers no more than the year 1980 does not write its first day.
+    """
+    runs_on = any(timedelta(hours=-12) <= clock - start < timedelta(days=1) for start in _STARTS)
+    return not runs_on and clock not in _NEVER
 
 
 def _name(value: object) -> str | None:
@@ -101,36 +132,45 @@ def _name(value: object) -> str | None:
     return " ".join(words).encode()[:_LONGEST].decode("utf-8", "ignore") or None
 
 
-def _angle(place: Mapping, reference: int) -> float:
-    """Return degrees from EXIF; after the tag of the reference (N, S, E, W) comes the number's."""
-    return _degrees(place[reference + 1], _text(place.get(reference, "")))
+def _place(values: Mapping, latitude: Any, longitude: Any, reference: Any) -> dict[str, float]:
+    """Return a place; none if it is not on earth, or 0, 0, which phones write without a fix.
+
+    Added to the name of a number, `reference` makes that of its N, S, E or W.
+    """
+    north = _angle(values[latitude], values.get(latitude + reference), "NS")
+    east = _angle(values[longitude], values.get(longitude + reference), "EW")
+    is_on_earth = abs(north) <= 90 and abs(east) <= 180 and (north, east) != (0, 0)  # not if nan
+    return {"latitude": north, "longitude": east} if is_on_earth else {}
 
 
-def _angle_said(said: str) -> float:
-    """Return degrees from XMP, such as 48,51.504N."""
-    return _degrees(re.findall(r"[-+]?[\d.]+", said), said.strip()[-1:])
+def _angle(value: Any, reference: object, sides: str) -> float:
+    """Return degrees of degrees, minutes and seconds, as many of them as there are; else nan.
 
-
-def _degrees(parts: Any, reference: str) -> float:
-    """Return degrees of degrees, minutes and seconds, as many of them as there are."""
-    parts = list(parts) if isinstance(parts, tuple | list) else [float(parts)]
-    if not parts or any(not 0 <= float(part) <= 60 for part in parts[1:3]):
+    A text is such as 48,51.504N. The reference tells the side, else the letter, else a sign,
+    before the degrees alone or before each number. What tells another side is no angle.
+    """
+    letter = ""
+    if isinstance(value, str | bytes):
+        match = _ANGLE.fullmatch(_text(value))
+        *value, letter = match.groups("0") if match else ("nan", "")
+    parts = [float(part) for part in (value if isinstance(value, tuple | list) else [value])]
+    degrees, minutes, seconds = (abs(part) for part in (*parts, 0.0, 0.0)[:3])
+    side = (_text(reference) or letter)[:1].upper()
+    is_odd = parts[0] > 0 > min(parts) or (degrees % 1 and minutes)
+    if is_odd or side not in sides or not minutes <= 60 or seconds > 60:
         return math.nan
-    degrees = sum(float(part) / 60**place for place, part in enumerate(parts[:3]))
-    return -abs(degrees) if reference.strip("\0 ").upper()[:1] in ("S", "W") else degrees
+    angle = degrees + minutes / 60 + (0 if math.isnan(seconds) else seconds) / 3600
+    is_negative = side == sides[1] if side else any(math.copysign(1, part) < 0 for part in parts)
+    return -angle if is_negative else angle
 
 
-def _place(latitude: float, longitude: float) -> dict[str, float]:
-    """Return a place; none if it is not on earth, or 0, 0, which phones write without a fix."""
-    on_earth = abs(latitude) <= 90 and abs(longitude) <= 180  # not if it is nan
-    is_fixed = on_earth and (latitude, longitude) != (0, 0)
-    return {"latitude": latitude, "longitude": longitude} if is_fixed else {}
-
-
-def _read_xmp(packet: bytes) -> dict[str, str]:
+def _said(packet: bytes) -> dict[str, str]:
+    """Return what XMP says about the photo itself, not about what that was made of."""
+    text = or_else(packet.decode("latin-1"), lambda: packet.decode(detect_encoding(packet)))
+    rdf = next(ElementTree.fromstring(text.strip("\ufeff\0 \t\r\n")).iter(f"{_RDF}RDF"))
+    own = {min(element.get(f"{_RDF}about", "") for element in rdf), _WINDOWS}
     said: dict[str, str] = {}
-    for element in ElementTree.fromstring(packet.strip(b"\0 \t\r\n")).iter():
-        for name, text in (*element.items(), (element.tag, element.text)):
-            if name in _XMP and (text or "").strip():
-                said.setdefault(_XMP[name], text)
+    for element in rdf:
+        if element.get(f"{_RDF}about", "") in own:
+            said |= dict(element.items()) | {child.tag: child.text or "" for child in element}
     return said
