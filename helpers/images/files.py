@@ -248,6 +248,10 @@ class ImageFile(os.PathLike):
 def look_at(path: Path, folder: Path) -> ImageFile:
     """Return what is known without opening a file; its `filepath` counts from the folder.
 
+    Its `stamp` is its inode and when that last changed (on Windows, when it was made), which no
+    program sets: another file of the same size and time has another one. A file may get another
+    one as well though its content stays, by `chmod`, a backup, or a disk that is mounted again.
+
     Raises
     ------
     OSError
@@ -263,5 +267,6 @@ def look_at(path: Path, folder: Path) -> ImageFile:
         "label": unicodedata.normalize("NFC", filepath.parent.name),
         "size": status.st_size,
         "mtime": status.st_mtime_ns,
+        "stamp": f"{status.st_ino} {status.st_ctime_ns}",
     }
     return ImageFile(path, facts, (status.st_dev, status.st_ino))
