@@ -118,8 +118,7 @@ def unchanged(stored: Mapping[str, object] | None, facts: Mapping[str, object]) 
 
     A row of before, which has no `stamp`, is taken as it is.
     """
-    looks = ("size", "mtime", "stamp")
-    return stored is not None and all(stored[name] in (facts[name], "") for name in looks)
+    return all(stored[n] in (facts[n], "") for n in ("size", "mtime", "stamp")) if stored else False
 
 
 def by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:
