@@ -21,6 +21,7 @@ from .collection.columns import FORMAT, by_digest, image_id, key_range, row, unc
 from .collection.filters import build_filter
 from .collection.store import ImageStore
 from .encoding import Encoded, Encoder
+from .images.facts import or_else
 from .images.files import ImageFile, LeftOut, lies_in_leftovers, look_at, survey
 from .images.pictures import content_digest
 from .settings import YesNoAll, check_flags, check_whole, resolve_path
@@ -28,7 +29,7 @@ from .settings import YesNoAll, check_flags, check_whole, resolve_path
 _Digested = tuple[ImageFile, str]  # with the digest of its content
 _Places = dict[str, list[dict]]  # the rows of each content
 
-_KNOWN = ["id", "filepath", "size", "mtime", "digest", "moved_from", "format"]
+_KNOWN = ["id", "filepath", "size", "mtime", "stamp", "digest", "moved_from", "format"]
 _READ_AHEAD = 500  # files whose content is read before their rows are written
 _MANY = 10  # rows: fewer than this are removed without asking, unless they are a whole folder
 _LISTED = 20  # skipped files, of which the first and the last are shown
@@ -42,8 +43,10 @@ class IngestReport:
     `found` images were considered. The `inserted` and the `updated` (the content changed) are new
     to the collection and were encoded, unless they are copies of another image. The `unchanged`
     and the `moved` (known by their content at a place where they no longer are) were not.
-    `skipped` lists (filepath, reason) of files that could not be read. `removed` counts the rows
-    of files that are gone. `left_out` lists what was not considered, though it may be yours.
+    `skipped` lists (filepath, reason) of files that could not be read, and says what became of
+    their rows. `removed` counts the rows of files that are gone, if they were pruned, and of those
+    whose picture was overwritten by what is none. `left_out` lists what was not considered, though
+    it may be yours.
     `note` says what to do if the collection outgrew its calibration (see `helpers.calibrate`), or
     if rows of an earlier version lack facts.
     `seconds` is the wall time. If the run was `interrupted`, what is counted is stored, and the
@@ -104,11 +107,12 @@ def ingest(
 ) -> IngestReport:
     """Encode the images below a folder and store them; return a report.
 
-    The next run reads only files that are new or changed (by size and modification time), so it
-    continues where the last one stopped. A file whose content is known keeps its vector: if it is
-    no longer at the place where it was, its row moves along. A file that cannot be read is skipped
-    and reported. An interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the
-    report says so.
+    The next run reads only files that are new or may have changed (by size, time, inode and the
+    time of that, see `look_at`), so it continues where the last one stopped. A file whose content
+    is known keeps its vector: if it is no longer at the place where it was, its row moves along. A
+    file that cannot be read is skipped and reported. Its row stays, unless the file was read and
+    holds something else now: a photo that is only half copied comes back when it is whole. An
+    interrupt (Ctrl-C, or Jupyter's stop button) ends the run early, and the report says so.
 
     Parameters
     ----------
@@ -158,7 +162,7 @@ def ingest(
         stored = store.rows(_KNOWN, filter=build_filter({"id": keys}) if shard[1] > 1 else "")
         rows |= {found["id"]: found for found in stored}
         files = dict(_select(surveyed.images, folder, keys, limit, report))
-        changed = [file for key, file in files.items() if not unchanged(rows.get(key), file.facts)]
+        changed = [file for key, file in files.items() if not _is_done(rows.get(key), file)]
         report.unchanged = len(files) - len(changed)
         if shard[1] > 1:  # a photo may have moved from one shard to another
             sizes = {rows[key]["size"] for key in rows.keys() - files.keys()}
@@ -175,9 +179,10 @@ def ingest(
             run.encode([alike.pop(0) for alike in unknown.values()], unknown)
             # as unreadable as those that they are copies of, as a rule
             run.encode([file for alike in unknown.values() for file in alike], {})
-        if prune:
-            store.delete(list(gone))
-            report.removed = len(gone)
+        leaving = [*run.overwritten, *(gone if prune else ())]
+        store.delete(leaving)
+        report.removed = len(leaving)
+        report.skipped = [(name, reason + run.fate(name)) for name, reason in report.skipped]
     except KeyboardInterrupt:
         report.interrupted = True
     except BaseException:
@@ -195,8 +200,8 @@ def _note(store: ImageStore, rows: Iterable[dict]) -> str:
     notes = []
     if older := sum(row["format"] < FORMAT for row in rows):
         notes.append(
-            f"{older:,} rows are of an earlier version, and may lack dates, cameras and places: "
-            "ingest into another collection_name to read them"
+            f"{older:,} rows are of an earlier version, which missed some dates, cameras and "
+            "places and misread others: ingest into another collection_name to read them"
         )
     before = store.calibration.get("images")
     if before and not before / 2 < (now := store.count()) < 2 * before:
@@ -208,16 +213,11 @@ def _note(store: ImageStore, rows: Iterable[dict]) -> str:
 
 
 def _check(
-    images: list[Path],
-    recreate: bool,
-    prune: YesNoAll,
-    limit: int | None,
-    shard: tuple[int, int],
+    images: list[Path], recreate: bool, prune: YesNoAll, limit: int | None, shard: tuple[int, int]
 ) -> None:
-    part, parts = shard
-    if not 0 <= part < parts:
+    if not 0 <= shard[0] < shard[1]:
         raise ValueError(f"shard {shard!r} should be (i, n) with 0 <= i < n")
-    if prune and (limit is not None or parts > 1):
+    if prune and (limit is not None or shard[1] > 1):
         raise ValueError("prune needs to see all images: leave out limit and shard")
     if prune is True and not images:
         raise ValueError(
@@ -238,8 +238,7 @@ def _check_gone(
         for some in (rows.values(), gone)
     )
     whole = {p: n for p, n in lost.items() if n == before[p] and p not in there}
-    many = len(gone) >= _MANY and 5 * len(gone) > len(rows)
-    if not (whole or many):
+    if not whole and (len(gone) < _MANY or 5 * len(gone) <= len(rows)):
         return
     why = "that is more than a fifth"
     if whole:
@@ -253,11 +252,7 @@ def _check_gone(
 
 
 def _select(
-    images: Iterable[Path],
-    folder: Path,
-    keys: tuple[str, str],
-    limit: int | None,
-    report: IngestReport,
+    images: list[Path], folder: Path, keys: tuple[str, str], limit: int | None, report: IngestReport
 ) -> Iterator[tuple[str, ImageFile]]:
     """Yield this shard's files with their keys; report those that cannot be looked at."""
     for path in images:
@@ -298,12 +293,25 @@ def _gone(
     return {row["id"]: row for row in rows if is_gone(row["filepath"])}
 
 
+def _is_done(row: Mapping | None, file: ImageFile) -> bool:
+    """Return whether nothing is to be done for a file.
+
+    A row of before gets a stamp; not without a digest, as then nothing tells what changed.
+    """
+    return bool(row and (row["stamp"] or not row["digest"])) and unchanged(row, file.facts)
+
+
+def _key(file: ImageFile) -> str:
+    return image_id(str(file.facts["filepath"]))
+
+
 @dataclass
 class _Run:
     """An ingestion under way.
 
     `rows` are those of its files, and at least those that may have the content of its files.
     `gone` are those of them whose files are gone, and did not move. Each is known by its key.
+    `overwritten` are the keys of those whose files were read and hold no picture any more.
     """
 
     encoder: Encoder
@@ -313,6 +321,7 @@ class _Run:
     gone: dict[str, dict]
     report: IngestReport
     bar: tqdm
+    overwritten: set[str] = field(default_factory=set)
 
     def finish_moves(self) -> None:
         """Remove the rows that a killed run left after it wrote those that replace them."""
@@ -326,7 +335,7 @@ class _Run:
         """Write the rows of files whose content is known; return the others by their content."""
         places = by_digest(self.rows.values())
         unknown = defaultdict(list)
-        with contextlib.closing(_with_digests(files, places)) as batches:
+        with contextlib.closing(_with_digests(files, self.rows)) as batches:
             for batch in batches:
                 for file, digest in self._write_known(batch, places):
                     unknown[digest or str(file.path)].append(file)
@@ -334,21 +343,26 @@ class _Run:
 
     def _write_known(self, batch: list[_Digested], places: _Places) -> list[_Digested]:
         """Write the rows of files whose content is known, and return the other files."""
-        sources = {places[digest][-1]["id"] for _, digest in batch if digest in places}
-        stored = {row["digest"]: row for row in self.store.get(list(sources))}
+        known = {_key(file): digest for file, digest in batch if digest in places}
+        sources = known.keys() | {places[digest][-1]["id"] for digest in known.values()}
         # A row may have been written since: if files changed places.
+        stored = by_digest(self.store.get(list(sources)))
         rows = [self._known(file, stored[d], places[d]) for file, d in batch if d in stored]
         self._write(rows)
         self.bar.update(len(rows))
         return [(file, digest) for file, digest in batch if digest not in stored]
 
-    def _known(self, file: ImageFile, source: dict, alike: list[dict]) -> dict:
-        """Return the row of a file with a known content, which takes the place of a gone one."""
-        key = image_id(str(file.facts["filepath"]))
+    def _known(self, file: ImageFile, stored: list[dict], alike: list[dict]) -> dict:
+        """Return the row of a file with a known content, which takes the place of a gone one.
+
+        It is made from its own row if that is stored: others may have added to it, not to a copy's.
+        """
+        key = _key(file)
         touched = key in {row["id"] for row in alike}
         left = "" if touched else next((r["id"] for r in alike if r["id"] in self.gone), "")
         self.gone.pop(left, None)
         alike[:] = [row for row in alike if row["id"] not in (left, key)] + [{"id": key}]
+        source = next((row for row in stored if row["id"] == key), stored[0])
         return with_facts(source, {**file.facts, "moved_from": left})
 
     def encode(self, files: list[ImageFile], copies: dict[str, list[ImageFile]]) -> None:
@@ -369,12 +383,28 @@ class _Run:
             if error:
                 reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
                 self.report.skipped.append((file.facts["filepath"], reason))
+                self._look_into(file)
                 continue
             alike = [file, *copies.pop(str(facts.get("digest")), [])]
             rows += [row({**each.facts, **facts}, vector) for each in alike]
         self.bar.set_postfix(skipped=len(self.report.skipped), refresh=False)
         self.bar.update(len(rows) + sum(each.error is not None for each in batch))
         return rows
+
+    def _look_into(self, file: ImageFile) -> None:
+        """Note whether a file that is no picture can be read, and is not what its row shows.
+
+        An empty one tells nothing: full disks, and drives that keep photos elsewhere, leave such.
+        """
+        row = self.rows.get(_key(file)) if file.facts["size"] else None
+        if row and or_else("", lambda: content_digest(file)) not in ("", row["digest"]):
+            self.overwritten.add(row["id"])
+
+    def fate(self, filepath: str) -> str:
+        """Return what became of the row of a file that was skipped."""
+        if (key := image_id(filepath)) in self.overwritten:
+            return "; what it showed before is no longer found"
+        return "; it is still found by what it showed before" if key in self.rows else ""
 
     def _write(self, rows: list[dict]) -> None:
         """Write rows, remove those that they replace, and count what Milvus acknowledged.
@@ -394,20 +424,18 @@ class _Run:
         return "moved" if row.get("moved_from") else "inserted"
 
 
-def _with_digests(files: list[ImageFile], places: _Places) -> Generator[list[_Digested]]:
+def _with_digests(files: list[ImageFile], rows: Mapping[str, dict]) -> Generator[list[_Digested]]:
     """Yield files in batches, each with the digest of its content; the next is read meanwhile.
 
     The digest is empty if the file need not be read, as no row and no other file has its size.
     """
-    sizes = Counter(row["size"] for alike in places.values() for row in alike)
+    sizes = Counter(row["size"] for row in rows.values() if row["digest"])
     sizes.update(file.facts["size"] for file in files)
 
     def digested(file: ImageFile) -> _Digested:
-        if sizes[file.facts["size"]] == 1:
-            return file, ""
-        try:
-            return file, content_digest(file)
-        except OSError:  # whoever opens it next says why
-            return file, ""
+        if unchanged(rows.get(_key(file)), file.facts):
+            return file, rows[_key(file)]["digest"]  # it is of before, and only lacks its stamp
+        is_alone = sizes[file.facts["size"]] == 1
+        return file, "" if is_alone else or_else("", lambda: content_digest(file))
 
     return map_batches(digested, files, _READ_AHEAD, 1)

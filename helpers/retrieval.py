@@ -157,7 +157,7 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
                 files[image_id(str(file.facts["filepath"]))] = file
     return {
         files[row["id"]].path: np.array(row["vector"], np.float32)
-        for row in store.find("id", files, ["id", "vector", "size", "mtime"])
+        for row in store.find("id", files, ["id", "vector", "size", "mtime", "stamp"])
         if unchanged(row, files[row["id"]].facts)
     }
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import ingest, list_images, sample_images, search
+from helpers.collection import columns
 from helpers.images import files
 from helpers.images.files import leftover, look_at, survey
 
@@ -303,3 +305,32 @@ def test_of_apples_library_only_the_originals_are_the_owners():
     for name in ("resources", "database", "Thumbnails"):
         assert leftover(name, library, is_folder=True) == "thumbnails of another program"
     assert leftover("resources", "photos", is_folder=True) == ""
+
+
+def stamp(monkeypatch, path, **status):
+    """Return the stamp of a file of which the disk says this."""
+    found = path.stat()
+    known = {n: getattr(found, n) for n in dir(found) if n.startswith("st_")} | status
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", lambda self: SimpleNamespace(**known))
+        return look_at(path, path.parent).facts["stamp"]
+
+
+def test_a_stamp_tells_inodes_and_their_times_apart(tmp_path, monkeypatch):
+    path = make(tmp_path, "a.jpg") / "a.jpg"
+    last, inode = 2**63 - 2, 2**128 - 2  # as long as any
+    known = {"st_mtime_ns": 10**18, "st_ctime_ns": last, "st_ino": inode}
+    first = stamp(monkeypatch, path, **known)
+    assert len(first) <= columns.named("stamp").length
+    for changed in ({"st_ctime_ns": last + 1}, {"st_ino": inode + 1}):
+        assert stamp(monkeypatch, path, **known | changed) != first
+    for changed in ({"st_mtime_ns": 1}, {"st_dev": 99}, {"st_atime_ns": 5}):  # another mount, say
+        assert stamp(monkeypatch, path, **known | changed) == first
+
+
+def test_an_inode_that_is_made_up_each_time_does_not_count(tmp_path, monkeypatch):
+    """As Linux does on FAT and exFAT, where it shows mtime as ctime."""
+    path = make(tmp_path, "a.jpg") / "a.jpg"
+    same = {"st_ctime_ns": path.stat().st_mtime_ns}
+    first, again = (stamp(monkeypatch, path, **same, st_ino=inode) for inode in (7, 8))
+    assert first == again

@@ -20,10 +20,11 @@ _TEXT, _WHOLE = pymilvus.DataType.VARCHAR, pymilvus.DataType.INT64
 _REAL = pymilvus.DataType.DOUBLE
 _KEY = 32  # hex digits
 
-FORMAT = 1
+FORMAT = 2
 """The number of what is described here; raise it with every field. 0 is what had no number yet.
 
-A collection remembers the highest format that wrote to it; a row, the one that read its facts.
+A collection remembers the highest format that wrote to it; a row, the one that read its facts. From
+2 on a row has a `stamp`, and dates, cameras and places are read as more programs write them.
 """
 
 
@@ -65,6 +66,7 @@ COLUMNS = [
     Column("height", _WHOLE, 0, shown=True, least=1),
     Column("size", _WHOLE, 0),  # in bytes
     Column("mtime", _WHOLE, 0),  # in nanoseconds
+    Column("stamp", _TEXT, "", 64),  # see `images.files.look_at`; empty in rows of before
     Column("digest", _TEXT, "", _KEY),  # of the file's content: 128-bit BLAKE2b in hex
     Column("moved_from", _TEXT, "", _KEY),  # the `id` where the file was before; that row goes
     Column("format", _WHOLE, 0),  # see `FORMAT`
@@ -112,8 +114,11 @@ def with_facts(stored: Mapping[str, object], facts: Mapping[str, object]) -> dic
 
 
 def unchanged(stored: Mapping[str, object] | None, facts: Mapping[str, object]) -> bool:
-    """Return whether a file has a row, and is as it was then, by its size and its time."""
-    return stored is not None and all(stored[name] == facts[name] for name in ("size", "mtime"))
+    """Return whether a file has a row, and is as it was then, as far as can be seen from outside.
+
+    A row of before, which has no `stamp`, is taken as it is.
+    """
+    return all(stored[n] in (facts[n], "") for n in ("size", "mtime", "stamp")) if stored else False
 
 
 def by_digest(rows: Iterable[dict]) -> dict[str, list[dict]]:

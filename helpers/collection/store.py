@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ import numpy as np
 
 from ..batches import batches
 from ..encoding import Encoder
+from ..images.facts import or_else
+from ..images.files import list_images, look_at
+from ..images.pictures import content_digest
 from ..settings import resolve_path
 from . import columns
 from .connection import Connection, grpc, pymilvus
@@ -28,6 +32,7 @@ _SENT, _READ, _READ_WITH_VECTORS = 1000, 10_000, 4000  # rows; a server refuses 
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 _LABELS = 10_000
 _SAMPLE = 100  # rows, where a few are enough to know the others
+_OPENED = 64  # files at most, to tell by their contents what a folder holds
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL = pymilvus.DataType.DOUBLE
@@ -171,25 +176,25 @@ class ImageStore(AbstractContextManager["ImageStore"]):
                 self._keep(format=str(columns.FORMAT), model_content=model.content)
 
     def holds(self, image_dir: Path) -> bool:
-        """Return whether most of a sample of the images are in a folder."""
+        """Return whether most of a sample of the images are in a folder, by any names."""
         if self.image_dir == image_dir:
             return True
-        known = list(self.rows(["filepath", "size"], limit=_SAMPLE))
-        found = sum(_has_size(image_dir / row["filepath"], row["size"]) for row in known)
-        return found > len(known) / 2 or not known
+        known = list(self.rows(["filepath", "size", "mtime", "digest"], limit=_SAMPLE))
+        sizes = (or_else(-1, partial(os.path.getsize, image_dir / r["filepath"])) for r in known)
+        named = sum(size == row["size"] for row, size in zip(known, sizes, strict=True))
+        return named > len(known) / 2 or not known or _has_contents(image_dir, known)
 
     def follow(self, image_dir: Path) -> bool:
         """Take a folder as the place of the images, if it `holds` them.
 
         The collection remembers it, where the server permits that.
         """
-        if not self.holds(image_dir):
-            return False
-        if self.image_dir != image_dir:
+        held = self.holds(image_dir)
+        if held and self.image_dir != image_dir:
             self._moved_to = image_dir
             with suppress(OSError):
                 self._keep(image_dir=str(image_dir))
-        return True
+        return held
 
     def check_model(self, model: Encoder) -> dict[str, str]:
         """Refuse a model that did not fill this collection: its scores would mean nothing.
@@ -511,5 +516,16 @@ def _best_of_each(hits: list[dict], field: str) -> list[dict]:
     return list(best.values())
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return os.path.isfile(path) and os.path.getsize(path) == size
+def _has_contents(folder: Path, rows: list[dict]) -> bool:
+    """Return whether most of these images are in a folder by their contents, whatever their names.
+
+    Of its files only some that have the size of an image are read, those with its time first.
+    """
+    known = [row for row in rows if row["digest"]][: _OPENED // 2]
+    sizes, times, digests = ({row[n] for row in known} for n in ("size", "mtime", "digest"))
+    paths = or_else([], lambda: list_images(folder))
+    files = filter(None, (or_else(None, partial(look_at, path, folder)) for path in paths))
+    alike = [file for file in files if file.facts["size"] in sizes]
+    alike.sort(key=lambda file: file.facts["mtime"] not in times)
+    found = {or_else("", partial(content_digest, file)) for file in alike[:_OPENED]}
+    return 2 * len(found & digests) > len(digests)

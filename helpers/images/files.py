@@ -248,6 +248,12 @@ class ImageFile(os.PathLike):
 def look_at(path: Path, folder: Path) -> ImageFile:
     """Return what is known without opening a file; its `filepath` counts from the folder.
 
+    Its `stamp` is its inode and when that last changed (on Windows, when it was made), which no
+    program sets: another file of the same size and time has another one. A file may get another
+    one as well though its content stays, by `chmod`, a backup, or a disk that is mounted again.
+    Linux knows no time of change on FAT and exFAT (it shows `mtime`), and makes up other inodes
+    each time: these do not count, or cards and sticks would be read whole whenever they are back.
+
     Raises
     ------
     OSError
@@ -257,11 +263,13 @@ def look_at(path: Path, folder: Path) -> ImageFile:
     if not stat.S_ISREG(status.st_mode):
         raise OSError("not a regular file")
     filepath = path.relative_to(folder)
+    inode = status.st_ino if status.st_ctime_ns != status.st_mtime_ns else 0
     facts = {
         "filepath": filepath.as_posix(),
         # an é may be one letter, or as on macOS an e and an accent
         "label": unicodedata.normalize("NFC", filepath.parent.name),
         "size": status.st_size,
         "mtime": status.st_mtime_ns,
+        "stamp": f"{inode} {status.st_ctime_ns}",
     }
     return ImageFile(path, facts, (status.st_dev, status.st_ino))
