@@ -449,23 +449,25 @@ def test_a_text_in_the_place_of_weights_is_shown_and_fetched_again(tmp_path, kin
     assert "fetch it again" in told
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"", "is empty: fetch it again"),
-        (b"GGUF\x03" + bytes(40), "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(40), "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
-        (b"\x08\x07\x12\x07pytorch\x1a\x052.0.0", "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
-        (packed(["ViT-B-32.pt"]), "take a state_dict, or unpack"),
-        (packed(["a.npy"]), "take a state_dict, or unpack"),
-        (saved(torch.nn.Linear(1, 1)), "holds more than weights"),
-        (saved({"state_dict": {}, "loss": np.float64(1)}), "holds more than weights"),
-        (bytes(3000), "is damaged, or of a kind that torch does not read"),
-        (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged, or of a kind that torch does not read"),
-    ],
-    ids=repr,
-)
-def test_a_file_that_holds_no_weights_says_what_it_is(tmp_path, content, told):
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(40)
+ONNX = b"\x08\x07\x12\x07pytorch\x1a\x052.0.0"
+NO_WEIGHTS = {
+    "empty": (b"", "is empty: fetch it again"),
+    "GGUF": (b"GGUF\x03" + bytes(40), "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "HDF5": (HDF5, "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "ONNX": (ONNX, "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "a checkpoint in a zip": (packed(["ViT-B-32.pt"]), "take a state_dict, or unpack"),
+    "NumPy's": (packed(["a.npy"]), "take a state_dict, or unpack"),
+    "a whole module": (saved(torch.nn.Linear(1, 1)), "holds more than weights"),
+    "a loss of NumPy": (saved({"loss": np.float64(1)}), "holds more than weights"),
+    "zeros": (bytes(3000), "is damaged, or of a kind that torch does not read"),
+    "a photo": (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged, or of a kind that torch does not read"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_WEIGHTS)
+def test_a_file_that_holds_no_weights_says_what_it_is(tmp_path, kind):
+    content, told = NO_WEIGHTS[kind]
     (tmp_path / "model.pt").write_bytes(content)
     assert told in refused(tmp_path / "model.pt")
 

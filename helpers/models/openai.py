@@ -185,7 +185,7 @@ def weights_for(path: Path, name: str) -> Iterator[Mapping]:
         raise ValueError(
             f"{path} does not fit {name}: it has other names or sizes, {held}. What training saves "
             "(state_dict, module.), or open_clip, is opened as open_clip:architecture/path, or "
-            "saved alone; instead of transformers' (vision_model.), take open_clip's of the same model"
+            "saved alone; for transformers' (vision_model.), take open_clip's of the same model"
         ) from None
 
 
