@@ -1,21 +1,26 @@
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from helpers import ClipEncoder, ImageStore, ingest, list_images, search
 from helpers.encoding import unit_vectors
 from helpers.images.pictures import load_image
 from helpers.models import open_clip as family
+from helpers.models import openai
+from helpers.models.encoder import fetch
 
 from .support import models
 from .support.processes import ROOT, environment, python
@@ -34,6 +39,14 @@ def folders(tmp_path_factory) -> dict[str, Path]:
         kind: models.save_open_clip(root / f"model {number}", kind)
         for number, kind in enumerate(models.OPEN_CLIP)
     }
+
+
+def folder_with(described: Path, tmp_path: Path) -> Path:
+    """Return a folder with the description of a model, and without its weights."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    shutil.copy(described / "open_clip_config.json", folder)
+    return folder
 
 
 def opened(folder: Path, precision: str = "float32") -> ClipEncoder:
@@ -190,18 +203,177 @@ def test_openais_weights_get_openais_gelu_under_either_name(monkeypatch):
     assert not family._locate("open_clip:ViT-B-32/laion2b_s34b_b79k").quick_gelu
 
 
+@pytest.fixture
+def offline(monkeypatch):
+    """Let nothing be downloaded; the name of whatever would be is in the error."""
+
+    def refuse(source, *_):
+        raise RuntimeError(f"it asked for {source}")
+
+    monkeypatch.setattr(open_clip.pretrained, "download_pretrained_from_hf", refuse)
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda listed: refuse(listed["hf_hub"]))
+    monkeypatch.setattr(openai, "_fetch_weights", refuse)
+
+
+VIT = "ViT-B/32, open_clip:ViT-B-32/openai, hf-hub:timm/vit_base_patch32_clip_224.openai, "
+TIMM = "hf-hub:timm/ViT-B-16-SigLIP2, "
+LAION = "hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K, open_clip:ViT-B-32/laion2b_s34b_b79k, "
+
+
 @pytest.mark.parametrize(
-    ("name", "error", "match"),
+    ("name", "near"),
     [
-        ("open_clip:ViT-B-32-257/x", ValueError, r"no model 'ViT-B-32-257'; near it: ViT-B-32-256"),
-        ("open_clip:ViT-B-32-256", ValueError, r"behind a slash: datacomp_s34b_b86k"),
-        ("open_clip:ViT-B-32-256/openai", ValueError, r"called 'openai'.*has: datacomp_s34b_b86k"),
-        ("local-dir:/not/there", FileNotFoundError, r"no open_clip_config.json in /not/there"),
+        ("ViT-B-32", VIT),
+        ("vit-b/32", VIT),
+        ("VIT_B_32", VIT),
+        ("vitb32", "ViT-B/32, open_clip:ViT-B-32/openai, "),
+        ("“ViT-B/32”", VIT),
+        ("clip-ViT-B-32", VIT),
+        ("openai/clip-vit-base-patch32", VIT),
+        ("ViT-B-32/openai", VIT),
+        ("ViT-B-32__openai", VIT),
+        ("ViT-B/32@openai", "ViT-B/32, ViT-B/16, "),
+        ("ViT-L-14-336", "ViT-L/14@336px, open_clip:ViT-L-14-336/openai, "),
+        ("openai/clip-vit-large-patch14-336", "ViT-L/14@336px, open_clip:ViT-L-14-336/openai, "),
+        ("rn50x4", "RN50x4, open_clip:RN50x4/openai, "),
+        ("timm/ViT-B-16-SigLIP2", TIMM),
+        ("https://hub.test/timm/ViT-B-16-SigLIP2/tree/main", TIMM),
+        ("HF-HUB:timm/ViT-B-16-SigLIP2", TIMM),
+        ("hf-hub:ViT-B-16-SigLIP2", TIMM),
+        ("hf-hub:timm/ViT-B-16-SigLIP2@main", TIMM),
+        ("hf-hub:", ""),
+        ("google/siglip-so400m-patch14-384", "hf-hub:timm/ViT-SO400M-14-SigLIP-384, "),
+        ("timm/vit_base_patch32_clip_224.openai", "hf-hub:timm/vit_base_patch32_clip_224.openai, "),
+        ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", LAION),
+        ("('ViT-B-32', 'laion2b_s34b_b79k')", "open_clip:ViT-B-32/laion2b_s34b_b79k, "),
+        ("Open-CLIP:ViT-B-32/laion2b_s34b_b79k", LAION),
+        ("open_clip:ViT-B/32", VIT),
+        ("open_clip:ViT-B-32-256", "open_clip:ViT-B-32-256/datacomp_s34b_b86k, "),
+        ("open_clip:ViT-B-32-256/openai", "open_clip:ViT-B-32-256/datacomp_s34b_b86k, "),
+        ("open_clip:ViT-B-32/wrong", "open_clip:ViT-B-32/openai, open_clip:ViT-B-32/"),
+        ("open_clip:", ""),
     ],
 )
-def test_a_name_that_leads_nowhere_says_what_there_is(name, error, match):
-    with pytest.raises(error, match=match):
-        ClipEncoder(name, device="cpu")
+def test_a_name_that_nobody_knows_leads_to_the_nearest_of_all_families(offline, name, near):
+    with pytest.raises(ValueError, match=r"^no model and no file is called") as raised:
+        fetch(name)
+    assert f"near it: {near}" in str(raised.value)
+    assert "hf-hub:organisation/model, open_clip:architecture/weights" in str(raised.value)
+
+
+def test_siglip_by_its_makers_name_leads_to_that_of_open_clip(offline):
+    with pytest.raises(ValueError, match=r"near it:.*[, ]open_clip:ViT-B-16-SigLIP2/webli,"):
+        fetch("google/siglip2-base-patch16-224")
+
+
+def test_an_architecture_alone_leads_to_its_weights(offline):
+    with pytest.raises(ValueError, match=r"near it: (open_clip:ViT-B-32/\w+, ){9}") as raised:
+        fetch("open_clip:ViT-B-32")
+    assert "open_clip:ViT-B-32/laion2b_s34b_b79k" in str(raised.value)
+
+
+def test_every_name_that_is_proposed_is_one_that_would_be_fetched(offline):
+    with pytest.raises(ValueError, match="near it") as raised:
+        fetch("timm/siglip2-base")
+    for name in re.findall(r"(?:hf-hub|open_clip):\S+/[^\s,]+(?=,|\. )", str(raised.value))[:10]:
+        with pytest.raises(ConnectionError, match="it asked for"):
+            fetch(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "our/small",
+        " our/small\n",
+        "our/small/",
+        "https://hub.test/our/small",
+        "https://hub.test/our/small/",
+        "hub.test/our/small",
+        "https://hub.test/our/small/tree/main",
+    ],
+)
+def test_a_model_of_the_hub_may_be_named_by_its_address(offline, name):
+    with pytest.raises(ConnectionError, match=r"our/small could.*it asked for our/small"):
+        fetch(f"hf-hub:{name}")
+
+
+def test_blanks_behind_the_colon_do_not_count(offline, folders):
+    assert opened(Path(f" {folders['causal, cropped']} ")).name == "model 0"
+    with pytest.raises(ConnectionError, match="it asked for timm/ViT-B-16-SigLIP2/"):
+        fetch("open_clip: ViT-B-16-SigLIP2/webli ")
+
+
+def test_a_name_leads_to_its_model_even_where_a_file_is_called_so(offline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ViT-B", "timm", "timm/ViT-B-16-SigLIP2"):
+        Path(name).mkdir()
+    for name in ("ViT-B/32", "openai", "tiny"):
+        Path(name).write_text("not a model")
+    assert fetch("tiny").parent.name == "demo"
+    with pytest.raises(RuntimeError, match="it asked for ViT-B/32"):
+        fetch("ViT-B/32")
+    with pytest.raises(ConnectionError, match="it asked for timm/vit_base_patch32_clip_224"):
+        fetch("open_clip:ViT-B-32/openai")
+    with pytest.raises(ValueError, match=r"near it: hf-hub:timm/ViT-B-16-SigLIP2, "):
+        fetch("timm/ViT-B-16-SigLIP2")
+
+
+def test_a_folder_without_a_description_is_refused():
+    with pytest.raises(FileNotFoundError, match=r"no open_clip_config.json in /not/there"):
+        ClipEncoder("local-dir:/not/there", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            b"version https://git-lfs\noid sha256:0\nsize 9\n",
+            "pointer of Git LFS",
+        ),
+        (b"<!DOCTYPE html>", "is a text"),
+        (b"", "is empty"),
+        (b"PK\3\4" + bytes(99), "was cut off"),
+    ],
+)
+@pytest.mark.parametrize("name", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+def test_a_file_that_holds_no_weights_says_what_it_is(folders, tmp_path, content, told, name):
+    folder = folder_with(folders["causal, cropped"], tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} .*{told}") as raised:
+        opened(folder)
+    assert "weights_only" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_code_in_a_file_is_never_run(folders, tmp_path, monkeypatch):
+    """Not even where the environment says that torch shall."""
+
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "trace",)
+
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    folder = folder_with(folders["causal, cropped"], tmp_path)
+    torch.save({"logit_scale": Code()}, folder / "open_clip_pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"holds more than weights, perhaps code") as raised:
+        opened(folder)
+    assert "weights_only" not in "".join(traceback.format_exception(raised.value))
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_checkpoint_of_training_is_opened_and_one_of_torchscript_says_what_it_is(
+    folders, tmp_path
+):
+    folder = folder_with(folders["causal, cropped"], tmp_path)
+    weights = load_file(folders["causal, cropped"] / "open_clip_model.safetensors")
+    trained = {f"module.{name}": each for name, each in weights.items()}
+    torch.save({"state_dict": trained, "epoch": 3}, folder / "open_clip_pytorch_model.bin")
+    texts = opened(folders["causal, cropped"]).encode_texts(TEXTS)
+    assert np.array_equal(opened(folder).encode_texts(TEXTS), texts)
+    models.save_random_clip(folder / "open_clip_pytorch_model.bin", jit=True)
+    with pytest.raises(ValueError, match="does not fit model: it has other names") as raised:
+        opened(folder)
+    assert "weights_only" not in "".join(traceback.format_exception(raised.value))
+    assert len(str(raised.value)) < 500 + len(str(tmp_path))
 
 
 def test_a_folder_without_weights_is_refused_not_filled_at_random(folders, tmp_path):

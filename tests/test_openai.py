@@ -1,9 +1,14 @@
 import hashlib
+import io
 import os
+import pickle
+import re
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +21,7 @@ from safetensors.torch import save, save_file
 from helpers import ClipEncoder, ImageStore, list_images
 from helpers.collection import columns
 from helpers.models import openai as checkpoints
+from helpers.models.encoder import fetch
 
 from .support import models
 from .support.addresses import addresses
@@ -179,11 +185,10 @@ def test_weights_that_open_clip_takes_over_from_openai_keep_their_content(archiv
 
 def test_every_published_model_is_on_the_hub_where_open_clip_looks_for_it():
     open_clip = pytest.importorskip("open_clip")
-    for name, repository in checkpoints._ON_HUB.items():
+    for name in checkpoints._MODELS:
         architecture = name.replace("/", "-").replace("@336px", "-336")
         listed = open_clip.get_pretrained_cfg(f"{architecture}-quickgelu", "openai")
-        assert listed["hf_hub"] == f"{repository}/"
-    assert list(checkpoints._ON_HUB) == list(checkpoints._MODELS)
+        assert listed["hf_hub"] == f"{checkpoints._on_hub(name)}/"
     assert open_clip.constants.HF_SAFE_WEIGHTS_NAME == checkpoints._HUB_FILE
 
 
@@ -348,15 +353,181 @@ def test_a_path_is_a_path_even_where_a_model_is_called_so(checkpoint, monkeypatc
     assert own.digest == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
 
 
-def test_an_unknown_model_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'ViT-B/33'; known: .*ViT-B/32.*tiny"):
+@pytest.mark.parametrize("name", [" tiny", "tiny\n", "\ttiny "])
+def test_blanks_around_a_name_do_not_count(name):
+    encoder = ClipEncoder(name, device="cpu")
+    assert (encoder.name, encoder.model_name) == ("tiny", "tiny")
+    assert fetch(name) == encoder.path
+
+
+def test_blanks_around_a_path_do_not_count_but_a_path_that_is_none_keeps_them(archive, tmp_path):
+    assert fetch(f" {archive}\n") == archive
+    odd = tmp_path / "odd "
+    odd.write_bytes(b"")
+    assert fetch(odd) == odd
+
+
+def test_an_unknown_model_lists_the_nearest_where_only_openais_can_be(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(ValueError, match=r"called 'ViT-B/33'; near it: ViT-B/32, ViT-B/16, .*tiny"):
         ClipEncoder("ViT-B/33")
+    with pytest.raises(ValueError, match=r"near it: RN50, .* hf-hub:organisation/model"):
+        ClipEncoder("RN5O")
 
 
-@pytest.mark.parametrize("name", ["notes.pt", "notes.safetensors"])
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path, name):
-    (tmp_path / name).write_text("not a model")
-    with pytest.raises(ValueError, match=rf"{name} is not a whole CLIP checkpoint"):
-        ClipEncoder(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"gone\.pt"):
-        ClipEncoder(tmp_path / "gone.pt")
+@pytest.mark.parametrize("name", ["", "  ", None, 5, b"ViT-B/32", ["ViT-B/32"]])
+def test_what_is_neither_name_nor_path_is_no_model(name):
+    with pytest.raises(ValueError, match="opened by its name or a path"):
+        ClipEncoder(name)
+    with pytest.raises(ValueError, match="opened by its name or a path"):
+        fetch(name)
+
+
+@pytest.mark.parametrize("name", ["gone.pt", "/no/where/gone", "./gone", "~/gone", r"C:\gone", "/"])
+def test_a_path_where_no_file_is_says_so_and_no_model_is_guessed(name):
+    with pytest.raises(
+        FileNotFoundError, match=r"no file is at /.*for a folder, write local-dir:/"
+    ):
+        ClipEncoder(name)
+
+
+class Code:
+    """What runs where a pickle is opened as pickles are."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 9\n" % (b"a" * 64)
+TEXTS = {
+    "a page": b"<!DOCTYPE html>\n<title>403 Forbidden</title>",
+    "JSON": b'{"error": "Access denied"}',
+    "a few words": "Zugriff verweigert für alle".encode(),
+    "UTF-16": "<html>Zugriff verweigert".encode("utf-16"),
+    "an old pickle": pickle.dumps(Code(Path("trace")), 0),
+}
+
+
+def packed(names: list[str]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "content")
+    return file.getvalue()
+
+
+def saved(content: object, **options) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+def refused(path: Path) -> str:
+    """Return why a file is refused. Torch's advice is nowhere in what a notebook would show."""
+    with pytest.raises(ValueError, match=re.escape(str(path))) as raised:
+        ClipEncoder(path, device="cpu")
+    assert "weights_only" not in "".join(traceback.format_exception(raised.value))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "pytorch_model.bin", "model"])
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["", "as Windows has it"])
+def test_a_pointer_of_git_lfs_says_how_the_file_itself_is_fetched(tmp_path, name, ends):
+    (tmp_path / name).write_bytes(POINTER.replace(b"\n", ends))
+    assert "is a pointer of Git LFS: `git lfs pull`" in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_text_in_the_place_of_weights_is_shown_and_fetched_again(tmp_path, kind, name):
+    (tmp_path / name).write_bytes(TEXTS[kind])
+    told = refused(tmp_path / name)
+    assert f"is a text, {TEXTS[kind][:30]!r}" in told
+    assert "fetch it again" in told
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(40)
+ONNX = b"\x08\x07\x12\x07pytorch\x1a\x052.0.0"
+NO_WEIGHTS = {
+    "empty": (b"", "is empty: fetch it again"),
+    "GGUF": (b"GGUF\x03" + bytes(40), "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "HDF5": (HDF5, "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "ONNX": (ONNX, "is GGUF, HDF5 (Keras) or ONNX, not for torch"),
+    "a checkpoint in a zip": (packed(["ViT-B-32.pt"]), "take a state_dict, or unpack"),
+    "NumPy's": (packed(["a.npy"]), "take a state_dict, or unpack"),
+    "a whole module": (saved(torch.nn.Linear(1, 1)), "holds more than weights"),
+    "a loss of NumPy": (saved({"loss": np.float64(1)}), "holds more than weights"),
+    "zeros": (bytes(3000), "is damaged, or of a kind that torch does not read"),
+    "a photo": (b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged, or of a kind that torch does not read"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_WEIGHTS)
+def test_a_file_that_holds_no_weights_says_what_it_is(tmp_path, kind):
+    content, told = NO_WEIGHTS[kind]
+    (tmp_path / "model.pt").write_bytes(content)
+    assert told in refused(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("layout", ["archive", "state dict", "safetensors", "legacy"])
+def test_weights_that_were_cut_off_say_so(archive, tmp_path, checkpoint, layout):
+    weights = torch.load(checkpoint)
+    contents = {
+        "archive": archive.read_bytes(),
+        "state dict": checkpoint.read_bytes(),
+        "safetensors": save(weights),
+        "legacy": saved(weights, _use_new_zipfile_serialization=False),
+    }
+    (tmp_path / "model").write_bytes(contents[layout][:-3000])
+    assert re.search("cut off|is damaged.*: fetch it again", refused(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("layout", ["bare", "state dict", "legacy"])
+def test_code_in_a_file_is_never_run(tmp_path, layout, monkeypatch):
+    """Not even where the environment says that torch shall."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    content = {"visual.proj": torch.ones(1), "text_projection": Code(tmp_path / "trace")}
+    legacy = saved(content, _use_new_zipfile_serialization=False)
+    contents = {"bare": pickle.dumps(content), "state dict": saved(content), "legacy": legacy}
+    (tmp_path / "model.pt").write_bytes(contents[layout])
+    assert "holds more than weights, perhaps code (never run)" in refused(tmp_path / "model.pt")
+    assert not (tmp_path / "trace").exists()
+
+
+OTHERS = {
+    "a ResNet": lambda weights: {"conv1.weight": torch.ones(1), "fc.bias": torch.ones(1)},
+    "training": lambda weights: {"state_dict": weights, "epoch": 3},
+    "training elsewhere": lambda weights: {"model_state_dict": weights, "loss": torch.ones(1)},
+    "several GPUs": lambda weights: {f"module.{name}": weights[name] for name in weights},
+    "transformers": lambda weights: {"vision_model.post_layernorm.bias": torch.ones(1)},
+    "not all of it": lambda weights: {n: weights[n] for n in weights if ".ln_1." not in n},
+    "one is missing": lambda weights: {n: weights[n] for n in weights if n != "text_projection"},
+    "another size": lambda weights: weights | {"ln_final.bias": torch.ones(5)},
+    "numbers as names": lambda weights: {1: torch.ones(1)},
+    "nothing": lambda weights: {},
+    "a list": lambda weights: [torch.ones(1)],
+    "a number": lambda weights: torch.tensor(1),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_weights_of_something_else_show_their_names_and_what_opens_them(tmp_path, checkpoint, kind):
+    content = OTHERS[kind](torch.load(checkpoint))
+    torch.save(content, tmp_path / "model.pt")
+    told = refused(tmp_path / "model.pt")
+    held = list(content)[:3] if isinstance(content, dict) else type(content).__name__
+    assert f"does not fit OpenAI's layout: it has other names or sizes, {held}. " in told
+    assert "is opened as open_clip:architecture/path" in told
+    assert len(told) < 500 + len(str(tmp_path))
+
+
+def test_weights_are_read_by_what_they_are_not_by_how_their_file_is_called(checkpoint, tmp_path):
+    save_file(torch.load(checkpoint), tmp_path / "model.bin")
+    legacy = saved(torch.load(checkpoint), _use_new_zipfile_serialization=False)
+    (tmp_path / "model").write_bytes(legacy)
+    content = ClipEncoder(checkpoint, device="cpu").content
+    for name in ("model.bin", "model"):
+        assert ClipEncoder(tmp_path / name, device="cpu").content == content

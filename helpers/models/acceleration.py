@@ -10,9 +10,8 @@ import torch
 from torch.nn import MultiheadAttention
 from torch.nn import functional as F
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip imports pkg_resources, which is deprecated
-    from clip.model import LayerNorm, ResidualAttentionBlock, Transformer, convert_weights
+with warnings.catch_warnings(action="ignore"):  # clip imports pkg_resources, which is deprecated
+    from clip.model import ResidualAttentionBlock, VisionTransformer, convert_weights
 
 
 def has_fast_bfloat16() -> bool:
@@ -30,7 +29,7 @@ def accelerate(model: Any, precision: str, device: str) -> None:
     - The weights that CLIP's own `convert_weights` picks, those of matrix products, are converted
       once. Autocast converts them at every call.
     - `_Patches` cuts an image up with one matrix product instead of a convolution.
-    - `_ImageTransformer` does not compute what nobody reads, and copies less.
+    - `_Block` does not compute what nobody reads, and copies less.
     - `_fold_gelu` saves two of three passes over the widest activations.
     - `_PackedLinear` lays weights out for the processor once.
     - CLIP's LayerNorm converts to float32 and back, in three passes. On the CPU torch's own takes
@@ -42,29 +41,22 @@ def accelerate(model: Any, precision: str, device: str) -> None:
     precision : {"float32", "float16", "bfloat16"}
     device : str
     """
-    model.requires_grad_(False)
     _fold_gelu(model)
-    if precision == "float16":
+    if precision != "float32":
         convert_weights(model)
-    if precision == "bfloat16":
-        _convert_to_bfloat16(model)
-    on_cpu_in_bfloat16 = (precision, device) == ("bfloat16", "cpu")
-    if on_cpu_in_bfloat16:
-        for module in model.modules():
-            if isinstance(module, LayerNorm):
-                module.__class__ = torch.nn.LayerNorm
-    if hasattr(model.visual, "transformer"):  # a ResNet has none
-        model.visual.conv1 = _Patches(model.visual.conv1)
-        model.visual.transformer = _ImageTransformer(model.visual.transformer)
-        if on_cpu_in_bfloat16:
-            _pack(model.visual)
+    if precision == "bfloat16":  # `build_model` has made all of these float16 once before
+        for weights in model.parameters():
+            if weights.dtype == torch.float16:
+                weights.data = weights.data.bfloat16()
+    accelerate_open_clip(model, precision, device)
 
 
 def accelerate_open_clip(model: Any, precision: str, device: str) -> None:
     """Change an open_clip model in place, for inference, which is on its device in its precision.
 
     What `accelerate` does, as far as the model is built in the same way. Of any other image tower
-    (timm's, such as SigLIP's) the layers are packed.
+    (timm's, such as SigLIP's) the layers are packed; a ResNet's only ones are in its pooling, which
+    reads their weights itself.
 
     Parameters
     ----------
@@ -73,18 +65,25 @@ def accelerate_open_clip(model: Any, precision: str, device: str) -> None:
     device : str
     """
     model.requires_grad_(False)
-    visual = model.visual
-    blocks = getattr(getattr(visual, "transformer", None), "resblocks", ())
+    blocks = getattr(getattr(model.visual, "transformer", None), "resblocks", ())
     if blocks and all(isinstance(getattr(b, "attn", None), MultiheadAttention) for b in blocks):
-        visual.conv1 = _Patches(visual.conv1)
-        visual.transformer = torch.nn.Sequential(*map(_Block, blocks))
-        if visual.pool_type == "tok" and visual.attn_pool is None and not visual.output_tokens:
-            visual.transformer[-1].tokens = 1
+        _rebuild(model.visual, blocks)
     if (precision, device) == ("bfloat16", "cpu"):
         for module in model.modules():
             if isinstance(module, torch.nn.LayerNorm):
                 module.__class__ = torch.nn.LayerNorm
-        _pack(visual)
+        _pack(model.visual)
+
+
+def _rebuild(visual: Any, blocks: Any) -> None:
+    """Put ours in the place of an image tower's transformer and of the convolution before it."""
+    visual.conv1 = _Patches(visual.conv1)
+    openais = isinstance(visual, VisionTransformer)
+    outside = _ImageTransformer if openais else torch.nn.Sequential
+    visual.transformer = outside(*map(_Block, blocks))
+    by_token = openais or (visual.pool_type == "tok" and visual.attn_pool is None)
+    if by_token and not getattr(visual, "output_tokens", False):
+        visual.transformer[-1].tokens = 1
 
 
 def _fold_gelu(model: torch.nn.Module) -> None:
@@ -94,10 +93,9 @@ def _fold_gelu(model: torch.nn.Module) -> None:
     """
     for block in model.modules():
         if isinstance(block, ResidualAttentionBlock):
-            before, after = block.mlp.c_fc, block.mlp.c_proj
-            before.weight.data.mul_(1.702)
-            before.bias.data.mul_(1.702)
-            after.weight.data.div_(1.702)
+            for before in block.mlp.c_fc.parameters():
+                before.data.mul_(1.702)
+            block.mlp.c_proj.weight.data.div_(1.702)
             block.mlp.gelu = torch.nn.SiLU(inplace=True)
 
 
@@ -119,18 +117,10 @@ class _Patches(torch.nn.Module):
 
 
 class _ImageTransformer(torch.nn.Sequential):
-    """CLIP's transformer for images, which returns only the class token.
-
-    CLIP reads no other token, so the last block computes no other.
-    """
-
-    def __init__(self, transformer: Transformer) -> None:
-        *before, last = map(_Block, transformer.resblocks)
-        last.tokens = 1
-        super().__init__(*before, last)
+    """The blocks of CLIP's transformer for images, which has the batch second outside."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn all tokens, shape (length, n, width), into the first, shape (1, n, width)."""
+        """Turn all tokens, shape (length, n, width), into those that the last block computes."""
         return super().forward(x.permute(1, 0, 2)).permute(1, 0, 2)
 
 
@@ -145,9 +135,8 @@ class _Block(torch.nn.Module):
         self.heads: int = block.attn.num_heads
         self.tokens: int | None = None
         self.ln_1, self.ln_2, self.mlp = block.ln_1, block.ln_2, block.mlp
-        self.scale_1, self.scale_2 = (
-            getattr(block, name, torch.nn.Identity()) for name in ("ls_1", "ls_2")
-        )
+        self.scale_1 = getattr(block, "ls_1", torch.nn.Identity())
+        self.scale_2 = getattr(block, "ls_2", torch.nn.Identity())
         self.inputs = torch.nn.Linear(1, 1)
         self.inputs.weight, self.inputs.bias = block.attn.in_proj_weight, block.attn.in_proj_bias
         self.output = block.attn.out_proj
@@ -177,27 +166,15 @@ class _PackedLinear(torch.nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
-def _pack(model: torch.nn.Module) -> None:
+def _pack(visual: torch.nn.Module) -> None:
     """Pack all layers; if this version of torch cannot, leave them as they are."""
-    layers = [
-        (parent, name, layer)
-        for parent in model.modules()
-        for name, layer in parent.named_children()
-        if isinstance(layer, torch.nn.Linear)
-    ]
-    for parent, name, layer in layers:
-        example = torch.ones(1, layer.weight.shape[1], dtype=torch.bfloat16)
-        try:
-            packed = _PackedLinear(layer)
-            torch.testing.assert_close(packed(example), layer(example), rtol=0.02, atol=0.001)
-        except Exception:  # of any kind: a private operation promises nothing
-            return
-        setattr(parent, name, packed)
-
-
-def _convert_to_bfloat16(model: torch.nn.Module) -> None:
-    """Convert what `convert_weights` converts; `clip.load` has made these float16 once before."""
-    convert_weights(model)
-    for weights in model.parameters():
-        if weights.dtype == torch.float16:
-            weights.data = weights.data.bfloat16()
+    for path, layer in list(visual.named_modules()):
+        if isinstance(layer, torch.nn.Linear) and not path.startswith("attnpool."):
+            example = torch.ones(1, layer.weight.shape[1], dtype=torch.bfloat16)
+            try:
+                packed = _PackedLinear(layer)
+                torch.testing.assert_close(packed(example), layer(example), rtol=0.02, atol=0.001)
+            except Exception:  # of any kind: a private operation promises nothing
+                return
+            parent, _, name = path.rpartition(".")
+            setattr(visual.get_submodule(parent), name, packed)

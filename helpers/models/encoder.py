@@ -11,7 +11,6 @@ import reprlib
 import warnings
 from collections.abc import Generator, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +30,15 @@ _REMEMBERED = 1000  # texts
 _NO_VECTOR = np.empty(0, np.float32)
 
 
+ModelName = str | os.PathLike
 FAMILIES: list[type[ClipModel]] = [OpenClipModel, ClipModel]
 """The first whose `prefixes` a name begins with opens it. Any name begins with OpenAI's."""
 
 
-def fetch(model_name: str | os.PathLike) -> Path:
+def fetch(model_name: ModelName) -> Path:
     """Return a model's file, downloaded if it is not there yet; its family lists the errors."""
-    return _family_of(model_name).fetch(model_name)
+    family, name = _found(model_name)
+    return family.fetch(name)
 
 
 class ClipEncoder:
@@ -50,8 +51,8 @@ class ClipEncoder:
         (this project's own small model, for its drawings only), or the path of a checkpoint in
         OpenAI's layout, as a state dict, a TorchScript archive or safetensors. Or one of
         open_clip's:
-        "open_clip:ViT-B-32-256/datacomp_s34b_b86k", "hf-hub:timm/ViT-B-16-SigLIP2", or
-        "local-dir:" and a folder; see `open_clip`.
+        "open_clip:ViT-B-32-256/datacomp_s34b_b86k", "hf-hub:timm/ViT-B-16-SigLIP2" (or its
+        address), or "local-dir:" and a folder; see `open_clip`. Blanks around it do not count.
     device : str
         "auto" (CUDA, else Apple's MPS, else the CPU), or a name that torch knows.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -86,20 +87,21 @@ class ClipEncoder:
     Raises
     ------
     ValueError
-        If the model, device or precision is unknown, or the file is not a CLIP checkpoint.
+        If the model (the error has the nearest names), device or precision is unknown, or the file
+        is not a CLIP checkpoint: the error says what it is. Nothing in a file is ever run.
+    FileNotFoundError
+        If there is no file at a path, or not what is needed in a folder.
     ConnectionError
         If weights cannot be downloaded.
     """
 
     def __init__(
-        self,
-        model_name: str | os.PathLike = "ViT-B/32",
-        device: str = "auto",
-        precision: str = "auto",
+        self, model_name: ModelName = "ViT-B/32", device: str = "auto", precision: str = "auto"
     ) -> None:
         self.device = _pick_device(device)
         self.precision = _pick_precision(precision, self.device)
-        self._model = _family_of(model_name)(model_name, self.device, self.precision)
+        family, name = _found(model_name)
+        self._model = family(name, self.device, self.precision)
         self.name, self.model_name = self._model.name, self._model.model_name
         self.path, self.content, self.dim = self._model.path, self._model.content, self._model.dim
         self.model = getattr(self._model, "module", None)  # tests bring models without one
@@ -201,10 +203,8 @@ class ClipEncoder:
         if not templates or isinstance(templates, str) or not all("{}" in t for t in templates):
             raise ValueError(f"templates need '{{}}' in place of the text, got {templates!r}")
         phrases = [template.replace("{}", text) for text in texts for template in templates]
-        vectors = self._encode_phrases(phrases)
-        if len(templates) == 1:
-            return vectors
-        return unit_vectors(vectors.reshape(len(texts), len(templates), self.dim).mean(axis=1))
+        vectors = self._encode_phrases(phrases).reshape(len(texts), len(templates), self.dim)
+        return vectors[:, 0] if len(templates) == 1 else unit_vectors(vectors.mean(axis=1))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """Scale and crop as the model's own transform does: uint8, (3, resolution, resolution).
@@ -290,14 +290,18 @@ def not_too_long(image: Image.Image) -> Image.Image:
     return CenterCrop([min(side, _LONGEST * short) for side in reversed(image.size)])(image)
 
 
-def _bounded(steps: list[Any]) -> list[Any]:
+def _bounded(steps: list) -> list:
     """Return a model's steps, with `not_too_long` before them unless they squash an image."""
     squashes = isinstance(steps[0], Resize) and not isinstance(steps[0].size, int)
     return steps if squashes else [not_too_long, *steps]
 
 
-def _family_of(model_name: str | os.PathLike) -> type[ClipModel]:
-    return next(each for each in FAMILIES if str(model_name).startswith(each.prefixes))
+def _found(model_name: ModelName) -> tuple[type[ClipModel], ModelName]:
+    """Return the family that opens a model, and its name without blanks around it."""
+    if not isinstance(model_name, str | os.PathLike) or not str(model_name).strip():
+        raise ValueError(f"a model is opened by its name or a path; {model_name!r} is neither")
+    name = model_name.strip() if isinstance(model_name, str) else model_name
+    return next(each for each in FAMILIES if str(name).startswith(each.prefixes)), name
 
 
 def _as_vectors(features: torch.Tensor) -> np.ndarray:
@@ -306,12 +310,10 @@ def _as_vectors(features: torch.Tensor) -> np.ndarray:
 
 def _pick_device(device: str) -> str:
     for each in ("cuda", "mps", "cpu") if device == "auto" else (device,):
-        try:
+        with contextlib.suppress(RuntimeError, AssertionError):
             torch.empty(0, device=each)
             return each
-        except (RuntimeError, AssertionError) as error:
-            reason = error
-    raise ValueError(f"device {device!r} is not available here; try 'auto'") from reason
+    raise ValueError(f"device {device!r} is not available here; try 'auto'")
 
 
 def _pick_precision(precision: str, device: str) -> str:

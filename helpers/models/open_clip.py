@@ -4,12 +4,12 @@ A family of models for `encoder.FAMILIES`. It needs the extra `models`.
 """
 
 import contextlib
-import difflib
 import hashlib
 import importlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,12 @@ import torch
 
 from ..settings import resolve_path
 from .acceleration import accelerate_open_clip
-from .openai import ClipModel
+from .openai import ClipModel, unknown_model, weights_for
 
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _CONFIG = "open_clip_config.json"
+_INSTALL = 'pip install "text-to-image-search[models]", or open_clip_torch and transformers'
 
 
 class OpenClipModel(ClipModel):
@@ -51,7 +52,7 @@ class OpenClipModel(ClipModel):
         ModuleNotFoundError
             If open_clip is not installed.
         ValueError
-            If open_clip lists no such model, or not with this tag.
+            If open_clip lists no such model, or not with this tag, or none can be called so.
         FileNotFoundError
             If there is no such file or folder, or nothing to open in it.
         ConnectionError
@@ -105,16 +106,45 @@ class _Source(NamedTuple):
     quick_gelu: bool = False
 
 
+def _open_clip() -> Any:
+    return importlib.import_module("open_clip")  # an extra
+
+
+@contextlib.contextmanager
+def _asked(name: str, *unreachable: type[Exception]) -> Iterator[None]:
+    """Say what to do where a module is missing, or a download fails: one of these errors shows it.
+
+    What open_clip tells the root logger is hidden: we raise it, or it does not concern a reader.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{name} needs more: {error}; {_INSTALL}") from error
+    except unreachable as error:
+        raise ConnectionError(
+            f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
+            f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and tokenizer'
+        ) from error
+    finally:
+        logging.disable(before)
+
+
+@_asked("open_clip")
 def _locate(model_name: str) -> _Source:
+    rest = model_name.partition(":")[2].strip()
     if model_name.startswith(_FOLDER):
-        return _in_folder(resolve_path(model_name.removeprefix(_FOLDER)))
+        return _in_folder(resolve_path(rest))
     if model_name.startswith(_HUB):
-        name = model_name.removeprefix(_HUB)
+        # of an address, its end
+        name = "/".join(rest.partition("/tree/")[0].strip("/").split("/")[-2:])
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            raise unknown_model(model_name)
         with _asked(name, OSError, RuntimeError):
             path = _open_clip().pretrained.download_pretrained_from_hf(name)
-        return _Source(name, model_name, model_name, None, Path(path))
-    architecture, _, tag = model_name.removeprefix(_LISTED).partition("/")
-    _check_listed(architecture, tag)
+        return _Source(name, f"{_HUB}{name}", f"{_HUB}{name}", None, Path(path))
+    architecture, _, tag = rest.partition("/")
     if not (listed := _open_clip().get_pretrained_cfg(architecture, tag)):
         return _own_file(architecture, tag)
     name, quick = f"{architecture}/{tag}", listed.get("quick_gelu", False)
@@ -128,48 +158,24 @@ def _in_folder(folder: Path) -> _Source:
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}: check the path")
     if (path := _open_clip().factory._find_checkpoint_in_dir(folder)) is None:
         raise FileNotFoundError(f"there are no weights in {folder} (.safetensors, .bin, .pth)")
-    name = f"{_FOLDER}{folder}"
-    return _Source(folder.name, name, name, None, Path(path))
+    return _Source(folder.name, f"{_FOLDER}{folder}", f"{_FOLDER}{folder}", None, Path(path))
 
 
 def _own_file(architecture: str, file: str) -> _Source:
-    if not (path := resolve_path(file)).is_file():
-        tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "none"
-        raise ValueError(
-            f"open_clip has no {architecture} called {file!r}, and there is no such file; "
-            f"it has: {tags}"
-        )
+    path = resolve_path(file)
+    if architecture not in _open_clip().list_models() or not path.is_file():
+        raise unknown_model(f"{_LISTED}{architecture}/{file}")
     name = f"{architecture}/{path.name}"
     return _Source(name, f"{_LISTED}{architecture}/{path}", architecture, str(path), path)
-
-
-def _check_listed(architecture: str, tag: str) -> None:
-    listed = _open_clip().list_models()
-    if architecture not in listed:
-        near = difflib.get_close_matches(architecture, listed) or listed[:3]
-        raise ValueError(
-            f"open_clip has no model {architecture!r}; near it: {', '.join(near)}. A name is "
-            f"written {_LISTED}ViT-B-32-256/datacomp_s34b_b86k, with the weights behind the slash"
-        )
-    if not tag:
-        tags = ", ".join(_open_clip().list_pretrained_tags_by_model(architecture)) or "a file"
-        raise ValueError(f"name the weights of {_LISTED}{architecture} behind a slash: {tags}")
 
 
 def _opened(source: _Source, device: str, precision: str) -> tuple:
     """Return the module on its device, its transform from picture to tensor, and the tokenizer."""
     options = {"precision": _PRECISIONS[precision], "device": device, "pretrained_text": False}
     options |= {"force_quick_gelu": source.quick_gelu, "require_pretrained": True}  # not random
-    try:
-        with _asked(source.name, OSError):  # the tokenizer's files come from the hub, too
-            module = _open_clip().create_model(source.architecture, source.pretrained, **options)
-            tokenizer = _open_clip().get_tokenizer(source.architecture)
-    except ImportError as error:
-        raise ModuleNotFoundError(f"{source.name} needs more: {error}; {_INSTALL}") from error
-    except ConnectionError:
-        raise
-    except Exception as error:  # torch and open_clip raise several kinds on what does not fit
-        raise ValueError(f"{source.path} does not fit {source.name} ({error})") from error
+    with weights_for(source.path, source.name), _asked(source.name, OSError):
+        module = _open_clip().create_model(source.architecture, source.pretrained, **options)
+        tokenizer = _open_clip().get_tokenizer(source.architecture)  # from the hub, too
     own = _open_clip().transform
     wanted = own.PreprocessCfg(**module.visual.preprocess_cfg)
     return module.eval(), own.image_transform_v2(wanted, False), tokenizer
@@ -191,33 +197,3 @@ def _reads_no_padding(text: Any) -> bool:
     pool = getattr(text, "text_pool_type", getattr(text, "pool_type", ""))
     masked = getattr(text, "attn_mask", None) is not None
     return pool == "argmax" and masked and getattr(text, "cls_emb", None) is None
-
-
-_INSTALL = 'pip install "text-to-image-search[models]", or open_clip_torch and transformers'
-
-
-def _open_clip() -> Any:
-    try:
-        return importlib.import_module("open_clip")
-    except ImportError as error:
-        raise ModuleNotFoundError(f"open_clip is not installed here: {_INSTALL}") from error
-
-
-@contextlib.contextmanager
-def _asked(name: str, *unreachable: type[Exception]) -> Iterator[None]:
-    """Say what to do where a download fails, which shows as one of these errors.
-
-    What open_clip tells the root logger is hidden: we raise it, or it does not concern a reader.
-    """
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    except unreachable as error:
-        raise ConnectionError(
-            f"{name} could not be downloaded ({error}). Try again; or, with its files from another "
-            f'machine, use model_name="{_FOLDER}" and their folder, with {_CONFIG} and the '
-            "tokenizer in it"
-        ) from error
-    finally:
-        logging.disable(before)

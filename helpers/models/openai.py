@@ -1,14 +1,18 @@
 """OpenAI's CLIP: find, fetch, check, open and run its checkpoints.
 
-A family of models for `encoder.FAMILIES`; the architecture is in OpenAI's package `clip`.
+A family of models for `encoder.FAMILIES`; the architecture is in OpenAI's package `clip`. For all
+families: what a name that leads nowhere may have meant, and what a file is that holds no weights.
 """
 
+import contextlib
+import difflib
 import functools
 import hashlib
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -30,19 +34,20 @@ with warnings.catch_warnings(action="ignore"):  # clip imports pkg_resources, wh
 _CACHE = Path("~/.cache/clip")  # where clip itself keeps the weights
 _TINY = Path(__file__).parent.parent / "demo" / "tiny-clip.pt"
 _TIMEOUT = (5, 30)  # seconds: to connect, and to wait for the next byte
-_ON_HUB = {  # where open_clip's makers put OpenAI's models on the Hugging Face hub
-    "RN50": "timm/resnet50_clip.openai",
-    "RN101": "timm/resnet101_clip.openai",
-    "RN50x4": "timm/resnet50x4_clip.openai",
-    "RN50x16": "timm/resnet50x16_clip.openai",
-    "RN50x64": "timm/resnet50x64_clip.openai",
-    "ViT-B/32": "timm/vit_base_patch32_clip_224.openai",
-    "ViT-B/16": "timm/vit_base_patch16_clip_224.openai",
-    "ViT-L/14": "timm/vit_large_patch14_clip_224.openai",
-    "ViT-L/14@336px": "timm/vit_large_patch14_clip_336.openai",
-}
 _HUB_FILE = "open_clip_model.safetensors"
 _COMMON = 10_000  # words
+_A_PATH = r"^[/~.]|\\|\.(pth?|bin|ckpt|safetensors|onnx|gguf|h5|npz|zip|tar|gz)$"
+_ALIKE = r"clip|openai|patch|px|(?<=\bb)ase|(?<=\bl)arge"  # some write it, some do not
+_INSTEAD = {  # what a file is that cannot be read, and what to do, by its beginning
+    rb"\Z": "is empty: fetch it again from where it came",
+    rb".*\noid sha256:": "is a pointer of Git LFS: `git lfs pull` there fetches the file itself",
+    rb"GGUF|\x89HDF|\x08": "is GGUF, HDF5 (Keras) or ONNX, not for torch: take .safetensors or .pt",
+    rb"whole PK": "holds more than weights, perhaps code (never run): take a state_dict, or unpack",
+    rb"\x80": "holds more than weights, perhaps code (never run), or is cut off: take a state_dict",
+    rb"PK": "was cut off: fetch it again from where it came",
+    rb"\xff\xfe|[^\0-\x08\x0e-\x1f]*\Z": "is a text, {!r}…, instead of the file: fetch it again",
+    rb"": "is damaged, or of a kind that torch does not read: fetch it again from where it came",
+}
 
 
 class ClipModel:
@@ -106,10 +111,9 @@ class ClipModel:
         path = _TINY if model_name == "tiny" else resolve_path(model_name)
         if path.is_file():
             return path
-        if path.suffix:
-            raise FileNotFoundError(f"there is no checkpoint at {path}: check the path")
-        known = ", ".join([*_MODELS, "tiny", "or a checkpoint's path"])
-        raise ValueError(f"unknown model {str(model_name)!r}; known: {known}")
+        if re.search(_A_PATH, str(model_name)):
+            raise FileNotFoundError(f"no file is at {path}; for a folder, write local-dir:{path}")
+        raise unknown_model(str(model_name))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -151,8 +155,8 @@ class ClipModel:
 
         They are the whole words of CLIP's vocabulary, which is ordered by that.
         """
-        words = (word.removesuffix("</w>") for word in _tokenizer.encoder if word.endswith("</w>"))
-        return [word for word in words if re.fullmatch("[a-z]{4,}", word)][:_COMMON]
+        words = re.findall("^([a-z]{4,})</w>$", "\n".join(_tokenizer.encoder), re.MULTILINE)
+        return words[:_COMMON]
 
 
 def load_checkpoint(path: Path) -> tuple:
@@ -163,15 +167,74 @@ def load_checkpoint(path: Path) -> tuple:
     ValueError
         If the file is not a CLIP checkpoint: a state dict, a TorchScript archive or safetensors.
     """
+    with weights_for(path, "OpenAI's layout") as weights:
+        module = build_model(dict(weights)).float()
+        return module, _transform(module.visual.input_resolution)
+
+
+@contextlib.contextmanager
+def weights_for(path: Path, name: str) -> Iterator[Mapping]:
+    """Give a file's weights to whoever builds a model of them; say what they are if that fails."""
+    weights = {} if path.suffix in (".npz", ".npy") else _read(path)  # NumPy's are safe
     try:
-        if path.suffix == ".safetensors":
-            module = build_model(load_file(path)).float()
-            return module, _transform(module.visual.input_resolution)
-        with warnings.catch_warnings(action="ignore"):  # torch.jit.load is deprecated
-            return clip.load(str(path), device="cpu", jit=False)
-    except Exception as error:  # torch raises several kinds on a file that is something else
-        message = f"{path} is not a whole CLIP checkpoint in OpenAI's layout ({error})"
-        raise ValueError(message) from error
+        yield weights
+    except (ImportError, ConnectionError):
+        raise
+    except Exception:  # of many kinds, and torch may advise to open the file unsafely
+        held = list(weights)[:3] if isinstance(weights, Mapping) else type(weights).__name__
+        raise ValueError(
+            f"{path} does not fit {name}: it has other names or sizes, {held}. What training saves "
+            "(state_dict, module.), or open_clip, is opened as open_clip:architecture/path, or "
+            "saved alone; for transformers' (vision_model.), take open_clip's of the same model"
+        ) from None
+
+
+def _read(path: Path) -> Mapping:
+    """Return what is in a file of weights, by its names. Nothing in it is ever run."""
+    readers = (
+        load_file,
+        lambda path: torch.jit.load(path, "cpu").state_dict(),
+        lambda path: torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path)),
+    )
+    for read in readers:
+        with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+            return read(str(path))
+    with open(path, "rb") as file:
+        head = b"whole " * zipfile.is_zipfile(path) + file.read(1000)
+    what = next(_INSTEAD[each] for each in _INSTEAD if re.match(each, head, re.DOTALL))
+    raise ValueError(f"{path} {what.format(head[:30])}")
+
+
+def unknown_model(model_name: str) -> ValueError:
+    """Return the error for a name that leads nowhere, with the nearest names of all families.
+
+    First come those of the same architecture, then those that share the longest words.
+    """
+    names = [*_MODELS, "tiny"]
+    with contextlib.suppress(Exception):  # an extra, and it may not fit this torch
+        import open_clip
+
+        listed = open_clip.list_pretrained()
+        on_hub = [open_clip.get_pretrained_cfg(*each).get("hf_hub", "") for each in listed]
+        names += [f"open_clip:{architecture}/{tag}" for architecture, tag in listed]
+        names += [f"hf-hub:{name[:-1]}" for name in on_hub if name.endswith("/")]
+    near = sorted(dict.fromkeys(names), key=lambda n: _likeness(model_name, n), reverse=True)
+    return ValueError(
+        f"no model and no file is called {model_name!r}; near it: {', '.join(near[:10])}. "
+        "Others: hf-hub:organisation/model, open_clip:architecture/weights, local-dir:folder"
+    )
+
+
+def _likeness(given: str, name: str) -> tuple[bool, int, float]:
+    """Return whether they begin alike, how many letters they share in words, how alike they are."""
+    one, other = _words(given), _words(name.rpartition(":")[2])
+    shared = sum(map(len, set(one) & set(other)))
+    begins = name.startswith(f"{given.partition('/')[0]}/")
+    return begins, shared, difflib.SequenceMatcher(None, " ".join(one), " ".join(other)).ratio()
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+\d*|\d+", re.sub(_ALIKE, "", name.lower().replace("_", "-")))
 
 
 def _content_digest(module: torch.nn.Module) -> str:
@@ -210,8 +273,19 @@ def _fetch_weights(model_name: str) -> Path:
         return path
     if (from_hub := path.with_suffix(".safetensors")).is_file():
         return from_hub
-    cached = huggingface_hub.try_to_load_from_cache(_ON_HUB[model_name], _HUB_FILE)
+    cached = huggingface_hub.try_to_load_from_cache(_on_hub(model_name), _HUB_FILE)
     return Path(cached) if isinstance(cached, str) else _downloaded(model_name, path, from_hub)
+
+
+def _on_hub(model_name: str) -> str:
+    """Return where open_clip's makers put a model of OpenAI's on the Hugging Face hub.
+
+    ViT-L/14@336px is timm/vit_large_patch14_clip_336.openai, and RN50 timm/resnet50_clip.openai.
+    """
+    if model_name.startswith("RN"):
+        return f"timm/resnet{model_name[2:]}_clip.openai"
+    [[size, patch, edge]] = re.findall(r"(\w)/(\d+)@?(\d*)", model_name)
+    return f"timm/vit_{'base' if size == 'B' else 'large'}_patch{patch}_clip_{edge or 224}.openai"
 
 
 def _downloaded(model_name: str, path: Path, from_hub: Path) -> Path:
@@ -219,7 +293,7 @@ def _downloaded(model_name: str, path: Path, from_hub: Path) -> Path:
     if path.is_file():
         wrong = f"{path} is not the file that OpenAI published for {model_name}"
         warnings.warn(f"{wrong} (SHA-256 differs): it is fetched again", stacklevel=2)
-    on_hub = huggingface_hub.hf_hub_url(_ON_HUB[model_name], _HUB_FILE)
+    on_hub = huggingface_hub.hf_hub_url(_on_hub(model_name), _HUB_FILE)
     failed = []
     for url, place in ((_MODELS[model_name], path), (on_hub, from_hub)):
         try:
