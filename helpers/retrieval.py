@@ -7,7 +7,7 @@ Questions are described in `queries`, what they are compared with in `chance`, a
 import contextlib
 import difflib
 import time
-from collections import defaultdict
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from numbers import Integral
@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from .collection.columns import COLUMNS, FORMAT, image_id, seen, shown, sortable, unchanged
+from .collection import columns
 from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
 from .images.files import look_at
 from .query.chance import NEAREST, SAMPLE, among_others, match_threshold
-from .query.queries import Query, Question, Term, parse
+from .query.queries import Query, Question, Term, parse, visible
 from .query.results import Hit, SearchResults
 from .settings import check_flags
 
@@ -93,8 +93,8 @@ def search(
     question, conditions = parse(query), Where(where)
     check_flags(unique=unique)
     _check_page(limit, offset)
-    if sort_by and sort_by not in sortable():
-        known = " or ".join(map(repr, sortable()))
+    if sort_by and sort_by not in columns.sortable():
+        known = " or ".join(map(repr, columns.sortable()))
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
@@ -106,10 +106,13 @@ def search(
     first, number = offset, min(max(limit, NEAREST), MAX_LIMIT - offset)
     if sort_by:
         first, number = 0, _SORTED_UNJUDGED if threshold is None else _SORTED
-    fields, distinct = [*shown(), "vector", "digest"], _without_alike if unique else None
+    fields, distinct = [*columns.shown(), "vector", "digest"], _without_alike if unique else None
     rows = store.search(
         chance.vector, number, first, expression, fields, group_by, distinct, conditions.within
     )
+    labels = _labels_meant(conditions, rows, store)
+    if labels != conditions.values_of("label"):
+        return search(**given | {"where": dict(where or {}, label=labels)})
     note = note if rows else _why_nothing(conditions, expression, offset, store)
     searched = time.perf_counter()
     above = chance.margins([row["vector"] for row in rows])
@@ -154,25 +157,22 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
         if folder and term.path and term.path.is_relative_to(folder):
             with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
                 file = look_at(term.path, folder)
-                files[image_id(str(file.facts["filepath"]))] = file
+                files[columns.image_id(str(file.facts["filepath"]))] = file
     return {
         files[row["id"]].path: np.array(row["vector"], np.float32)
         for row in store.find("id", files, ["id", "vector", "size", "mtime"])
-        if unchanged(row, files[row["id"]].facts)
+        if columns.unchanged(row, files[row["id"]].facts)
     }
 
 
 def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) -> list[Hit]:
     """Return rows as hits; exact copies among them name each other."""
-    copies = defaultdict(list)
-    for row in rows:
-        copies[row["digest"] or row["id"]].append(row["filepath"])
+    copies = columns.by_digest(rows)
     hits = []
     for row, margin in zip(rows, margins, strict=True):
-        path = row["filepath"]
-        others = [other for other in copies[row["digest"] or row["id"]] if other != path]
-        alike = tuple(row.get("alike", others))
-        hits.append(Hit(float(row["score"]), margin, Path(folder or "", path), seen(row), alike))
+        others = (each["filepath"] for each in copies.get(row["digest"], []) if each is not row)
+        alike, path = tuple(row.get("alike", others)), Path(folder or "", row["filepath"])
+        hits.append(Hit(float(row["score"]), margin, path, columns.seen(row), alike))
     return hits
 
 
@@ -184,6 +184,29 @@ def _newest(hits: list[Hit], field: str, threshold: float | None) -> list[Hit]:
     return sorted(chosen, key=lambda hit: getattr(hit, field) or datetime.min, reverse=True)
 
 
+def known_labels(wanted: str, labels: Sequence[str]) -> list[str]:
+    """Return the label that is wanted, or those that differ from it in capitals and blanks alone.
+
+    An underscore is a blank. None if there are no such labels.
+    """
+    return [wanted] if wanted in labels else [e for e in labels if _spoken(e) == _spoken(wanted)]
+
+
+def _spoken(label: str) -> str:
+    """Return a label as one says it: without capitals, underscores and blanks around it."""
+    text = unicodedata.normalize("NFKC", visible(label)).casefold()
+    return " ".join(text.replace("_", " ").split())
+
+
+def _labels_meant(conditions: Where, rows: list[dict], store: ImageStore) -> list:
+    """Return the labels of conditions; those that no image has, as the collection writes them."""
+    asked, found = conditions.values_of("label"), {row["label"] for row in rows}
+    unseen = [each for each in asked if isinstance(each, str) and each not in found]
+    labels = store.labels() if unseen else []
+    meant = {each: known_labels(each, labels) for each in unseen}
+    return [label for each in asked for label in meant.get(each) or [each]]
+
+
 def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageStore) -> str:
     """Return why there is nothing; refuse fields that no image has."""
     if not (count := store.count()):
@@ -192,10 +215,10 @@ def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageSt
     if unknown := names - fields:
         known = ", ".join(sorted(fields))
         raise ValueError(f"there is no field {min(unknown)!r} here; there are {known}")
-    for column in COLUMNS:
+    for column in columns.COLUMNS:
         told = {column.name: (None, None)}
         if column.tells and column.name in names and not store.count(build_filter(told)):
-            read = store.count(build_filter({"format": (FORMAT, None)}))
+            read = store.count(build_filter({"format": (columns.FORMAT, None)}))
             again = ": ingest into another collection_name to read it" if read < count else ""
             return f"No image here tells {column.tells}{again}."
     for label in conditions.values_of("label"):

@@ -21,6 +21,7 @@ from helpers import (
 from helpers.collection import store as store_module
 from helpers.query.chance import among_others
 from helpers.query.queries import parse
+from helpers.retrieval import known_labels
 
 from .support.processes import TOKEN
 from .support.wire import counted
@@ -287,6 +288,47 @@ def test_a_label_that_no_image_has_is_said_with_similar_ones(ingested, encoder):
     nothing = search("a star", encoder, ingested, where={"width": (10**6, None)})
     assert nothing.note == "No image passes these filters."
     assert search("a star", encoder, ingested, where={"label": label}, offset=999).note == ""
+
+
+@pytest.mark.parametrize(
+    "written", [str.upper, str.title, " {} ".format, "{}\n".format, "\ufeff{}".format,
+                lambda label: label.replace(" ", "_"), lambda label: label.replace(" ", "  ")]
+)  # fmt: skip
+def test_a_label_is_found_however_it_is_written(written, ingested, encoder):
+    label, other = (name for name in ingested.labels() if " " in name and len(name) < 10)
+    right = search("a star", encoder, ingested, where={"label": label})
+    found = search("a star", encoder, ingested, where={"label": written(label)})
+    assert found.hits == right.hits != ()
+    assert f"'label': [{label!r}]" in found.code
+    both = search("a star", encoder, ingested, where={"label": [written(label), other]}, limit=50)
+    assert {hit.label for hit in both} == {label, other}
+
+
+def test_a_label_is_first_of_all_what_is_written():
+    labels = ["Dog", "dog", "Dog ", "hot_dog", "Stra\u00dfe", "Cafe\u0301", "cat\n"]
+    assert known_labels("dog", labels) == ["dog"]
+    assert known_labels("DOG", labels) == ["Dog", "dog", "Dog "]
+    assert known_labels("Hot Dog", labels) == ["hot_dog"]
+    assert known_labels("STRASSE", labels) == ["Stra\u00dfe"]
+    assert known_labels("caf\u00e9", labels) == ["Cafe\u0301"]
+    assert known_labels("cat", labels) == ["cat\n"]
+    assert known_labels("do", labels) == known_labels("", labels) == known_labels("dog", []) == []
+
+
+def test_a_label_of_blanks_or_capitals_of_a_folder_is_found(encoder, store, photos):
+    folder = photos[0].parent / " Wedding  2019 "
+    folder.mkdir()
+    for photo in photos:
+        shutil.move(photo, folder)
+    ingest(folder.parent, encoder, store, progress=False)
+    for label in ("wedding 2019", folder.name, ["Wedding_2019", "unknown"]):
+        assert len(search("a star", encoder, store, where={"label": label})) == len(photos)
+
+
+def test_labels_are_not_listed_if_those_asked_for_are_found(ingested, encoder, monkeypatch):
+    label = ingested.labels()[0]
+    monkeypatch.setattr(ImageStore, "labels", None)
+    assert search("a star", encoder, ingested, where={"label": [label]})
 
 
 @pytest.fixture(scope="module")
