@@ -19,6 +19,7 @@ _WRITTEN = re.compile(rf"(\d{{4}})(?:{_PART}(?:{_PART}{_TIME})?)?", re.IGNORECAS
 _YEAR_LAST = re.compile(rf"^(.+?){_AFTER}(\d{{4}})\b", re.IGNORECASE)
 _UNBROKEN = re.compile(r"^(\d{4})(:?)(\d\d)\2(\d\d)\b")  # 20190615, and EXIF's 2019:06:15
 _LONGEST = 60  # characters of a date
+_NO_MONTH = "there is no such month: write 1 to 12, or an English name"
 
 
 def seconds(moment: datetime) -> int:
@@ -71,21 +72,17 @@ def _parts(text: str) -> list:
     turned = _YEAR_LAST.sub(r"\2-\1", text)
     if not (match := _WRITTEN.fullmatch(_UNBROKEN.sub(r"\1-\3-\4", turned))):
         raise ValueError(
-            "use a year (2019), a month ('2019-06', 'June 2019'), a day ('2019-06-15'), a time "
-            "('2019-06-15 14:30'), a date or a datetime. Write the year in four digits, and leave "
-            "out the time zone (.replace(tzinfo=None)): a photo has the time of its camera's clock"
+            "use a year (2019), a month ('2019-06', 'June 2019'), a day ('2019-06-15') or a time "
+            "('2019-06-15 14:30'), with four digits for the year and without a time zone"
         )
     given = [part for part in match.groups() if part]
     year, first, second = [*given, "1", "1"][:3]
     days = _days(first, second)
     if (turned != text and len(given) > 2) or not second.isdecimal():
         days |= _days(second, first)
-    if not days:
-        raise ValueError("there is no such month: write 1 to 12, or an English name")
-    if len(days) > 1:
-        words = " or ".join(f"{day} {_MONTHS[month - 1]}" for month, day in days)
-        dates = " or ".join(f"{year}-{month:02}-{day:02}" for month, day in days)
-        raise ValueError(f"it may be {words}, so write {dates}")
+    if len(days) != 1:
+        both = [f"{year}-{month:02}-{day:02} ({day} {_MONTHS[month - 1]})" for month, day in days]
+        raise ValueError(f"it may be {' or '.join(both)}" if both else _NO_MONTH)
     return [int(year), *days.pop(), *map(int, given[3:])][: len(given)]
 
 

@@ -166,10 +166,30 @@ def test_a_query_that_makes_no_sense_says_what_is_wrong(ingested, encoder, query
         search(query, encoder, ingested)
 
 
-@pytest.mark.parametrize(("limit", "offset"), [(0, 0), (-1, 0), (16385, 0), (10, -1), (2, 16383)])
-def test_a_limit_beyond_milvuss_is_refused(ingested, encoder, limit, offset):
-    with pytest.raises(ValueError, match="16,384"):
-        search("x", encoder, ingested, limit=limit, offset=offset)
+@pytest.mark.parametrize(
+    ("page", "error", "words"),
+    [
+        ({"limit": 0}, ValueError, "limit must be at least 1, got 0"),
+        ({"limit": -1}, ValueError, "limit must be at least 1, got -1"),
+        ({"offset": -1}, ValueError, "offset must be at least 0, got -1"),
+        ({"limit": 16_385}, ValueError, "at most 16,384 images are found"),
+        ({"limit": 2, "offset": 16_383}, ValueError, "16,384 images .* that offset skips"),
+        ({"limit": "10"}, TypeError, "limit is a whole number, not '10'"),
+        ({"limit": True}, TypeError, "limit is a whole number, not True"),
+        ({"limit": 10.0}, TypeError, r"limit is a whole number, not 10\.0"),
+        ({"offset": 2.5}, TypeError, r"offset is a whole number, not 2\.5"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_by_the_name_of_what_is_wrong(
+    page, error, words, ingested, encoder
+):
+    with pytest.raises(error, match=words):
+        search("x", encoder, ingested, **page)
+
+
+def test_a_page_of_none_is_the_first_one(ingested, encoder):
+    page = search("x", encoder, ingested, limit=None, offset=None)
+    assert page.hits == search("x", encoder, ingested).hits
 
 
 def test_a_collection_of_another_model_is_refused(ingested, other_encoder):
@@ -187,12 +207,6 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     assert results.to_frame().columns.tolist() == columns
     assert results.matches is None
     assert "0 images" in results._repr_html_()
-
-
-def test_a_page_is_a_whole_number(ingested, encoder):
-    for page in ({"limit": "10"}, {"limit": 2.5}, {"offset": None}):
-        with pytest.raises(TypeError, match="whole numbers"):
-            search("x", encoder, ingested, **page)
 
 
 def test_what_milvus_does_not_understand_is_a_value_error(ingested, encoder):
@@ -401,7 +415,7 @@ def test_where_no_photo_tells_it_is_said(
     where_many_tell = {"taken": 1950} if "taken" in where else where
     nothing = search("a star", encoder, dated, where=where_many_tell)
     assert nothing.note == "No image passes these filters."
-    monkeypatch.setattr(retrieval, "FORMAT", 10)
+    monkeypatch.setattr(retrieval.columns, "FORMAT", 10)
     note = search("a star", encoder, store, where=where).note
     assert note.endswith(": ingest into another collection_name to read it.")
 
@@ -458,6 +472,38 @@ def test_pages_of_sorted_matches_never_overlap(dated, encoder, monkeypatch):
     ]
     names = [hit.filepath for page in pages for hit in page]
     assert len(names) == len(set(names)) == 30
+
+
+def test_it_is_said_where_sorting_ends_before_the_limit(dated, encoder, monkeypatch):
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 12)  # 200 otherwise
+    note = "Newest first shows the best 12 images alone, best first shows more"
+
+    def noted(limit, offset=0, **options):
+        options = {"sort_by": "taken", **options}
+        return search("a star", encoder, dated, limit=limit, offset=offset, **options).note
+
+    assert noted(13) == noted(5, 10) == noted(10, 20) == noted(50, group_by="filepath") == note
+    assert note in search("a star", encoder, dated, limit=13, sort_by="taken").summary
+    # Not where all are shown that were asked for, or all that there are.
+    assert noted(12) == noted(2, 10) == noted(50, sort_by="") == ""
+    assert noted(50, group_by="label") == noted(50, where={"taken": "2019-01-02"}) == ""
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 50)
+    assert noted(100) == ""
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (None, "No verdict"))
+    assert noted(100) == "No verdict"
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 12)
+    assert noted(100) == f"No verdict. {note}"
+
+
+def test_it_is_said_where_sorting_ends_with_those_that_match(dated, encoder, monkeypatch):
+    everything = search("a star", encoder, dated, limit=50)
+    margins = sorted(hit.margin for hit in everything)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[30], ""))
+    assert search("a star", encoder, dated, limit=20, sort_by="taken").note == ""
+    more = search("a star", encoder, dated, limit=21, sort_by="taken")
+    assert more.note == "Newest first shows the best 20 images alone, best first shows more"
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[-1] + 1, ""))
+    assert search("a star", encoder, dated, limit=21, sort_by="taken").note == ""
 
 
 @pytest.mark.parametrize(

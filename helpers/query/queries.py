@@ -34,6 +34,7 @@ _AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than wi
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
 Term = str | os.PathLike | Image.Image | np.ndarray
+Terms = Sequence[Term | tuple[Term, float]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Query:
     scale, so that the images do not drown the words: see `chance`.
     """
 
-    like: Sequence[Term | tuple[Term, float]] = ()
-    unlike: Sequence[Term | tuple[Term, float]] = ()
+    like: Terms = ()
+    unlike: Terms = ()
 
     @classmethod
     def of(
@@ -78,11 +79,7 @@ class Query:
         return cls(like, [unlike] if unlike else [])
 
     def with_feedback(
-        self,
-        good: Sequence[Term | tuple[Term, float]] = (),
-        bad: Sequence[Term | tuple[Term, float]] = (),
-        more: float = GOOD,
-        less: float = BAD,
+        self, good: Terms = (), bad: Terms = (), more: float = GOOD, less: float = BAD
     ) -> "Query":
         """Return this query, moved towards pictures that were good and away from bad ones.
 
