@@ -16,9 +16,8 @@ _AFTER = r"(?:st|nd|rd|th)?(?: of)?[-\u2010-\u2015/.,\s]+"
 _PART = rf"{_AFTER}(\d\d?|[^\W\d_]{{3,}})"
 _TIME = r"(?:(?:T|,?\s+)(\d\d?)(?::(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?)?"
 _WRITTEN = re.compile(rf"(\d{{4}})(?:{_PART}(?:{_PART}{_TIME})?)?", re.IGNORECASE)
-_YEAR_LAST = re.compile(rf"^(.+?){_AFTER}(\d{{4}})\b", re.IGNORECASE)
+_YEAR_LAST = re.compile(rf"^(.{{1,30}}?){_AFTER}(\d{{4}})\b", re.IGNORECASE)
 _UNBROKEN = re.compile(r"^(\d{4})(:?)(\d\d)\2(\d\d)\b")  # 20190615, and EXIF's 2019:06:15
-_LONGEST = 60  # characters of a date
 _NO_MONTH = "there is no such month: write 1 to 12, or an English name"
 
 
@@ -53,7 +52,7 @@ def period(value: object) -> tuple[int, int]:
         If it is none of these, or no day of the calendar, or has a time zone. Or if two days can
         be meant: 1/2/2019 is the first of February to some, and the second of January to others.
     """
-    text = unicodedata.normalize("NFKC", _HIDDEN.sub("", str(value))).strip()[:_LONGEST]
+    text = unicodedata.normalize("NFKC", _HIDDEN.sub("", str(value))).strip()
     try:
         parts = _parts(text.removesuffix(".0").rstrip("."))  # 2019.0 is from a table with gaps
         year, month, day = [*parts, 12, 1][:3]

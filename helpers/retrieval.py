@@ -93,7 +93,10 @@ def search(
     question, conditions = parse(query), Where(where)
     check_flags(unique=unique)
     limit, offset = 10 if limit is None else limit, offset or 0
-    _check_page(limit, offset)
+    check_whole(1, limit=limit)
+    check_whole(0, offset=offset)
+    if limit + offset > MAX_LIMIT:
+        raise ValueError(f"at most {MAX_LIMIT:,} images are found, with those that offset skips")
     if sort_by and sort_by not in columns.sortable():
         known = " or ".join(map(repr, columns.sortable()))
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
@@ -133,13 +136,6 @@ def search(
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
 
 
-def _check_page(limit: int, offset: int) -> None:
-    check_whole(1, limit=limit)
-    check_whole(0, offset=offset)
-    if limit + offset > MAX_LIMIT:
-        raise ValueError(f"at most {MAX_LIMIT:,} images are found, with those that offset skips")
-
-
 def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndarray]:
     """Return the vectors of a question's files in the collection, without those that changed since.
 
@@ -151,11 +147,9 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
             with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
                 file = look_at(term.path, folder)
                 files[columns.image_id(str(file.facts["filepath"]))] = file
-    return {
-        files[row["id"]].path: np.array(row["vector"], np.float32)
-        for row in store.find("id", files, ["id", "vector", "size", "mtime"])
-        if columns.unchanged(row, files[row["id"]].facts)
-    }
+    rows = store.find("id", files, ["id", "vector", "size", "mtime"])
+    same = [row for row in rows if columns.unchanged(row, files[row["id"]].facts)]
+    return {files[row["id"]].path: np.array(row["vector"], np.float32) for row in same}
 
 
 def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) -> list[Hit]:
