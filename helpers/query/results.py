@@ -74,7 +74,8 @@ class SearchResults(Sequence):
         The largest margin among the hits or ten images, whichever are more: from `offset` on, or
         of all if the hits are sorted.
     note : str
-        Why nothing was found, if nothing was; or why there is no verdict.
+        Why nothing was found, if nothing was; or why there is no verdict, and where sorting ended
+        before the limit.
     threshold : float or None
         The margin at which matches begin; None if it was not measured.
     milliseconds : dict
