@@ -11,9 +11,7 @@ from datetime import datetime, timedelta
 _EPOCH = datetime(1970, 1, 1)
 _NAMES = "January February March April May June July August September October November December"
 _MONTHS = _NAMES.split()  # those of `calendar` are in the language of the machine
-_HIDDEN = re.compile(
-    r"[\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)  # Windows writes some
+_HIDDEN = re.compile(r"[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # in Windows' dates
 _AFTER = r"(?:st|nd|rd|th)?(?: of)?[-\u2010-\u2015/.,\s]+"
 _PART = rf"{_AFTER}(\d\d?|[^\W\d_]{{3,}})"
 _TIME = r"(?:(?:T|,?\s+)(\d\d?)(?::(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?)?"
