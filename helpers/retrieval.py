@@ -7,24 +7,23 @@ Questions are described in `queries`, what they are compared with in `chance`, a
 import contextlib
 import difflib
 import time
-from collections import defaultdict
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .collection.columns import COLUMNS, FORMAT, image_id, seen, shown, sortable, unchanged
+from .collection import columns
 from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
 from .images.files import look_at
 from .query.chance import NEAREST, SAMPLE, among_others, match_threshold
-from .query.queries import Query, Question, Term, parse
+from .query.queries import Query, Question, Term, parse, visible
 from .query.results import Hit, SearchResults
-from .settings import check_flags
+from .settings import check_flags, check_whole
 
 _ALIKE = 0.95
 _SORTED = 1000  # hits at most, if those that match are sorted
@@ -59,7 +58,8 @@ def search(
     offset : int
         How many images to skip: with `limit=10`, page 3 is `offset=20`.
     where : dict, optional
-        Conditions on the images; see `Where`.
+        Conditions on the images; see `Where`. A label may be written in other capitals, or with
+        other blanks: see `known_labels`.
     filter : str
         A Milvus expression (https://milvus.io/docs/boolean.md) that must hold as well as `where`.
     templates : sequence of str, optional
@@ -71,7 +71,7 @@ def search(
     sort_by : {"", "taken"}
         "" puts the best first. "taken" puts the newest first, and those without a date last: of
         all that match among the best thousand, if matches can be told (see `match_threshold`),
-        else of the best 200.
+        else of the best 200. The `note` says so where these are fewer than asked for.
 
     Returns
     -------
@@ -89,59 +89,51 @@ def search(
         If a query image cannot be read, or Milvus fails.
     """
     given = dict(locals())
-    started = time.perf_counter()
+    started = 1000 * time.perf_counter()  # in milliseconds
     question, conditions = parse(query), Where(where)
     check_flags(unique=unique)
-    _check_page(limit, offset)
-    if sort_by and sort_by not in sortable():
-        known = " or ".join(map(repr, sortable()))
+    limit, offset = 10 if limit is None else limit, offset or 0
+    check_whole(1, limit=limit)
+    check_whole(0, offset=offset)
+    if limit + offset > MAX_LIMIT:
+        raise ValueError(f"at most {MAX_LIMIT:,} images are found, with those that offset skips")
+    if sort_by and sort_by not in columns.sortable():
+        known = " or ".join(map(repr, columns.sortable()))
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
     threshold, note = match_threshold(question, encoder, store, templates)
     stored = _stored_vectors(question, store) if question.mixes else {}
     chance = among_others(question, encoder, templates, store.sample(SAMPLE), stored)
-    encoded = time.perf_counter()
+    encoded = 1000 * time.perf_counter()
 
     first, number = offset, min(max(limit, NEAREST), MAX_LIMIT - offset)
     if sort_by:
-        first, number = 0, _SORTED_UNJUDGED if threshold is None else _SORTED
-    fields, distinct = [*shown(), "vector", "digest"], _without_alike if unique else None
+        first, number = 0, 1 + (_SORTED_UNJUDGED if threshold is None else _SORTED)
+    fields, distinct = [*columns.shown(), "vector", "digest"], _without_alike if unique else None
     rows = store.search(
         chance.vector, number, first, expression, fields, group_by, distinct, conditions.within
     )
+    if (labels := _labels_meant(conditions, rows, store)) != conditions.values_of("label"):
+        return search(**given | {"where": dict(where or {}, label=labels)})
     note = note if rows else _why_nothing(conditions, expression, offset, store)
-    searched = time.perf_counter()
+    searched = 1000 * time.perf_counter()
     above = chance.margins([row["vector"] for row in rows])
+    best = max((margin for margin in above if margin is not None), default=None)
     folder = Path(remembered["image_dir"]) if remembered else None
     hits = _hits(rows, above, folder)
-    hits = _newest(hits, sort_by, threshold)[offset:] if sort_by else hits
-    spent = {"encoding": encoded - started, "searching": searched - encoded}
-    spent |= {"total": time.perf_counter() - started}
-    return SearchResults(
-        question=question,
-        hits=tuple(hits[:limit]),
-        options={n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d},
-        image_dir=folder,
-        margin=max((margin for margin in above if margin is not None), default=None),
-        threshold=threshold,
-        note=note,
-        milliseconds={name: 1000 * seconds for name, seconds in spent.items()},
-    )
+    hits = _newest(hits, sort_by, threshold) if sort_by else hits
+    if 0 < len(hits) < min(len(rows), offset + limit):
+        cut = f"Newest first shows the best {len(hits):,} images alone, best first shows more"
+        note = f"{note}. {cut}" if note else cut
+    hits = hits[offset - first :][:limit]
+    options = {n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d}
+    times = {"encoding": encoded - started, "searching": searched - encoded}
+    times["total"] = 1000 * time.perf_counter() - started
+    return SearchResults(question, tuple(hits), options, folder, best, threshold, note, times)
 
 
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}
-
-
-def _check_page(limit: int, offset: int) -> None:
-    for number in (limit, offset):
-        if not isinstance(number, Integral):
-            raise TypeError(f"limit and offset must be whole numbers, got {number!r}")
-    if limit < 1 or offset < 0 or limit + offset > MAX_LIMIT:
-        raise ValueError(
-            f"limit {limit} and offset {offset}: choose a limit of at least 1 and an offset of at "
-            f"least 0; their sum may be at most {MAX_LIMIT:,}, Milvus's own limit"
-        )
 
 
 def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndarray]:
@@ -154,25 +146,20 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
         if folder and term.path and term.path.is_relative_to(folder):
             with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
                 file = look_at(term.path, folder)
-                files[image_id(str(file.facts["filepath"]))] = file
-    return {
-        files[row["id"]].path: np.array(row["vector"], np.float32)
-        for row in store.find("id", files, ["id", "vector", "size", "mtime", "stamp"])
-        if unchanged(row, files[row["id"]].facts)
-    }
+                files[columns.image_id(str(file.facts["filepath"]))] = file
+    rows = store.find("id", files, ["id", "vector", "size", "mtime", "stamp"])
+    same = [row for row in rows if columns.unchanged(row, files[row["id"]].facts)]
+    return {files[row["id"]].path: np.array(row["vector"], np.float32) for row in same}
 
 
 def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) -> list[Hit]:
     """Return rows as hits; exact copies among them name each other."""
-    copies = defaultdict(list)
-    for row in rows:
-        copies[row["digest"] or row["id"]].append(row["filepath"])
+    copies = columns.by_digest(rows)
     hits = []
     for row, margin in zip(rows, margins, strict=True):
-        path = row["filepath"]
-        others = [other for other in copies[row["digest"] or row["id"]] if other != path]
-        alike = tuple(row.get("alike", others))
-        hits.append(Hit(float(row["score"]), margin, Path(folder or "", path), seen(row), alike))
+        others = (each["filepath"] for each in copies.get(row["digest"], []) if each is not row)
+        alike, path = tuple(row.get("alike", others)), Path(folder or "", row["filepath"])
+        hits.append(Hit(float(row["score"]), margin, path, columns.seen(row), alike))
     return hits
 
 
@@ -180,8 +167,31 @@ def _newest(hits: list[Hit], field: str, threshold: float | None) -> list[Hit]:
     """Return those that match, newest first; without a verdict, the best ones."""
     chosen = hits[:_SORTED_UNJUDGED]
     if threshold is not None and None not in [hit.margin for hit in hits]:
-        chosen = [hit for hit in hits if (hit.margin or 0) >= threshold]
+        chosen = [hit for hit in hits[:_SORTED] if (hit.margin or 0) >= threshold]
     return sorted(chosen, key=lambda hit: getattr(hit, field) or datetime.min, reverse=True)
+
+
+def known_labels(wanted: str, labels: Sequence[str]) -> list[str]:
+    """Return the label that is wanted, or those that differ from it in capitals and blanks alone.
+
+    An underscore is a blank. None if there are no such labels.
+    """
+    return [wanted] if wanted in labels else [e for e in labels if _spoken(e) == _spoken(wanted)]
+
+
+def _spoken(label: str) -> str:
+    """Return a label as one says it: without capitals, underscores and blanks around it."""
+    text = unicodedata.normalize("NFKC", visible(label)).casefold()
+    return " ".join(text.replace("_", " ").split())
+
+
+def _labels_meant(conditions: Where, rows: list[dict], store: ImageStore) -> list:
+    """Return the labels of conditions; those that no image has, as the collection writes them."""
+    asked, found = conditions.values_of("label"), {row["label"] for row in rows}
+    unseen = [each for each in asked if isinstance(each, str) and each not in found]
+    labels = store.labels() if unseen else []
+    meant = {each: known_labels(each, labels) for each in unseen}
+    return [label for each in asked for label in meant.get(each) or [each]]
 
 
 def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageStore) -> str:
@@ -192,10 +202,10 @@ def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageSt
     if unknown := names - fields:
         known = ", ".join(sorted(fields))
         raise ValueError(f"there is no field {min(unknown)!r} here; there are {known}")
-    for column in COLUMNS:
+    for column in columns.COLUMNS:
         told = {column.name: (None, None)}
         if column.tells and column.name in names and not store.count(build_filter(told)):
-            read = store.count(build_filter({"format": (FORMAT, None)}))
+            read = store.count(build_filter({"format": (columns.FORMAT, None)}))
             again = ": ingest into another collection_name to read it" if read < count else ""
             return f"No image here tells {column.tells}{again}."
     for label in conditions.values_of("label"):

@@ -1,10 +1,13 @@
 import ast
 import copy
 import csv
+import errno
 import io
 import json
+import os
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -159,11 +162,106 @@ def test_photos_are_copied_and_nothing_is_written_over(found, tmp_path):
     assert again[0].stat().st_mtime == pytest.approx(found[0].path.stat().st_mtime)
 
 
-def test_a_photo_that_is_gone_is_named_and_not_half_copied(found, tmp_path):
-    copied = replace(found, hits=(replace(found[0], path=tmp_path / "gone.jpg"),))
-    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
-        copied.copy_to(tmp_path / "copies")
+@pytest.fixture
+def three(found, tmp_path):
+    """What was found, as three photos of one name in three folders, the second of them gone."""
+    hits = []
+    for number, hit in enumerate(found):
+        path = tmp_path / str(number) / "photo.jpg"
+        path.parent.mkdir()
+        shutil.copy2(hit.path, path)
+        hits.append(replace(hit, path=path))
+    hits[1].path.unlink()
+    return replace(found, hits=tuple(hits))
+
+
+def test_a_photo_that_is_gone_is_named_and_the_others_are_copied(three, tmp_path):
+    folder = tmp_path / "copies"
+    gone = re.escape(str(three[1].path))
+    said = rf"^2 of 3 images are in .*copies, the others not: {gone} \(No such file or directory\)$"
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match=said):
+            three.copy_to(folder)
+        assert sorted(path.name for path in folder.iterdir()) == ["photo (2).jpg", "photo.jpg"]
+    with pytest.raises(FileNotFoundError, match=r"^0 of 1 images"):
+        replace(three, hits=(three[1],)).copy_to(tmp_path / "none")
+    assert list((tmp_path / "none").iterdir()) == []
+
+
+def test_of_many_photos_that_are_gone_ten_are_named(three, tmp_path):
+    hits = [replace(three[0], path=tmp_path / f"{number}.jpg") for number in range(99)]
+    with pytest.raises(FileNotFoundError, match=r"^1 of 100 .*/9\.jpg \(No such file[^,]*$"):
+        replace(three, hits=(*hits, three[0])).copy_to(tmp_path / "copies")
+
+
+@pytest.mark.parametrize("taken", ["a dangling link", "a link in a circle", "a folder", "a queue"])
+def test_a_name_that_is_taken_by_something_else_is_left_as_it_is(taken, three, tmp_path):
+    target = tmp_path / "copies" / "photo.jpg"
+    target.parent.mkdir()
+    if taken == "a folder":
+        target.mkdir()
+    elif taken == "a queue":
+        getattr(os, "mkfifo", os.mkdir)(target)
+    else:
+        target.symlink_to(target if "circle" in taken else tmp_path / "gone.jpg")
+    before = target.lstat()
+    assert replace(three, hits=three[:1]).copy_to(target.parent) == [
+        target.with_name("photo (2).jpg")
+    ]
+    assert target.lstat() == before
+    assert not (tmp_path / "gone.jpg").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_in_words(three, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match=r"^0 of 3 .*file\w*(/below)? \((File ex|Not a)"):
+            three.copy_to(folder)
+
+
+def test_no_half_photo_stays_where_the_disk_is_full(three, tmp_path, monkeypatch):
+    def fill(source, copy):
+        copy.write(source.read(10))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    with pytest.raises(OSError, match=r"^0 of 2 .*No space left on device"):
+        replace(three, hits=three[::2]).copy_to(tmp_path / "copies")
     assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_disk_that_keeps_no_times_is_no_reason_not_to_copy(three, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(shutil, "copystat", refuse)
+    assert len(replace(three, hits=three[::2]).copy_to(tmp_path / "copies")) == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u732b"])
+def test_a_name_too_long_for_a_number_is_cut(letter, three, tmp_path):
+    name = letter * (250 // len(letter.encode())) + ".jpg"
+    hits = [replace(hit, path=hit.path.rename(hit.path.with_name(name))) for hit in three[::2]]
+    first, second = replace(three, hits=tuple(hits)).copy_to(tmp_path / "copies")
+    assert first.name == name
+    assert second.name.endswith(f"{letter} (2).jpg")
+    assert second.read_bytes() == hits[1].path.read_bytes()
+
+
+def test_another_file_of_the_same_size_and_time_is_not_taken_for_the_photo(three, tmp_path):
+    photo = replace(three, hits=three[:1])
+    (copy,) = photo.copy_to(tmp_path / "copies")
+    assert photo.copy_to(tmp_path / "copies") == [copy]
+    before = copy.stat()
+    copy.write_bytes(bytes(before.st_size))
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert photo.copy_to(tmp_path / "copies") == [copy.with_name("photo (2).jpg")]
+
+
+def test_photos_copied_into_their_own_folder_stay_as_they_are(three):
+    photo = replace(three, hits=three[:1])
+    assert photo.copy_to(three[0].path.parent) == [three[0].path]
+    assert [*three[0].path.parent.iterdir()] == [three[0].path]
 
 
 def test_score_and_margin_are_said_in_words(found):

@@ -21,6 +21,7 @@ from helpers import (
 from helpers.collection import store as store_module
 from helpers.query.chance import among_others
 from helpers.query.queries import parse
+from helpers.retrieval import known_labels
 
 from .support.processes import TOKEN
 from .support.wire import counted
@@ -153,7 +154,12 @@ def test_thumbs_lead_from_vague_words_to_what_is_meant_which_guards_a_gain(tiny,
         (Query(like=[("a", "b")]), TypeError, "pair"),
         (Query(like=[("a", 1, 2)]), TypeError, "pair"),
         (Query(like=[("a", float("nan"))]), ValueError, "above 0"),
-        (42, TypeError, "cannot search for a int"),
+        (Query(["a"], None), TypeError, r"lists, such as \['a dog'\], not None"),
+        (Query(5), TypeError, "lists, such as .*, not 5"),
+        (42, TypeError, "cannot search for 42: use a text"),
+        (None, TypeError, "cannot search for None"),
+        (["a", "b"], TypeError, r"cannot search for \['a', 'b'\]: .* or Query"),
+        (9 * [1e-9] * 99, TypeError, r"^.{,80}: use a text"),
         (np.ones(3), ValueError, r"shape \(64,\), not \(3,\)"),
         (np.zeros(64), ValueError, "length zero"),
         (np.full(64, np.nan), ValueError, "not finite"),
@@ -165,10 +171,30 @@ def test_a_query_that_makes_no_sense_says_what_is_wrong(ingested, encoder, query
         search(query, encoder, ingested)
 
 
-@pytest.mark.parametrize(("limit", "offset"), [(0, 0), (-1, 0), (16385, 0), (10, -1), (2, 16383)])
-def test_a_limit_beyond_milvuss_is_refused(ingested, encoder, limit, offset):
-    with pytest.raises(ValueError, match="16,384"):
-        search("x", encoder, ingested, limit=limit, offset=offset)
+@pytest.mark.parametrize(
+    ("page", "error", "words"),
+    [
+        ({"limit": 0}, ValueError, "limit must be at least 1, got 0"),
+        ({"limit": -1}, ValueError, "limit must be at least 1, got -1"),
+        ({"offset": -1}, ValueError, "offset must be at least 0, got -1"),
+        ({"limit": 16_385}, ValueError, "at most 16,384 images are found"),
+        ({"limit": 2, "offset": 16_383}, ValueError, "16,384 images .* that offset skips"),
+        ({"limit": "10"}, TypeError, "limit is a whole number, not '10'"),
+        ({"limit": True}, TypeError, "limit is a whole number, not True"),
+        ({"limit": 10.0}, TypeError, r"limit is a whole number, not 10\.0"),
+        ({"offset": 2.5}, TypeError, r"offset is a whole number, not 2\.5"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_by_the_name_of_what_is_wrong(
+    page, error, words, ingested, encoder
+):
+    with pytest.raises(error, match=words):
+        search("x", encoder, ingested, **page)
+
+
+def test_a_page_of_none_is_the_first_one(ingested, encoder):
+    page = search("x", encoder, ingested, limit=None, offset=None)
+    assert page.hits == search("x", encoder, ingested).hits
 
 
 def test_a_collection_of_another_model_is_refused(ingested, other_encoder):
@@ -186,12 +212,6 @@ def test_an_empty_collection_gives_an_empty_result(store, encoder, tmp_path):
     assert results.to_frame().columns.tolist() == columns
     assert results.matches is None
     assert "0 images" in results._repr_html_()
-
-
-def test_a_page_is_a_whole_number(ingested, encoder):
-    for page in ({"limit": "10"}, {"limit": 2.5}, {"offset": None}):
-        with pytest.raises(TypeError, match="whole numbers"):
-            search("x", encoder, ingested, **page)
 
 
 def test_what_milvus_does_not_understand_is_a_value_error(ingested, encoder):
@@ -289,6 +309,47 @@ def test_a_label_that_no_image_has_is_said_with_similar_ones(ingested, encoder):
     assert search("a star", encoder, ingested, where={"label": label}, offset=999).note == ""
 
 
+@pytest.mark.parametrize(
+    "written", [str.upper, str.title, " {} ".format, "{}\n".format, "\ufeff{}".format,
+                lambda label: label.replace(" ", "_"), lambda label: label.replace(" ", "  ")]
+)  # fmt: skip
+def test_a_label_is_found_however_it_is_written(written, ingested, encoder):
+    label, other = (name for name in ingested.labels() if " " in name and len(name) < 10)
+    right = search("a star", encoder, ingested, where={"label": label})
+    found = search("a star", encoder, ingested, where={"label": written(label)})
+    assert found.hits == right.hits != ()
+    assert f"'label': [{label!r}]" in found.code
+    both = search("a star", encoder, ingested, where={"label": [written(label), other]}, limit=50)
+    assert {hit.label for hit in both} == {label, other}
+
+
+def test_a_label_is_first_of_all_what_is_written():
+    labels = ["Dog", "dog", "Dog ", "hot_dog", "Stra\u00dfe", "Cafe\u0301", "cat\n"]
+    assert known_labels("dog", labels) == ["dog"]
+    assert known_labels("DOG", labels) == ["Dog", "dog", "Dog "]
+    assert known_labels("Hot Dog", labels) == ["hot_dog"]
+    assert known_labels("STRASSE", labels) == ["Stra\u00dfe"]
+    assert known_labels("caf\u00e9", labels) == ["Cafe\u0301"]
+    assert known_labels("cat", labels) == ["cat\n"]
+    assert known_labels("do", labels) == known_labels("", labels) == known_labels("dog", []) == []
+
+
+def test_a_label_of_blanks_or_capitals_of_a_folder_is_found(encoder, store, photos):
+    folder = photos[0].parent / " Wedding  2019 "
+    folder.mkdir()
+    for photo in photos:
+        shutil.move(photo, folder)
+    ingest(folder.parent, encoder, store, progress=False)
+    for label in ("wedding 2019", folder.name, ["Wedding_2019", "unknown"]):
+        assert len(search("a star", encoder, store, where={"label": label})) == len(photos)
+
+
+def test_labels_are_not_listed_if_those_asked_for_are_found(ingested, encoder, monkeypatch):
+    label = ingested.labels()[0]
+    monkeypatch.setattr(ImageStore, "labels", None)
+    assert search("a star", encoder, ingested, where={"label": [label]})
+
+
 @pytest.fixture(scope="module")
 def dated(tmp_path_factory, drawings, encoder):
     """The drawings as photos: one of two of a day in 2019, in a camera and a place of its own."""
@@ -359,7 +420,7 @@ def test_where_no_photo_tells_it_is_said(
     where_many_tell = {"taken": 1950} if "taken" in where else where
     nothing = search("a star", encoder, dated, where=where_many_tell)
     assert nothing.note == "No image passes these filters."
-    monkeypatch.setattr(retrieval, "FORMAT", 10)
+    monkeypatch.setattr(retrieval.columns, "FORMAT", 10)
     note = search("a star", encoder, store, where=where).note
     assert note.endswith(": ingest into another collection_name to read it.")
 
@@ -416,6 +477,38 @@ def test_pages_of_sorted_matches_never_overlap(dated, encoder, monkeypatch):
     ]
     names = [hit.filepath for page in pages for hit in page]
     assert len(names) == len(set(names)) == 30
+
+
+def test_it_is_said_where_sorting_ends_before_the_limit(dated, encoder, monkeypatch):
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 12)  # 200 otherwise
+    note = "Newest first shows the best 12 images alone, best first shows more"
+
+    def noted(limit, offset=0, **options):
+        options = {"sort_by": "taken", **options}
+        return search("a star", encoder, dated, limit=limit, offset=offset, **options).note
+
+    assert noted(13) == noted(5, 10) == noted(10, 20) == noted(50, group_by="filepath") == note
+    assert note in search("a star", encoder, dated, limit=13, sort_by="taken").summary
+    # Not where all are shown that were asked for, or all that there are.
+    assert noted(12) == noted(2, 10) == noted(50, sort_by="") == ""
+    assert noted(50, group_by="label") == noted(50, where={"taken": "2019-01-02"}) == ""
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 50)
+    assert noted(100) == ""
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (None, "No verdict"))
+    assert noted(100) == "No verdict"
+    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 12)
+    assert noted(100) == f"No verdict. {note}"
+
+
+def test_it_is_said_where_sorting_ends_with_those_that_match(dated, encoder, monkeypatch):
+    everything = search("a star", encoder, dated, limit=50)
+    margins = sorted(hit.margin for hit in everything)
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[30], ""))
+    assert search("a star", encoder, dated, limit=20, sort_by="taken").note == ""
+    more = search("a star", encoder, dated, limit=21, sort_by="taken")
+    assert more.note == "Newest first shows the best 20 images alone, best first shows more"
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[-1] + 1, ""))
+    assert search("a star", encoder, dated, limit=21, sort_by="taken").note == ""
 
 
 @pytest.mark.parametrize(

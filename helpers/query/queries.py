@@ -6,7 +6,7 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -34,6 +34,7 @@ _AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than wi
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
 Term = str | os.PathLike | Image.Image | np.ndarray
+Terms = Sequence[Term | tuple[Term, float]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Query:
     scale, so that the images do not drown the words: see `chance`.
     """
 
-    like: Sequence[Term | tuple[Term, float]] = ()
-    unlike: Sequence[Term | tuple[Term, float]] = ()
+    like: Terms = ()
+    unlike: Terms = ()
 
     @classmethod
     def of(
@@ -78,11 +79,7 @@ class Query:
         return cls(like, [unlike] if unlike else [])
 
     def with_feedback(
-        self,
-        good: Sequence[Term | tuple[Term, float]] = (),
-        bad: Sequence[Term | tuple[Term, float]] = (),
-        more: float = GOOD,
-        less: float = BAD,
+        self, good: Terms = (), bad: Terms = (), more: float = GOOD, less: float = BAD
     ) -> "Query":
         """Return this query, moved towards pictures that were good and away from bad ones.
 
@@ -252,8 +249,8 @@ def _shared(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
 
 
 def _pairs(terms: Sequence, alone: float = 1.0) -> list[tuple[_Kind, float]]:
-    if isinstance(terms, Term):
-        raise TypeError(f"like and unlike must be lists: write [{terms!r}]")
+    if isinstance(terms, Term) or not isinstance(terms, Iterable):
+        raise TypeError(f"like and unlike must be lists, such as ['a dog'], not {terms!r:.60}")
     pairs = _weighted(terms, alone)
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[1], Real):
@@ -274,4 +271,4 @@ def _term(term: Term) -> _Kind:
     for kind, read in _KINDS.items():
         if isinstance(term, kind):
             return read(term)
-    raise TypeError(f"cannot search for a {type(term).__name__}: use a text, Path, image, vector")
+    raise TypeError(f"cannot search for {term!r:.60}: use a text, Path, image, vector or Query")

@@ -20,6 +20,9 @@ from .queries import Query, Question, Term
 # what it would compute: OWASP's list for CSV injection, after spaces and quotes, if any.
 _COMPUTED = r"(?:^|(?<=[;\t\r\n])){}(?=(?:[^\S\t\r\n]|['\"])*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20])"
 
+_NAMED = 10  # reasons why images were not copied
+_LONGEST = 240  # bytes of a name, before its number and its ending
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -71,7 +74,8 @@ class SearchResults(Sequence):
         The largest margin among the hits or ten images, whichever are more: from `offset` on, or
         of all if the hits are sorted.
     note : str
-        Why nothing was found, if nothing was; or why there is no verdict.
+        Why nothing was found, if nothing was; or why there is no verdict, and where sorting ended
+        before the limit.
     threshold : float or None
         The margin at which matches begin; None if it was not measured.
     milliseconds : dict
@@ -155,9 +159,8 @@ class SearchResults(Sequence):
     def csv(self, places: Sequence[int] | None = None) -> str:
         """Return the text of that file, or of its rows at these places, counted from 0."""
         table = self.to_frame()
-        first = 1 + self.options.get("offset", 0)
         table.insert(0, "query", self.question.title)
-        table.insert(1, "rank", range(first, first + len(table)))
+        table.insert(1, "rank", table.index + 1 + self.options.get("offset", 0))
         return safe_csv(table if places is None else table.iloc[list(places)])
 
     def copy_to(self, folder: str | os.PathLike) -> list[Path]:
@@ -169,11 +172,23 @@ class SearchResults(Sequence):
         Raises
         ------
         OSError
-            If an image is gone or the folder cannot be written.
+            If the folder cannot be made. Or if an image is gone or cannot be copied: once all
+            others are, and with the names of those that are not.
         """
         folder = Path(folder).expanduser().resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        return [_copied(hit.path, folder) for hit in self]
+        filecmp.clear_cache()  # which trusts sizes and times
+        copies, failed = [], []
+        for hit in self:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                copies.append(_copied(hit.path, folder))
+            except OSError as error:
+                failed.append(error)
+        if failed:
+            why = dict.fromkeys(f"{e.filename or folder} ({e.strerror or e})" for e in failed)
+            words = f"{len(copies)} of {len(self)} images are in {folder}, the others not"
+            raise type(failed[0])(f"{words}: {', '.join([*why][:_NAMED])}")
+        return copies
 
     def explained(self, hit: Hit) -> str:
         """Return what score and margin of a hit say, in words."""
@@ -220,15 +235,18 @@ def _guarded(cell: object) -> object:
 
 
 def _copied(path: Path, folder: Path) -> Path:
-    """Copy a file into a folder, under a name that is free."""
+    """Copy a file into a folder, under a name that is free, and return where it is."""
     target, number = folder / path.name, 1
-    while True:
-        with contextlib.suppress(FileExistsError):
-            with open(path, "rb") as source, open(target, "xb") as copy:
-                shutil.copyfileobj(source, copy)
-            shutil.copystat(path, target)
-            return target
-        if filecmp.cmp(path, target, shallow=False):
+    while os.path.lexists(target):
+        if target.is_file() and filecmp.cmp(path, target, shallow=False):
             return target
         number += 1
-        target = folder / f"{path.stem} ({number}){path.suffix}"
+        stem = path.stem.encode()[:_LONGEST].decode(errors="ignore")
+        target = folder / f"{stem} ({number}){path.suffix}"
+    with contextlib.ExitStack() as undo, open(path, "rb") as source, open(target, "xb") as copy:
+        undo.callback(target.unlink)  # half a photo
+        shutil.copyfileobj(source, copy)
+        undo.pop_all()
+    with contextlib.suppress(OSError):  # not every disk keeps times and rights
+        shutil.copystat(path, target)
+    return target
