@@ -403,6 +403,20 @@ def test_what_cannot_be_read_is_named_and_nothing_is_changed(kind, value):
     assert namespace["first"] == "5"
 
 
+@pytest.mark.parametrize(("value", "number"), [("None", 10), (float("nan"), 10), ("5", 5)])
+def test_none_for_the_number_of_hits_is_what_the_notebook_has(value, number):
+    cells = json.loads((ROOT / "notebooks" / "03_search.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    parameters, settings = ("".join(cell["source"]) for cell in cells[3:5])
+    names = {"Settings": Settings, "prepare": lambda settings: settings}
+    names["open_collection"] = lambda settings: (None, None)
+    exec(parameters, names)
+    names["limit"] = value
+    exec(settings, names)
+    assert names["limit"] == number
+
+
 def test_what_declares_no_type_is_left_alone():
     namespace = {"__annotations__": {"other": dict, "absent": int}, "other": {}, "plain": "5"}
     read_parameters(namespace)
