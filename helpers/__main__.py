@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .settings import PROFILES, project_root, require, without_password
+from .settings import PROFILES, as_text, project_root, require, without_password
 
 # What notebooks are called, or were in an earlier version: files of these names are a run's.
 _EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
@@ -61,8 +61,7 @@ def _main() -> int:
     for name in set(options.notebooks) - set(names):
         parser.error(f"no notebook {name!r}; there are {', '.join(names)}")
     notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or names]
-    if options.profile:
-        parameters["profile"] = options.profile
+    parameters |= {"profile": options.profile} if options.profile else {}
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -91,7 +90,7 @@ def _main() -> int:
             _write_page(executed, folder)
     settings = _told(outputs[:1], "settings")
     print(_told(outputs, "report", "hits"), settings, sep="")
-    print(_what_next(outputs, settings, parameters.get("milvus_uri")))
+    print(_what_next(outputs, settings, as_text("milvus_uri", parameters.get("milvus_uri"))))
     return 0
 
 

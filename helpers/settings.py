@@ -9,13 +9,13 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, MutableMapping
-from configparser import ConfigParser
+from collections.abc import Callable, Mapping, MutableMapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import partial
 from importlib.util import find_spec
-from numbers import Integral
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,8 +42,16 @@ _ENVIRONMENT = {
     "milvus_uri": "MILVUS_URI",
     "data_dir": "IMAGE_SEARCH_DATA_DIR",
 }
-_NOTHING = ("", "none", "null")
-_FLAGS = {**ConfigParser.BOOLEAN_STATES, "y": True, "n": False, **dict.fromkeys(_NOTHING, False)}
+# Texts for nothing: the first three everywhere, as programs write them.
+_BLANK = ("none", "null", "<na>", "nan", "nat", "", "~")
+# Words for yes and no, as people type them and as spreadsheets write them in their languages.
+_YES = """true yes on y t 1 1.0 j wahr ja vrai oui verdadero sí si vero sì verdadeiro sim waar
+    prawda tak истина да doğru evet sand sann sant tosi kyllä igaz igen pravda ano はい 是 예"""
+_NO = """false no off n f 0 0.0 falsch nein faux non falso não onwaar nee fałsz nie ложь нет yanlış
+    yanliş hayır hayir falsk usand usann falskt nej nei epätosi ei hamis nem nepravda ne いいえ"""
+FLAGS = dict.fromkeys(_YES.split(), True) | dict.fromkeys(_NO.split(), False)
+# What is in a text that Python or NumPy made of a tuple, a set, an array, an Index, a generator.
+_MADE = r"[({]b?['\"]|[([][([)]|[({]\d+[,}]|^\['[^']*' |^\[[\d. ]+ [\d.]+]|^b'.*'$|\bnp\.| at 0x"
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,9 +101,8 @@ class Settings:
         ValueError
             If the profile is unknown.
         """
-        given = (profile, model_name, image_dir, milvus_uri, collection_name, query_text, data_dir)
-        pairs = zip(_NAMES, given, strict=True)
-        values: dict[str, Any] = {name: str(value) for name, value in pairs if value is not None}
+        given = {name: as_text(name, value) for name, value in locals().items() if name in _NAMES}
+        values: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
         sources = dict.fromkeys(values, "parameter")
         for name, variable in _ENVIRONMENT.items():
             if name not in values and os.environ.get(variable):
@@ -162,8 +169,7 @@ class Settings:
         return f"{profile}\nCollection {self.collection_name}: {made}"
 
     def _repr_html_(self) -> str:
-        shown = {name: str(getattr(self, name)) for name in _NAMES}
-        shown["milvus_uri"] = without_password(self.milvus_uri)
+        shown = {name: without_password(str(getattr(self, name))) for name in _NAMES}
         rows = [(name, text, self.sources.get(name, "profile")) for name, text in shown.items()]
         token = "set, not shown" if os.environ.get("MILVUS_TOKEN") else "not set"
         rows = [("setting", "value", "comes from"), *rows, ("server token", token, "MILVUS_TOKEN")]
@@ -188,10 +194,17 @@ def remembered_profile(data_dir: Path) -> str | None:
 def read_parameters(namespace: MutableMapping[str, Any]) -> None:
     """Read all parameters of a notebook, in place, before anything is done with them.
 
-    From a command line they often arrive as text. A `str` stays as it was typed; an `int` is a
-    whole number; a `bool` is one of the usual words for yes and no, and a `YesNoAll` also "all"; a
-    `list` is a list of texts, or one text, or several with commas between them (in double quotes,
-    if they have commas of their own). None stays None; of a `bool` it is no.
+    They come from a command line or a YAML file, often as text, or from a program that has them
+    of NumPy or pandas, whose empty cells are None.
+
+    - A `str` stays as it was typed, but None and null are None. A number is its digits (2019.0 is
+      "2019"), a date its ISO text. True and False are refused: YAML makes them of no and yes.
+    - An `int` is a whole number, and may be written as 5.0.
+    - A `bool` is one of the words for yes and no in the large languages; None is no. A `YesNoAll`
+      may also be "all".
+    - A `list` is a list of texts, see `listed`, without blanks at their ends and without what is
+      empty; or one text, or several with commas between them (in double quotes, if they have
+      commas of their own). There, None, null and ~ are nothing; a list may name a label so.
 
     Parameters
     ----------
@@ -206,6 +219,20 @@ def read_parameters(namespace: MutableMapping[str, Any]) -> None:
     kinds = namespace.get("__annotations__", {})
     given = {name: kind for name, kind in kinds.items() if kind in _READERS and name in namespace}
     namespace.update({name: _READERS[kind](name, namespace[name]) for name, kind in given.items()})
+
+
+def listed(value: Any) -> Any:
+    """Return an array of one dimension, a Series, an Index or a set as a list; all else as it is.
+
+    The keys of a dict are a set; a dict and a table are not.
+    """
+    is_row = isinstance(value, Set) or getattr(value, "ndim", 0) == 1
+    return list(value) if is_row else value
+
+
+def as_text(name: str, value: object) -> str | None:
+    """Return a parameter that is one text, or None; see `read_parameters`."""
+    return None if str(value).strip().lower() in _BLANK[:3] else _text(name, value)
 
 
 def check_flags(**flags: object) -> None:
@@ -230,8 +257,7 @@ def project_root() -> Path | None:
     The search goes upward from the working directory (papermill and `python -m helpers` run in
     the caller's, JupyterLab in the notebook's), then looks at the folder that holds this package.
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+    for folder in (*(Path.cwd() / "helpers").parents, Path(__file__).resolve().parent.parent):
         if (folder / "helpers" / "settings.py").is_file() and (folder / "notebooks").is_dir():
             return folder
     return None
@@ -284,25 +310,32 @@ def _defaults(profile: str, data_dir: Path) -> dict[str, Any]:
 
 
 def _text(name: str, value: object) -> str | None:
-    if not isinstance(value, str | os.PathLike | int | float | None):
-        raise ValueError(f"{name} is a text, not {value!r}")
-    return None if value is None else str(value)
+    """Return a value as a text; None for an empty cell."""
+    if not isinstance(value, str | os.PathLike) and str(value).lower() in _BLANK:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | os.PathLike | Number | date):
+        raise ValueError(f'{name} is a text, not {value!r}: put "no" and such in quotes, or use -r')
+    return str(value).removesuffix(".0" if isinstance(value, Number) else "")
 
 
 def _texts(name: str, value: object) -> list[str] | None:
-    if isinstance(value, str):
-        inside = re.sub(r"\A\s*\[(.*)\]\s*\Z", r"\1", value, flags=re.DOTALL).strip()
-        rows = csv.reader(inside.splitlines(), skipinitialspace=True)
-        value = [text.strip().removeprefix("'").removesuffix("'") for row in rows for text in row]
-    if not isinstance(value, list | tuple):
-        value = [] if value is None else [value]
-    texts = [_text(f"each of {name}", text) for text in value]
-    return [text for text in texts if text] or None
+    values = listed(_split(name, value) if isinstance(value, str) else value)
+    values = values if isinstance(values, list | tuple) else [values]
+    texts = [(_text(f"each of {name}", each) or "").strip() for each in values]
+    return [text for text in texts if text not in ("", "~", "<NA>", "NaT")] or None
+
+
+def _split(name: str, text: str) -> list[str | None]:
+    if re.search(_MADE, text):  # as papermill hands them on
+        raise ValueError(f"{name} is no list, but the text {text:.99}: make it one by list()")
+    inside = re.sub(r"\A\s*\[(.*)\]\s*\Z", r"\1", text, flags=re.DOTALL).strip()
+    rows = csv.reader(inside.splitlines(), skipinitialspace=True)
+    return [as_text(name, cell.strip().strip("'")) for row in rows for cell in row]
 
 
 def _whole(name: str, value: object) -> int | None:
     word = str(value).strip().lower()
-    if word in _NOTHING:
+    if word in _BLANK:
         return None
     with suppress(ValueError):
         if (number := float(word)).is_integer():
@@ -310,12 +343,12 @@ def _whole(name: str, value: object) -> int | None:
     raise ValueError(f"{name} is a whole number, not {value!r}")
 
 
-def _flag(name: str, value: object, words: Mapping[str, YesNoAll] = _FLAGS) -> YesNoAll:
-    word = str(value).strip().lower()
-    if word not in words:
+def _flag(name: str, value: object, words: Mapping[str, YesNoAll] = FLAGS) -> YesNoAll:
+    word = str(value).strip().casefold()
+    if word not in words and word not in _BLANK:
         raise ValueError(f"{name} is yes or no (true or false), not {value!r}")
-    return words[word]
+    return words.get(word, False)
 
 
-_READERS: dict[Any, Callable] = {str: _text, list: _texts, int: _whole, bool: _flag}
-_READERS[YesNoAll] = partial(_flag, words={**_FLAGS, "all": "all"})
+_READERS: dict[Any, Callable] = {str: as_text, list: _texts, int: _whole, bool: _flag}
+_READERS[YesNoAll] = partial(_flag, words={**FLAGS, "all": "all"})

@@ -1,6 +1,7 @@
 from datetime import date, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -57,7 +58,7 @@ def test_conditions_become_a_milvus_expression(where, expression):
      {"size": (None, None)}, {"taken": ("2020", "2019")}, {"taken": "soon"}, {"taken": [2019, "x"]},
      {"taken": like("2019*")}, {"latitude": like("1*")}, {"place": "Paris"}, {"place": []},
      {"taken": None}, {"taken": ["2019-06", None]}, {"width": [640, None]}, {"taken": [["2019"]]},
-     {"camera": ""}, {"camera": ["", "X"]}, {"label": {"a"}}, {"width": True}, {"width": 10**30},
+     {"camera": ""}, {"camera": ["", "X"]}, {"label": {"a": 1}}, {"width": True}, {"width": 10**30},
      {"width": (640, float("inf"))}, {1: 2}, {"taken": 19},
      {"place": [near(0, 0, 1), "Paris"]}, {"filepath": near(0, 0, 1)}, {"latitude": -999.0}],
 )  # fmt: skip
@@ -65,6 +66,42 @@ def test_conditions_that_make_no_sense_are_refused(where):
     words = r"field|empty|neither|range|a value of|or more|not a date|is a number|near\(latitude"
     with pytest.raises(ValueError, match=words):
         build_filter(where)
+
+
+MANY = [np.array(["b", "a"]), pd.Series(["b", "a"], index=[3, 4]), pd.Index(["b", "a"])]
+MANY += [pd.Categorical(["b", "a"]), dict.fromkeys(["b", "a"]).keys()]
+
+
+@pytest.mark.parametrize("values", MANY, ids=lambda values: type(values).__name__)
+def test_values_of_numpy_and_pandas_and_sets_are_a_list(values):
+    where = Where({"label": values})
+    assert where.expression == 'label in ["b", "a"]'
+    assert where.values_of("label") == ["b", "a"]
+    assert plain({"label": values}) == {"label": ["b", "a"]}
+    assert build_filter({"label": {"a"}}) == 'label == "a"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pd.Series(["a", None]),
+        np.array([["a"]]),
+        pd.DataFrame({"a": ["b"]}),
+        iter("ab"),
+        b"a",
+        pd.NaT,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_row_of_values_is_no_condition(value):
+    with pytest.raises(ValueError, match="a value of 'label' is a text, got"):
+        build_filter({"label": value})
+
+
+def test_the_dates_of_an_array_are_as_long_as_they_are():
+    months = np.array(["1970-01", "1970-02"], "datetime64[M]")
+    assert build_filter({"taken": months[:1]}) == "taken >= 0 and taken <= 2678399"
+    assert plain(months) == ["1970-01", "1970-02"]
 
 
 @pytest.mark.parametrize("where", ["label", [], 'label == "x"', {"label"}])

@@ -1,6 +1,8 @@
 """What is right: by class folders, captions, and tables of judged queries, whoever wrote them."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +268,63 @@ def test_judged_queries_are_read_as_any_editor_writes_them(store, write, comma, 
 def test_a_judgement_that_cannot_be_read_is_named(store, write, line, message):
     with pytest.raises(ValueError, match=message):
         from_csv(store, write(f"query,filepath,relevant\na star,5.jpg,0\n{line}\n"))
+
+
+MARKS = [("WAHR", "FALSCH"), ("VRAI", "FAUX"), ("ja", "nein"), ("Oui", "Non"), ("sí", "no")]
+MARKS += [("DOĞRU", "YANLIŞ"), ("ИСТИНА", "ЛОЖЬ"), ("TRUE", "FALSE"), ("1.0", "0.0")]
+MARKS += [("1,0", "0,0"), ("✓", "✗"), ("✔\ufe0f", "❌"), ("☑", "☐"), ("○", "×"), ("x", "")]
+MARKS += [("X", "0"), ("х", ""), ("1", ""), ("ja", ""), ("ＴＲＵＥ", "０"), ("si\u0301", "no")]
+
+
+@pytest.mark.parametrize(("yes", "no"), MARKS)
+def test_right_and_wrong_may_be_marked_as_spreadsheets_do(store, write, yes, no):
+    rows = [f"a star;5.jpg;{no}", f"a star;red_star/1.jpg;{yes}", f"a zebra;;{no}"]
+    judgements = from_csv(store, write("\n".join(["query;filepath;relevant", *rows])))
+    assert found(judgements) == {"a star": {NAMES[0]}, "a zebra": set()}
+    assert [judgements.pool.filepaths[place] for place in judgements.wrong[0]] == ["5.jpg"]
+    assert judgements.note == "" if no else "2 empty cells count as wrong"
+
+
+@pytest.mark.parametrize(
+    ("marks", "line", "mark"),
+    [
+        (["1", "0", ""], 4, ""),  # perhaps nobody judged it
+        (["", "", ""], 2, ""),
+        (["✓", "x", "✓"], 3, "x"),  # perhaps a cross
+        (["x", "1", ""], 2, "x"),
+        (["x", "?", ""], 3, "?"),
+        (["nan", "1", "0"], 2, "nan"),
+        (["null", "1", "0"], 2, "null"),
+    ],
+)
+def test_a_mark_that_may_mean_two_things_is_named(store, write, marks, line, mark):
+    rows = [f"it,{name},{each}" for name, each in zip(NAMES, marks, strict=False)]
+    with pytest.raises(ValueError, match=f"line {line}: expected .*, '{re.escape(mark)}'\\]"):
+        from_csv(store, write("\n".join(["query,filepath,relevant", *rows])))
+
+
+def test_the_disk_is_asked_once_a_folder_and_not_once_a_file(store, write, monkeypatch):
+    """As a table of 100,000 photos of which few are here."""
+    asked = []
+    real = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda *a, **b: asked.append(a) or real(*a, **b))
+    rows = [f"it,2019/gone {number}.jpg,0" for number in range(500)]
+    note = from_csv(store, write("\n".join(["query,filepath,relevant", "it,5.jpg,1", *rows]))).note
+    assert "500 not in the collection" in note
+    assert len(asked) < 20
+
+
+def test_a_link_to_a_photo_means_that_photo(store, write, tmp_path):
+    (tmp_path / "images" / "red_star").mkdir(parents=True)
+    (tmp_path / "images" / NAMES[0]).touch()
+    (tmp_path / "chosen.jpg").symlink_to(tmp_path / "images" / NAMES[0])
+    text = "query,filepath,relevant\na star,chosen.jpg,1\n"
+    assert found(from_csv(store, write(text))) == {"a star": {NAMES[0]}}
+
+
+def test_an_empty_collection_has_an_empty_pool(tmp_path):
+    with ImageStore(tmp_path / "new.db") as new:
+        assert len(read_pool(new)) == 0
 
 
 def test_a_table_without_the_columns_says_which_it_has(store, write):

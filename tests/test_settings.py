@@ -2,17 +2,23 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from helpers import ImageStore, Settings
 from helpers.settings import (
+    _MADE,
     YesNoAll,
     check_flags,
     check_whole,
@@ -151,12 +157,20 @@ def read(kind: type, value: object) -> object:
         ("", ""),
         ("  a  ", "  a  "),
         ("[a]", "[a]"),
-        ("None", "None"),
+        ("nan", "nan"),
+        ("~", "~"),
+        ("2019.0", "2019.0"),
         (42, "42"),
         (2.5, "2.5"),
-        (True, "True"),
+        (2019.0, "2019"),
+        (np.int64(2019), "2019"),
+        (np.float32(2019), "2019"),
+        (Decimal("2019.0"), "2019"),
+        (np.str_("a"), "a"),
+        (date(2019, 6, 15), "2019-06-15"),
+        (datetime(2019, 6, 15, 14, 30), "2019-06-15 14:30:00"),
         (Path("a/b"), str(Path("a/b"))),
-        (None, None),
+        (Path("weights-1.0"), "weights-1.0"),
     ],
 )
 def test_a_text_stays_a_text(value, text):
@@ -165,7 +179,32 @@ def test_a_text_stays_a_text(value, text):
 
 @given(st.text())
 def test_any_text_stays_as_it_was_typed(text):
+    assume(text.strip().lower() not in ("none", "null", "<na>"))
     assert read(str, text) == text
+
+
+EMPTY = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, Decimal("nan"), "None", "null"]
+EMPTY += ["NULL", "<NA>", " None "]
+
+
+@pytest.mark.parametrize("value", EMPTY, ids=repr)
+@pytest.mark.parametrize("kind", [str, list, int])
+def test_an_empty_cell_and_the_words_of_programs_for_nothing_are_none(kind, value):
+    assert read(kind, value) is None
+    assert read(bool, value) is False
+
+
+def test_an_empty_cell_is_no_value_of_the_settings():
+    settings = Settings.resolve("demo", query_text=float("nan"), collection_name="None")
+    assert (settings.query_text, settings.collection_name) == ("a red star", "demo_collection")
+    assert not settings.given("query_text")
+
+
+@pytest.mark.parametrize("value", [False, True, np.False_, [False], ["a", True]])
+def test_a_word_that_yaml_took_for_yes_or_no_is_to_be_quoted(value):
+    """`query_text: no` and `labels: [no, yes]`."""
+    with pytest.raises(ValueError, match=r"name is a text, not .* in quotes, or use -r"):
+        read(list if isinstance(value, list) else str, value)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +219,30 @@ def test_any_text_stays_as_it_was_typed(text):
         (2019, ["2019"]),
         ([2025, "b"], ["2025", "b"]),
         (("a", "b"), ["a", "b"]),
+        (np.array(["a", "b"]), ["a", "b"]),
+        (np.array(["a", None], dtype=object), ["a"]),
+        (np.array([2019, 2020]), ["2019", "2020"]),
+        ({"a"}, ["a"]),
+        (frozenset("a"), ["a"]),
+        ({"a": 1}.keys(), ["a"]),
+        (pd.Index(["a", "b"]), ["a", "b"]),
+        (pd.Series(["b", "a", "b"], index=[2, 3, 4]), ["b", "a", "b"]),
+        (pd.Series(["a", None], dtype="string"), ["a"]),
+        (pd.Series([2019.0, np.nan]), ["2019"]),
+        (pd.Series([2019, pd.NA], dtype="Int64"), ["2019"]),
+        (pd.Categorical(["a", "b"]), ["a", "b"]),
+        (["a", None, np.nan, pd.NA, pd.NaT, "<NA>", ""], ["a"]),
+        (["a\n", " b "], ["a", "b"]),
+        (["None", "null"], ["None", "null"]),
+        ("a\n", ["a"]),
+        ("~", None),
+        ("[None, a]", ["a"]),
+        (Path("a"), ["a"]),
+        (Decimal("2019.0"), ["2019"]),
+        ([date(2019, 6, 15)], ["2019-06-15"]),
+        ("2019 2020", ["2019 2020"]),
+        ("Paris (France), IMG(1), (2019)", ["Paris (France)", "IMG(1)", "(2019)"]),
+        ('["it\'s", "b"]', ["it's", "b"]),
         ("a, b", ["a", "b"]),
         ("[2019, phone]", ["2019", "phone"]),
         ('["a, b", "c"]', ["a, b", "c"]),
@@ -197,7 +260,44 @@ def test_a_list_may_come_as_a_list_as_one_value_or_as_text(value, texts):
 
 @given(st.text())
 def test_no_text_is_too_odd_for_a_list(text):
+    assume(not re.search(_MADE, text))
     assert read(list, text) is None or all(read(list, text))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("red", "blue"),
+        ("red",),
+        ("a (1)", "b"),
+        {"red"},
+        frozenset(["red"]),
+        {"red": 1}.keys(),
+        (2019, 2020),
+        {2019},
+        set(),
+        np.array(["red", "blue"]),
+        np.array(["red", None], dtype=object),
+        np.array([2019, 2020]),
+        np.array([2019.0, 2020.0]),
+        np.array([["red", "blue"]]),
+        np.arange(2000).astype(str),
+        tuple(np.array(["red"])),
+        {np.int64(2019)},
+        pd.Index(["red", "blue"]),
+        pd.Index([2019, 2020]),
+        range(2018, 2020),
+        iter(["red"]),
+        b"red",
+        bytearray(b"red"),
+        [("red", 1)],
+    ],
+    ids=str,
+)
+def test_the_text_that_python_makes_of_several_values_is_no_label(value):
+    """So papermill hands on what is no list, number or text."""
+    with pytest.raises(ValueError, match="name is no list, but the text"):
+        read(list, str(value))
 
 
 @pytest.mark.parametrize(
@@ -210,8 +310,10 @@ def test_no_text_is_too_odd_for_a_list(text):
         ("5.0", 5),
         ("-2", -2),
         ("1e3", 1000),
-        (None, None),
-        ("None", None),
+        (np.int64(5), 5),
+        (np.float64(5), 5),
+        (Decimal("5"), 5),
+        ("~", None),
         ("", None),
     ],
 )
@@ -219,7 +321,39 @@ def test_a_whole_number_may_come_as_text(value, number):
     assert read(int, value) == number
 
 
-@pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "y", "on", "1"])
+LANGUAGES = [
+    ("TRUE", "FALSE"),
+    ("WAHR", "FALSCH"),
+    ("VRAI", "FAUX"),
+    ("VERDADERO", "FALSO"),
+    ("VERO", "FALSO"),
+    ("VERDADEIRO", "FALSO"),
+    ("WAAR", "ONWAAR"),
+    ("PRAWDA", "FAŁSZ"),
+    ("ИСТИНА", "ЛОЖЬ"),
+    ("DOĞRU", "YANLIŞ"),
+    ("SANT", "FALSKT"),
+    ("Ja", "Nein"),
+    ("oui", "non"),
+    ("sí", "no"),
+    ("Sim", "Não"),
+    ("evet", "hayır"),
+    ("EVET", "HAYIR"),
+    ("да", "нет"),
+    ("tak", "nie"),
+    ("はい", "いいえ"),
+    ("1.0", "0.0"),
+]
+
+
+@pytest.mark.parametrize(("yes", "no"), LANGUAGES)
+def test_words_for_yes_and_no_may_be_of_the_language_of_a_spreadsheet(yes, no):
+    assert (read(bool, yes), read(bool, no)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1, "true", "True", " YES ", "y", "on", "1", 1.0, np.True_, np.float64(1)]
+)
 def test_the_usual_words_for_yes_are_yes(value):
     assert read(bool, value) is True
 
@@ -243,14 +377,23 @@ def test_the_usual_words_for_no_are_no(value):
         (int, "ten"),
         (int, True),
         (int, 2.5),
-        (int, "nan"),
+        (bool, "x"),
+        (bool, np.array([True, False])),
         (int, "inf"),
         (int, [5]),
         (str, ["a"]),
         (str, {"a": 1}),
         (list, {"a": 1}),
         (list, [["a"]]),
+        (list, np.array([["a"]])),
+        (list, pd.DataFrame({"label": ["a"]})),
+        (list, b"a"),
+        (list, [b"a"]),
+        (list, iter(["a"])),
+        (str, b"a"),
+        (str, np.array(["a"])),
     ],
+    ids=str,
 )
 def test_what_cannot_be_read_is_named_and_nothing_is_changed(kind, value):
     kinds = {"first": int, "name": kind}
@@ -258,6 +401,20 @@ def test_what_cannot_be_read_is_named_and_nothing_is_changed(kind, value):
     with pytest.raises(ValueError, match="name is "):
         read_parameters(namespace)
     assert namespace["first"] == "5"
+
+
+@pytest.mark.parametrize(("value", "number"), [("None", 10), (float("nan"), 10), ("5", 5)])
+def test_none_for_the_number_of_hits_is_what_the_notebook_has(value, number):
+    cells = json.loads((ROOT / "notebooks" / "03_search.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    parameters, settings = ("".join(cell["source"]) for cell in cells[3:5])
+    names = {"Settings": Settings, "prepare": lambda settings: settings}
+    names["open_collection"] = lambda settings: (None, None)
+    exec(parameters, names)
+    names["limit"] = value
+    exec(settings, names)
+    assert names["limit"] == number
 
 
 def test_what_declares_no_type_is_left_alone():

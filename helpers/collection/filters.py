@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..dates import period
+from ..settings import listed
 from .columns import Column, named
 
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
@@ -83,8 +84,8 @@ class near:
             across = math.sin(angle) / math.cos(math.radians(self.latitude))
             width = math.degrees(math.asin(min(1, across)))
             west, east = ((self.longitude + side * width + 180) % 360 - 180 for side in (-1, 1))
-            is_whole = west <= east  # not cut by the date line
-            longitudes = (west, east) if is_whole else [(west, None), (None, east)]
+            # The date line may cut it in two.
+            longitudes = (west, east) if west <= east else [(west, None), (None, east)]
         return build_filter({"latitude": (south, north), "longitude": longitudes})
 
 
@@ -94,8 +95,9 @@ class Where:
     Parameters
     ----------
     where : dict, optional
-        From field to value (equal), list (any of these) or tuple (lowest, highest), with None
-        for an open end: `{"label": ["goldfish", "tench"], "width": (640, None)}`.
+        From field to value (equal), list (any of these; an array, a Series, an Index or a set is
+        one as well) or tuple (lowest, highest), with None for an open end:
+        `{"label": ["goldfish", "tench"], "width": (640, None)}`.
 
         - A text is found in both forms that Unicode has for accents: é as one letter, or as a
           letter and an accent. `{"filepath": like("*/wedding/*")}` finds patterns.
@@ -126,7 +128,7 @@ class Where:
             raise TypeError(
                 f"where must be a dict of fields and values, not {where!r}; or use filter"
             )
-        self._asked = where or {}
+        self._asked = {name: listed(value) for name, value in (where or {}).items()}
         self.expression = " and ".join(_condition(*pair) for pair in self._asked.items())
 
     @property
@@ -150,11 +152,12 @@ def build_filter(where: Mapping[str, Any] | None) -> str:
 
 def plain(value: Any) -> Any:
     """Return conditions or values so that their repr is code without imports: dates as texts."""
+    value = listed(value)
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [*map(plain, value)] if isinstance(value, list) else (*map(plain, value),)
-    if isinstance(value, date | np.datetime64):
+    if isinstance(value, date | np.datetime64) and value == value:  # NaT is not
         return str(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()

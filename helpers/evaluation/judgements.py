@@ -12,8 +12,9 @@ import json
 import os
 import textwrap
 import unicodedata
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ import pandas as pd
 from ..collection.store import ImageStore
 from ..query.queries import visible
 from ..query.results import as_written, safe_csv
-from ..settings import resolve_path
+from ..settings import FLAGS, resolve_path
 from .figures import Tabled, counted
 
 CAPTIONS, BY_HAND, LABELS = "captions", "judged queries", "class folders"
@@ -43,7 +44,7 @@ To measure the search, judge some of its answers:
 
 Twenty queries or more also tell where matches begin. If you have captions, name their file as the
 parameter captions instead."""
-_WORDS = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
+_MARKS = FLAGS | dict.fromkeys("✓✔☑☒✅○👍", True) | dict.fromkeys("✗✘❌×☐👎", False)
 
 
 class NothingJudgedError(ValueError):
@@ -131,11 +132,9 @@ class Judgements(Tabled):
 
 def read_pool(store: ImageStore) -> Pool:
     """Read the vectors of all images from Milvus."""
-    filepaths, labels, vectors = [], [], []
-    for row in store.rows(["filepath", "label", "vector"]):
-        filepaths.append(row["filepath"])
-        labels.append(row["label"])
-        vectors.append(np.array(row["vector"], np.float32))
+    fields = ("filepath", "label", "vector")
+    rows = [row | {"vector": np.array(row["vector"], np.float32)} for row in store.rows(fields)]
+    filepaths, labels, vectors = ([row[name] for row in rows] for name in fields)
     return Pool(filepaths, labels, np.array(vectors, np.float32), store.image_dir or Path())
 
 
@@ -243,9 +242,12 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     ----------
     store : ImageStore
     path : path
-        A CSV file, with commas, semicolons or tabs. `relevant` is 1 or 0 (or yes or no; above 0 is
-        relevant). A row without a filepath, "a zebra,,0", says that no image shows this. The
-        apostrophes of `safe_csv` are taken away.
+        A CSV file, with commas, semicolons or tabs. `relevant` is 1 or 0 (above 0 is relevant), a
+        mark such as ✓ or ✗, or one of the words for yes and no in the large languages. Where
+        nothing else says yes, x does; and where nothing says no, an empty cell does. Else neither
+        can be read: x might be a cross, and an image may not have been judged. A row without a
+        filepath, "a zebra,,0", says that no image shows this. The apostrophes of `safe_csv` are
+        taken away.
 
     Raises
     ------
@@ -257,25 +259,29 @@ def from_csv(store: ImageStore, path: str | os.PathLike) -> Judgements:
     path = resolve_path(path)
     pool = read_pool(store)
     rows = list(_judged_rows(path))
+    meanings = _meanings({word for _, (_, _, word) in rows})
     found = _find([filepath for _, (_, filepath, _) in rows if filepath], pool, path.parent)
     judged: dict[str, dict[int | str, bool]] = {}  # by an image's place, or its name if not here
-    for number, (query, filepath, relevant) in rows:
-        of_query = judged.setdefault(query, {})
+    for number, (query, filepath, word) in rows:
+        of_query, relevant = judged.setdefault(query, {}), meanings.get(word, False)
         place = found[filepath][0] if len(found.get(filepath, [])) == 1 else filepath
         both = of_query.setdefault(place, relevant) != relevant
-        some_and_none = "" in of_query and any(of_query.values())
+        some = relevant or (not filepath and any(of_query.values()))
+        some_and_none, unread = some and "" in of_query, not query or word not in meanings
         faults = {
+            f"expected a query, a filepath, and 1 or 0, got {[query, filepath, word]}": unread,
             f"which image is relevant for {query!r}?": relevant and not filepath,
             f"{filepath} is relevant for {query!r} in one line, and not relevant in another": both,
             f"no image shows {query!r} by one line, and an image does by another": some_and_none,
         }
-        if said := [words for words, is_so in faults.items() if is_so]:
-            raise ValueError(f"{path}, line {number}: {said[0]}")
+        if fault := [words for words, is_so in faults.items() if is_so]:
+            raise ValueError(f"{path}, line {number}: {fault[0]}")
     kept = {query: of_query for query, of_query in judged.items() if _says_enough(of_query)}
-    right = [_places(of_query, True) for of_query in kept.values()]
-    wrong = [_places(of_query, False) for of_query in kept.values()]
-    queries, note = list(kept), _missing(path, found, len(kept), pool)
-    return Judgements(BY_HAND, queries, right, queries, pool, wrong, note)
+    right, wrong = ([_places(each, said) for each in kept.values()] for said in (True, False))
+    empty = sum(not word for _, (_, _, word) in rows)
+    notes = [_missing(path, found, len(kept), pool), f"{empty:,} empty cells count as wrong"]
+    note = "; ".join(filter(None, notes if empty else notes[:1]))
+    return Judgements(BY_HAND, list(kept), right, list(kept), pool, wrong, note)
 
 
 def _says_enough(of_query: Mapping[int | str, bool]) -> bool:
@@ -292,24 +298,24 @@ def _places(of_query: Mapping[int | str, bool], wanted: bool) -> np.ndarray:
 
 def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
     """Return judgements of one query as `from_csv` reads them; paths count from the folder."""
-    rows = []
-    for path, relevant in judged.items():
-        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
-        rows.append((query, inside.as_posix(), int(relevant)))
-    return safe_csv(pd.DataFrame(rows, columns=list(_COLUMNS)))
+    paths = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in judged]
+    columns = (query, [path.as_posix() for path in paths], [*map(int, judged.values())])
+    return safe_csv(pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True))))
 
 
 def _find(names: Iterable[str], pool: Pool, beside: Path) -> dict[str, list[int]]:
     """Return which images each name may mean: by its path, else where one is the other's end."""
-    places = {_plain(path): [place] for place, path in enumerate(pool.filepaths)}
-    ending: dict[str, list[int]] = {}
-    for path, place in places.items():
+    real = cache(os.path.realpath)  # asks the disk once a folder, not once a file
+    folders = ["", *(os.path.join(way(pool.folder), "") for way in (os.path.abspath, real))]
+    places, ending = dict[str, list[int]](), dict[str, list[int]]()
+    for place, path in enumerate(pool.filepaths):
+        places |= {_plain(folder + path): [place] for folder in folders}
         for end in _ends(path):
-            ending.setdefault(end, []).extend(place)
+            ending.setdefault(end, []).append(place)
     found = {}
     for name in dict.fromkeys(names):
         ends = _ends(name.replace("\\", "/"))
-        spelled = (places.get(_plain(each)) for each in _spellings(name, pool.folder, beside))
+        spelled = (places.get(_plain(each)) for each in _spellings(name, pool.folder, beside, real))
         by_end = (ending.get(ends[0]), *map(places.get, ends))
         found[name] = next(filter(None, itertools.chain(spelled, by_end)), [])
     return found
@@ -321,19 +327,17 @@ def _ends(path: str) -> list[str]:
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
-def _spellings(name: str, images: Path, beside: Path) -> Iterator[str]:
-    """Yield what the pool could call an image, as long as it is asked for more."""
+def _spellings(name: str, images: Path, beside: Path, real: Callable) -> Iterator[str]:
+    """Yield what an image may be called, as long as it is asked for more."""
     yield from (name, name.replace("\\", "/"))
-    if "\0" in name:
-        return
-    for path in (images / name, beside / name):
-        for written in (os.path.abspath, os.path.realpath):  # with links, and without
-            if Path(written(path)).is_relative_to(written(images)):
-                yield Path(written(path)).relative_to(written(images)).as_posix()
+    for path in () if "\0" in name else (os.path.join(images, name), os.path.join(beside, name)):
+        folder, file = os.path.split(path)
+        yield os.path.abspath(path)
+        yield real(path) if os.path.islink(path) else os.path.join(real(folder), file)
 
 
 def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name.removeprefix("./"))
+    return unicodedata.normalize("NFC", name.removeprefix("./").replace(os.sep, "/"))
 
 
 def _asked(text: str) -> str:
@@ -342,40 +346,38 @@ def _asked(text: str) -> str:
     return visible(text).strip()
 
 
-def _judged_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, bool]]]:
+def _judged_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line that is not empty, and its query, filepath and relevance."""
     lines = _lines(path)
-    first = 1
-    if lines and lines[0].strip().lower().startswith("sep="):  # as Excel writes it
-        lines, first = lines[1:], 2
-    heads = [(each, _columns(lines, each)) for each in ",;\t"]
+    first = 1 + "".join(lines[:1]).strip().lower().startswith("sep=")  # as Excel writes it
+    heads = [(each, _columns(lines[first - 1 :], each)) for each in ",;\t"]
     delimiter, columns = max(heads, key=lambda head: (set(_COLUMNS) <= {*head[1]}, len(head[1])))
     if not set(_COLUMNS) <= set(columns):
         raise ValueError(
             f"{path}: the first line must name the columns {', '.join(_COLUMNS)}; it names "
             f"{', '.join(columns) or 'none'}"
         )
-    reader = csv.DictReader(lines[1:], columns, delimiter=delimiter, strict=True)
+    reader = csv.DictReader(lines[first:], columns, delimiter=delimiter, strict=True)
     number = first
     try:
         for row in reader:
             number = first + reader.line_num
-            texts = [as_written((row[name] or "").strip()) for name in _COLUMNS]
-            if any(texts):
-                yield number, _judgement(*texts)
+            query, *cells = (as_written((row[name] or "").strip()) for name in _COLUMNS)
+            if query or any(cells):
+                yield number, [_asked(query), *cells]
     except csv.Error as error:
         raise ValueError(f"{path}, line {number + 1}: {error}") from None
-    except ValueError:
-        raise ValueError(
-            f"{path}, line {number}: expected a query, a filepath, and 1 or 0, got "
-            f"{', '.join(map(repr, texts))}"
-        ) from None
 
 
-def _judgement(query: str, filepath: str, relevant: str) -> tuple[str, str, bool]:
-    value = float(_WORDS.get(relevant.lower(), relevant))
-    if not _asked(query) or value != value:
-        raise ValueError
-    return _asked(query), filepath, value > 0
+def _meanings(cells: Iterable[str]) -> dict[str, bool]:
+    """Return what the cells of a column say, without those that cannot be read; see `from_csv`."""
+    words = {c: unicodedata.normalize("NFKC", c).casefold().strip("\ufe0f") for c in cells}
+    read = {c: _MARKS.get(word, word.replace(",", ".")) for c, word in words.items()}
+    numbers = pd.to_numeric(pd.Series(read, dtype=object), errors="coerce").dropna()
+    says = (numbers > 0).to_dict()
+    if True not in says.values():
+        says |= {cell: True for cell, word in words.items() if word in ("x", "х")}  # two alphabets
+    return says if False in says.values() or not says else says | {"": False}
 
 
 def _columns(lines: list[str], delimiter: str) -> list[str]:
