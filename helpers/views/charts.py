@@ -20,7 +20,7 @@ from sklearn.metrics import roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
-from ..images.gallery import grid_html, shortened, thumbnail
+from ..images.gallery import grid_html, isolated, shortened, thumbnail
 
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row
@@ -256,19 +256,17 @@ def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: floa
     for x, of_side in zip((-0.07, 1.07), np.array_split(from_left, 2), strict=True):
         upwards = of_side[np.argsort(spots[of_side, 1], kind="stable")]
         for number, height in zip(upwards, _apart(spots[upwards, 1], gap), strict=True):
-            axes.annotate(
-                shortened(texts[number]),
-                spots[number],
-                (x, height),
-                ha="right" if x < 0 else "left",
-                va="center",
-                fontsize=12,
-                color=f"C{number}",
-                fontweight="bold",
-                parse_math=False,  # a text with two $ is no formula
-                arrowprops={"arrowstyle": "-", "color": f"C{number}", "relpos": (x < 0, 0.5)},
-                zorder=5,
-            )
+            colour, side = f"C{number}", "right" if x < 0 else "left"
+            arrow = {"arrowstyle": "-", "color": colour, "relpos": (x < 0, 0.5)}
+            look: dict[str, Any] = {
+                "color": colour,
+                "fontsize": 12,
+                "fontweight": "bold",
+                "zorder": 5,
+            }
+            look |= {"ha": side, "va": "center", "parse_math": False}  # two $ make no formula
+            text, spot = shortened(texts[number]), spots[number]
+            axes.annotate(text, spot, (x, height), arrowprops=arrow, **look)
 
 
 def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
@@ -337,17 +335,18 @@ def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
         return HTML("<p><b>No two queries find the same wrong image.</b></p>")
     captions = []
     for place, queries in mistakes:
-        named = ", ".join(map(shortened, queries[:_NAMED]))
+        named = ", ".join(isolated(shortened(query)) for query in queries[:_NAMED])
         more = f" and {len(queries) - _NAMED} more" if len(queries) > _NAMED else ""
         words = f"wrong for {len(queries)} queries: {named}{more}"
-        captions.append(f"{judgements.pool.name(place)}\n{words}")
+        captions.append(f"{isolated(judgements.pool.name(place))}\n{words}")
     paths = judgements.pool.paths(place for place, _ in mistakes)
     return HTML(grid_html(paths, captions, _SHOWN, "Wrong for several queries"))
 
 
 def _answer(evaluation: Evaluation, judgements: Judgements, query: int) -> str:
     found, pool = nearest(evaluation, judgements, query, _SHOWN), judgements.pool
-    captions = [f"{_MARKED[judgements.verdict(query, p)]}\n{pool.name(p)}" for p in found]
+    marks = [_MARKED[judgements.verdict(query, place)] for place in found]
+    captions = [f"{mark}\n{isolated(pool.name(p))}" for mark, p in zip(marks, found, strict=True)]
     value = evaluation.values.loc[query, "average precision"]
-    title = f"{judgements.queries[query]}: average precision {value:.2f}"
+    title = f"{isolated(judgements.queries[query])}: average precision {value:.2f}"
     return grid_html(pool.paths(found), captions, _SHOWN, title)
