@@ -2,7 +2,9 @@ import html
 import io
 import os
 import shutil
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlencode
@@ -335,6 +337,33 @@ def test_an_upload_that_is_no_image_is_refused_and_the_pictures_stay(panel, tmp_
     assert names(panel) == before
     assert panel.image is None
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def png_of(width: int, pixels: bytes, checksum: int = 0) -> bytes:
+    """Return a PNG that says that it is so wide and high."""
+    content = b"\x89PNG\r\n\x1a\n"
+    head = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data) ^ (checksum if kind == b"IDAT" else 0))
+    return content
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:PIL")  # as `pictures` does
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (png_of(60_000, b""), "it has too many pixels"),
+        (png_of(15_000, b""), "it has too many pixels"),
+        (png_of(4, b"1" * 52, checksum=5), "it is damaged"),
+    ],
+    ids=["bomb", "small bomb", "damaged"],
+)
+def test_an_upload_is_refused_in_words_of_who_sent_it(panel, content, says):
+    upload(panel, "my photo.png", content, piece=10**6)
+    assert f"my photo.png: cannot be read as an image ({says}" in panel.message.value
+    for words in ("DOS", "exceeds limit", "checksum", "Errno"):
+        assert words not in panel.message.value
 
 
 def test_an_upload_that_ended_too_early_is_forgotten(panel, tmp_path):

@@ -107,8 +107,7 @@ def isolated(text: str) -> str:
 
 def as_html(text: str) -> str:
     """Return a text as HTML, `in_order` and with `<bdi>` around what is `isolated` in it."""
-    escaped = html.escape(text).replace("\u2068", "<bdi>").replace("\u2069", "</bdi>")
-    return in_order(escaped)
+    return in_order(html.escape(text).replace("\u2068", "<bdi>").replace("\u2069", "</bdi>"))
 
 
 def shortened(text: str, longest: int = 28) -> str:

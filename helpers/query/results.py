@@ -51,8 +51,8 @@ class Hit:
         margin = "" if self.margin is None else f" · margin {self.margin:.1f}"
         alike = f" (+{len(self.alike)} alike)" if self.alike else ""
         day = f" · {self.taken:%Y-%m-%d}" if self.taken else ""
-        name = self.label or Path(self.filepath).name
-        return f"{self.score:.3f}{margin}\n{isolated(name)}{day}{alike}"
+        name = isolated(self.label or Path(self.filepath).name)
+        return f"{self.score:.3f}{margin}\n{name}{day}{alike}"
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,8 @@ class Asked:
         """
         image = self.query_image
         chips = [_image_chip("query_image", "like", image)] if image else []
-        for name, typed in TEXTS.items():
-            if typed["chip"] and getattr(self, name):
-                words = isolated(getattr(self, name))
-                chips.append({"id": name, "text": f"{typed['chip']} {words}"})
+        texts = {n: isolated(getattr(self, n)) for n, typed in TEXTS.items() if typed["chip"]}
+        chips += [{"id": n, "text": f"{TEXTS[n]['chip']} {t}"} for n, t in texts.items() if t]
         chips += [{"id": f"labels:{label}", "text": isolated(label)} for label in self.labels]
         for path, weight in self.judged.items():
             words = "more like" if weight > 0 else "less like"

@@ -7,6 +7,7 @@ which images that are alike lie together, and the answers of queries are rows of
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -62,9 +63,8 @@ def similarity_heatmap(
         colour = "black" if value > middle else "white"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
     axes.set_yticks(range(rows), map(shortened, texts), parse_math=False)
-    axes.set_xticks(
-        range(len(names)), map(shortened, names), rotation=30, ha="right", parse_math=False
-    )
+    names = [*map(shortened, names)]
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
     for column, path in enumerate(paths):
         _place_picture(axes, path, 0.33, xy=(column, -0.55), box_alignment=(0.5, 0))
     figure.colorbar(picture, ax=axes, label=measure)
@@ -258,13 +258,8 @@ def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: floa
         for number, height in zip(upwards, _apart(spots[upwards, 1], gap), strict=True):
             colour, side = f"C{number}", "right" if x < 0 else "left"
             arrow = {"arrowstyle": "-", "color": colour, "relpos": (x < 0, 0.5)}
-            look: dict[str, Any] = {
-                "color": colour,
-                "fontsize": 12,
-                "fontweight": "bold",
-                "zorder": 5,
-            }
-            look |= {"ha": side, "va": "center", "parse_math": False}  # two $ make no formula
+            look: dict[str, Any] = {"color": colour, "fontsize": 12, "fontweight": "bold"}
+            look |= {"ha": side, "va": "center", "zorder": 5, "parse_math": False}  # two $ are text
             text, spot = shortened(texts[number]), spots[number]
             axes.annotate(text, spot, (x, height), arrowprops=arrow, **look)
 
@@ -284,11 +279,9 @@ def _spread(places: np.ndarray, most: int) -> list[int]:
 
 def _place_picture(axes: Axes, path: str | os.PathLike, zoom: float, **box: Any) -> None:
     """Draw a thumbnail in a box of the axes; leave out what cannot be read."""
-    try:
+    with suppress(OSError):
         image = OffsetImage(np.asarray(thumbnail(path)), zoom=zoom)
-    except OSError:
-        return
-    axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
+        axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
 
 
 def best_and_worst(evaluation: Evaluation, judgements: Judgements, each: int = 2) -> HTML:

@@ -316,8 +316,7 @@ class SearchPanel:
         colour = "#c62828" if failed else "#9a6700"
         style = f"display:block;border-left:4px solid {colour};padding-left:8px"
         self.message.value = f"<span style='{style}'>{as_html(text)}</span>" if text else ""
-        if text:
-            self.results.said = text
+        self.results.said = text or self.results.said
 
     def _tells_paths(self, text: str) -> bool:
         """Return whether there is a path in a text, other than in words of the visitor's own."""

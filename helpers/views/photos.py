@@ -197,10 +197,10 @@ def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[st
     facts = {"label": label, "taken": taken, "camera": isolated(hit.camera), "size": size}
     facts |= {"latitude, longitude": place, "copies": copies, "match": found.explained(hit)}
     facts |= {"path": re.sub(r"[^/\\]+", lambda part: isolated(part[0]), path)}
-    shown: dict[str, Any]
-    shown = {"name": name, "alt": f"{label}: {name}" if label else name, "path": path}
-    shown |= {"date": hit.taken and f"{hit.taken:%Y-%m-%d}", "numbers": hit.caption.splitlines()[0]}
-    shown["ratio"] = round(min(max(ratio, _NARROWEST), WIDEST), 3)
+    shown: dict[str, Any] = {"name": name, "path": path, "numbers": hit.caption.splitlines()[0]}
+    shown |= {"alt": f"{label}: {name}" if label else name}
+    shown |= {"date": hit.taken and f"{hit.taken:%Y-%m-%d}"}
+    shown |= {"ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3)}
     return shown | {"facts": {name: fact for name, fact in facts.items() if fact}}
 
 
