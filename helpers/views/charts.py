@@ -21,7 +21,9 @@ from sklearn.metrics import roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
-from ..images.gallery import grid_html, isolated, shortened, thumbnail
+from ..images.gallery import Paths, grid_html, isolated, shortened, thumbnail
+
+Texts = Sequence[str]
 
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row
@@ -31,11 +33,7 @@ warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter
 
 
 def similarity_heatmap(
-    similarities: np.ndarray,
-    texts: Sequence[str],
-    paths: Sequence[str | os.PathLike],
-    names: Sequence[str] = (),
-    measure: str = "cosine",
+    similarities: np.ndarray, texts: Texts, paths: Paths, names: Texts = (), measure: str = "cosine"
 ) -> Figure:
     """Draw the cosines of texts (rows) and images (columns), with the images above.
 
@@ -205,8 +203,8 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def embedding_map(
     places: np.ndarray,
-    paths: Sequence[str | os.PathLike],
-    texts: Sequence[str],
+    paths: Paths,
+    texts: Texts,
     similarities: np.ndarray,
     neighbours: int = 10,
     thumbnails: int = 250,
@@ -250,7 +248,7 @@ def embedding_map(
     return figure
 
 
-def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: float) -> None:
+def _label_beside(axes: Axes, texts: Texts, spots: np.ndarray, gap: float) -> None:
     """Write texts beside the map, half on either side, each with a line to its spot."""
     from_left = np.argsort(spots[:, 0], kind="stable")
     for x, of_side in zip((-0.07, 1.07), np.array_split(from_left, 2), strict=True):

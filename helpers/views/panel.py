@@ -320,7 +320,7 @@ class SearchPanel:
 
     def _tells_paths(self, text: str) -> bool:
         """Return whether there is a path in a text, other than in words of the visitor's own."""
-        typed = [*self.labels, *(box.value.strip() for box in self.form.typed)]
+        typed = [*self.labels, self.form.label.value.strip(), *map(vars(self.asked).get, TEXTS)]
         words = "|".join(re.escape(each) for each in sorted(typed, key=len, reverse=True))
         plain = text.replace("\\\\", "\\")  # as repr has it
         return bool(re.search(_PATH, re.sub(rf"(?<![\w./\\:~-])({words})(?![\w./\\-])", "", plain)))
@@ -361,7 +361,6 @@ class Form:
         self.tries = {text: _button(text, f"Search for {isolated(text)}") for text in suggested}
         self.fields = texts | {"sort_by": self.sort_by, "templates": self.templates}
         self.query, unlike, *narrowing = texts.values()  # in the order of `Asked`
-        self.typed = [*texts.values(), self.label]
 
         chosen = [self.sort_by, self.limit, self.templates, self.numbers]
         for part in (self.options, *chosen):
