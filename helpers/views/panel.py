@@ -311,7 +311,7 @@ class SearchPanel:
 
     def _say(self, text: str, failed: bool = False) -> None:
         if self._visitors and self._tells_paths(text):
-            self.results.log.error(text, exc_info=failed)
+            self.results.log.error(in_order(text), exc_info=failed)
             text = "this did not work; whoever runs the app can read why in its terminal"
         colour = "#c62828" if failed else "#9a6700"
         style = f"display:block;border-left:4px solid {colour};padding-left:8px"
