@@ -19,15 +19,23 @@ from .support.processes import ROOT, SCREENSHOTS, environment
 
 CELLS = f"() => {browser.NOTEBOOK}.content.widgets.length"
 EVIL = "<img src=x onerror=document.title='broken'>.jpg"
+FAKE = "photo\u202egpj.exe.jpg"  # shown as photogpj.exe.jpg backwards from its fifth letter on
+LEFTWARDS = "תמונה 12.jpg"
+IS_LEFT_OF_WHAT_FOLLOWS = """bdi => {
+    const rest = document.createRange();
+    rest.selectNode(bdi.nextSibling);
+    return bdi.getBoundingClientRect().right <= rest.getBoundingClientRect().left + 1;
+}"""
 pytestmark = browser.needed
 
 
 @pytest.fixture(scope="module")
 def images(demo_data, tmp_path_factory) -> Path:
-    """The demo's drawings, with one photo whose name is HTML."""
+    """The demo's drawings, with photos whose names are HTML, or written from right to left."""
     images = demo_data(tmp_path_factory.mktemp("data")) / "demo" / "images"
     if os.name == "posix":
-        Image.effect_mandelbrot((200, 200), (-2, -1.5, 1, 1.5), 50).save(images / EVIL)
+        for size, name in enumerate((EVIL, FAKE, LEFTWARDS), start=200):
+            Image.effect_mandelbrot((size, size), (-2, -1.5, 1, 1.5), 50).save(images / name)
     return images
 
 
@@ -346,6 +354,24 @@ def test_an_error_is_shown_and_the_pictures_stay(panel, tmp_path):
     panel.enter("  ")
     panel.message.filter(has_text="the query is blank: say what to look for").wait_for()
     assert panel.names() == before
+    panel.enter("a red star")
+    panel.unfold()
+    number = panel.root.get_by_label("at first")
+    for typed, says in {"3.7": "3.7", "-5": "-5", "1e9": "1000000000"}.items():
+        number.select_text()
+        number.press_sequentially(typed)
+        number.press("Enter")
+        panel.message.filter(has_text=says).wait_for()
+        assert panel.names() == before
+    for typed, images in {"1e1": 10, "3.0": 3, "50": 50}.items():
+        number.select_text()
+        number.press_sequentially(typed)
+        number.press("Enter")
+        panel.wait_for(f"a red star: {images} images")
+    number.select_text()
+    number.press_sequentially("-")  # is no number
+    number.press("Enter")
+    browser.wait_until(lambda: number.input_value() == "50")
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no image")
     panel.upload(broken)
@@ -406,6 +432,32 @@ def test_a_name_made_of_html_is_only_a_name(panel, images):
     panel.wait_for(f"{EVIL} + <img")
     assert panel.page.title() != "broken"
     assert panel.page.locator("img[src='x']").count() == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+def test_texts_from_right_to_left_stand_apart_and_no_ending_is_faked(panel, images):
+    panel.enter("תמונה 12")
+    panel.wait_for("תמונה 12: 50 images")
+    assert panel.status.locator("bdi").evaluate(IS_LEFT_OF_WHAT_FOLLOWS)
+    panel.type("a piece of its name, or", "תמונה")
+    panel.wait_for("תמונה 12: 1 image")
+    assert panel.names() == [LEFTWARDS]
+    panel.chips.filter(has_text="name has תמונה").locator("bdi").wait_for()
+    panel.type("one of the labels", "עברית")
+    panel.message.filter(has_text="no photo has the label 'עברית'").locator("bdi").wait_for()
+    panel.photos.first.locator(".photo").click()
+    panel.large.get_by_role("heading", name=LEFTWARDS).locator("bdi").wait_for()
+    panel.page.screenshot(path=SCREENSHOTS / "panel-right-to-left.png")
+    panel.keys("Escape")
+    panel.type("a piece of its name, or", "gpj")
+    panel.wait_for("תמונה 12: 1 image")
+    assert panel.names() == ["photogpj.exe.jpg"]
+    panel.mark(0, "like")
+    panel.wait_for("photogpj.exe.jpg: 50 images")
+    panel.chips.filter(has_text="like photogpj.exe.jpg").wait_for()
+    assert "\u202e" not in panel.root.inner_html()
+    panel.type("one of the labels", " Blue  BIRD ")
+    panel.wait_for("photogpj.exe.jpg: 10 images", {"blue bird"})
 
 
 def test_after_a_reload_clicks_mean_the_photos_that_are_seen(alone, lab, chromium):

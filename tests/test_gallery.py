@@ -12,7 +12,17 @@ from PIL import Image
 
 from helpers import image_grid, list_images
 from helpers.images import gallery
-from helpers.images.gallery import grid_html, thumbnail, thumbnail_jpeg, tile_html, whole_jpeg
+from helpers.images.gallery import (
+    as_html,
+    grid_html,
+    in_order,
+    isolated,
+    shortened,
+    thumbnail,
+    thumbnail_jpeg,
+    tile_html,
+    whole_jpeg,
+)
 
 from .support.processes import unprivileged
 
@@ -41,6 +51,33 @@ def test_names_and_captions_are_only_text(tmp_path):
     assert "<script>" not in html
     assert html.count("<img ") == 1
     assert "' onload='" not in html
+
+
+ORDERS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("odd", [*ORDERS, "\0", "\x1b", "\x7f", "\x85", "\u2029", "\udcff"])
+def test_nothing_in_a_text_changes_the_order_of_its_letters(tmp_path, odd):
+    name = f"photo{odd}gpj.exe"
+    assert in_order(name) == isolated(name) == shortened(name) == "photogpj.exe"
+    html = grid_html([f"/x/{name}"])
+    assert html.count("photogpj.exe") == 2  # beside what cannot be read, and below it
+    assert odd not in html
+
+
+@pytest.mark.parametrize("text", ["שלום 12", "photo 12 عربي", "۱۲", "٢٠١٩", "ދިވެހި", "𞤀𞤣", "﷼"])
+def test_a_text_from_right_to_left_is_isolated_and_no_other(text):
+    assert isolated(text) == f"\u2068{text}\u2069"
+    assert as_html(f"<{isolated(text)}>: 50") == f"&lt;<bdi>{text}</bdi>&gt;: 50"
+    html = grid_html(["/x/a.jpg"], [f"{isolated(text)} · 2019\nb"], title=f"{isolated(text)}: 5")
+    assert f"<bdi><bdi>{text}</bdi> · 2019</bdi><br><bdi>b</bdi>" in html
+    assert f"<p dir='auto' style='margin:4px 0 8px'><b><bdi>{text}</bdi>: 5</b></p>" in html
+    for other in ("Möwe 12", "北京 12", "Ελλάδα", "Привет", "नमस्ते", "😀", "café\u0301", ""):
+        assert isolated(other) == other
+
+
+def test_a_text_cannot_end_its_own_isolation():
+    assert isolated("א\u2069\u2067ב") == "\u2068אב\u2069"
 
 
 def test_a_picture_that_cannot_be_read_becomes_a_tile_that_says_so(tmp_path, drawings):

@@ -1,8 +1,13 @@
 import html
 import io
+import os
 import shutil
+import struct
+import warnings
+import zlib
 from pathlib import Path
-from urllib.parse import parse_qs
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlencode
 
 import numpy as np
 import pytest
@@ -40,7 +45,7 @@ def names(panel) -> list[str]:
     return [photo["name"] for photo in panel.results.photos]
 
 
-def ask(panel, name: str, **more) -> None:
+def ask(panel, name: str, /, **more) -> None:
     """Do what the page does at a click."""
     content = {"ask": name, "number": panel.results.number, **more}
     panel.results._handle_custom_msg(content, more.pop("buffers", []))
@@ -127,6 +132,66 @@ def test_labels_are_typed_and_each_is_taken_once(panel, drawings):
     assert "no photo has the label 'nothing'" in html.unescape(panel.message.value)
     ask(panel, "drop", id=f"labels:{labels[1]}")
     assert {hit.label for hit in panel.found} == {labels[3]}
+
+
+@pytest.fixture
+def named(encoder, store, drawings, tmp_path):
+    """Four photos with labels that are not typed as they are."""
+    labels = ["Blue Bird", "red_star ", "two\nfish", "Möwe", "straße\u200f"]
+    for label, path in zip(labels, list_images(drawings)[::9], strict=False):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        shutil.copy(path, tmp_path / "images" / label)
+    ingest(tmp_path / "images", encoder, store, progress=False)
+    return store
+
+
+LABELS = {
+    "blue bird": "Blue Bird",
+    "  BLUE\u00a0 BIRD": "Blue Bird",
+    "\u200eblue bird": "Blue Bird",
+    "red star": "red_star ",
+    "red_star": "red_star ",
+    "two fish": "two\nfish",
+    "mo\u0308we": "Möwe",
+    "STRASSE": "straße\u200f",
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+def test_a_label_is_found_whatever_its_capitals_and_blanks(encoder, named):
+    panel = SearchPanel(encoder, named, query_text="a fish")
+    for typed, label in LABELS.items():
+        panel.labels = ()
+        panel.form.label.value = typed
+        assert (panel.labels, panel.form.label.value, panel.message.value) == ((label,), "", "")
+        assert {hit.label for hit in panel.found} == {label}
+        address = urlencode({"query_text": "a fish", "labels": typed})
+        assert SearchPanel(encoder, named, address=address).found.hits == panel.found.hits
+        panel.labels = ()
+        ask(panel, "visit", address=address)
+        assert panel.labels == (label,)
+
+
+def test_a_label_that_came_after_the_panel_is_found(encoder, store, drawings, tmp_path):
+    shutil.copytree(drawings / "red star", tmp_path / "images" / "red star")
+    ingest(tmp_path / "images", encoder, store, progress=False)
+    panel = SearchPanel(encoder, store, query_text="a fish")
+    panel.form.label.value = "blue bird"
+    assert "no photo has the label 'blue bird'" in html.unescape(panel.message.value)
+    shutil.copytree(drawings / "blue bird", tmp_path / "images" / "blue bird")
+    ingest(tmp_path / "images", encoder, store, progress=False)
+    panel.form.label.value = "Blue bird"
+    assert panel.labels == ("blue bird",)
+    assert {hit.label for hit in panel.found} == {"blue bird"}
+
+
+def test_labels_that_differ_in_capitals_are_both_meant_unless_one_is_typed(panel, monkeypatch):
+    monkeypatch.setattr(panel._store, "labels", lambda: ["Dog", "dog", "cat"])
+    panel.form.label.value = "DOG"
+    assert panel.labels == ("Dog", "dog")
+    panel.labels = ()
+    panel.form.label.value = "dog"
+    assert panel.labels == ("dog",)
 
 
 def test_more_goes_on_where_the_first_ones_end(panel, sent, encoder, filled):
@@ -276,6 +341,33 @@ def test_an_upload_that_is_no_image_is_refused_and_the_pictures_stay(panel, tmp_
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
+def png_of(width: int, pixels: bytes, checksum: int = 0) -> bytes:
+    """Return a PNG that says that it is so wide and high."""
+    content = b"\x89PNG\r\n\x1a\n"
+    head = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data) ^ (checksum if kind == b"IDAT" else 0))
+    return content
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:PIL")  # as `pictures` does
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (png_of(60_000, b""), "it has too many pixels"),
+        (png_of(15_000, b""), "it has too many pixels"),
+        (png_of(4, b"1" * 52, checksum=5), "it is damaged"),
+    ],
+    ids=["bomb", "small bomb", "damaged"],
+)
+def test_an_upload_is_refused_in_words_of_who_sent_it(panel, content, says):
+    upload(panel, "my photo.png", content, piece=10**6)
+    assert f"my photo.png: cannot be read as an image ({says}" in panel.message.value
+    for words in ("DOS", "exceeds limit", "checksum", "Errno"):
+        assert words not in panel.message.value
+
+
 def test_an_upload_that_ended_too_early_is_forgotten(panel, tmp_path):
     where = {"name": "lost.png", "first": True, "last": False}
     panel.results._handle_custom_msg({"ask": "upload", **where}, [memoryview(png(1)[:100])])
@@ -300,8 +392,11 @@ def test_an_error_is_shown_and_the_pictures_stay(panel):
     [
         ("taken_from", "june", "'june' is not a date"),
         ("taken_to", "2019-13", "not a date"),
-        ("limit", 0, "choose a limit of at least 1"),
+        ("limit", 0, "at least 1"),
         ("limit", 20_000, "16,384"),
+        ("limit", 3.7, "3.7"),
+        ("limit", float("nan"), "nan"),
+        ("limit", 1e300, "1e+300"),
     ],
 )
 def test_what_is_typed_and_cannot_be_is_said(panel, part, typed, says):
@@ -317,10 +412,59 @@ def test_what_the_page_itself_finds_wrong_is_said(panel):
     assert "1.5: Please enter a valid value" in panel.message.value
 
 
-def test_an_answer_that_fails_is_seen(panel):
+def test_an_answer_that_fails_is_seen(panel, monkeypatch):
+    def fail():
+        raise LookupError("no more")
+
+    panel.results._answers["enter"] = fail
+    ask(panel, "enter")
+    assert "no more" in panel.message.value
+    assert panel.results.said == "no more"
+
+
+MADE_UP = [
+    ("judge", {"place": 0, "sign": 1e300}),
+    ("judge", {"place": 0, "sign": float("nan")}),
+    ("judge", {"place": 0, "sign": 0}),
+    ("judge", {"place": 50, "sign": 1}),
+    ("judge", {"place": 0.5, "sign": 1}),
+    ("judge", {"place": 0}),
+    ("like", {"place": -1}),
+    ("weigh", {"id": "judged", "weight": 1e300}),
+    ("weigh", {"id": "judged", "weight": float("nan")}),
+    ("weigh", {"id": "judged", "weight": 0}),
+    ("weigh", {"id": "judged", "weight": "2"}),
+    ("weigh", {"id": "gone", "weight": 2}),
+    ("weigh", {"id": ["judged"], "weight": 2}),
+    ("drop", {"id": "query"}),
+    ("drop", {"id": "__class__"}),
+    ("drop", {"id": None}),
+    ("more", {"first": 1e300}),
+    ("more", {"first": -3}),
+    ("more", {"first": 10**9}),
+    ("visit", {"address": 5}),
+    ("visit", {"address": {"query_text": "a star"}}),
+    ("say", {"text": None}),
+    ("say", {"text": "x", "failed": "yes"}),
+    ("upload", {"name": "x.png", "first": True, "last": True}),
+    ("upload", {"name": "x.png", "first": True, "last": True, "content": "text"}),
+    ("upload", {"name": 5, "first": 1, "last": 1, "content": [1]}),
+]
+
+
+def test_what_no_page_of_ours_asks_is_only_logged(panel, caplog):
     panel.query.value = "a fish"
-    ask(panel, "thumbs", places=[99], height=256)
-    assert "list index out of range" in panel.message.value
+    ask(panel, "judge", place=3, sign=1)
+    (chip,) = panel.results.chips
+    before = panel.asked, panel.results.number, panel.message.value
+    for name, content in MADE_UP:
+        caplog.clear()
+        chosen = {"id": chip["id"]} if content.get("id") == "judged" else {}
+        ask(panel, name, **content | chosen)
+        assert (panel.asked, panel.results.number, panel.message.value) == before, (name, content)
+        assert "not heard: " in caplog.text, (name, content)
+    panel.button.click()
+    assert panel.message.value == ""
 
 
 def test_a_message_about_photos_that_are_gone_is_not_heard(panel, sent):
@@ -329,6 +473,14 @@ def test_a_message_about_photos_that_are_gone_is_not_heard(panel, sent):
         {"ask": "thumbs", "number": panel.results.number - 1, "places": [0], "height": 256}, []
     )
     assert sent == []
+
+
+@pytest.mark.parametrize(("typed", "number"), [(3.0, 3), (1e1, 10), ("7", 7)])
+def test_a_number_of_photos_may_be_written_in_any_way(panel, typed, number):
+    panel.query.value = "a fish"
+    panel.limit.value = typed
+    assert len(names(panel)) == number
+    assert panel.parameters["limit"] == number
 
 
 def test_what_is_typed_is_only_text(panel):
@@ -474,6 +626,7 @@ def test_photos_are_saved_copied_and_chosen(panel, sent, tmp_path):
     panel.form.folder.value = str(tmp_path / "file")
     panel.form.copy.click()
     assert "File exists" in panel.message.value
+    assert "[Errno" not in panel.message.value
 
 
 def test_photos_that_are_gone_are_not_copied_but_counted(encoder, store, drawings, tmp_path):
@@ -528,10 +681,113 @@ def test_visitors_see_no_path_and_no_command(encoder, filled, drawings, monkeypa
     assert "this did not work" in panel.message.value
 
 
-def test_visitors_are_told_what_is_wrong_with_what_they_typed(encoder, filled):
-    panel = SearchPanel(encoder, filled, query_text="a fish", visitors=True)
-    panel.form.taken_from.value = "1/2/2019"
-    assert "'1/2/2019' is not a date" in html.unescape(panel.message.value)
+PATHS = [
+    "/home/anna/x.jpg",
+    "cannot read '/srv/my photos/x.jpg'",
+    "[Errno 2] No such file: 'C:\\\\Users\\\\anna'",
+    "D:/photos is not there",
+    "\\\\nas\\photos is not there",
+    "see ~/.cache/model.pt and ~anna/x",
+    "../photos/x.jpg: gone",
+    "./data",
+    "data/milvus.db is locked",
+    "a photo/x.jpg cannot be read",
+    'File "/usr/lib/python3/x.py", line 3',
+    "file:///mnt/x",
+    "http://milvus:19530 does not answer",
+    "MILVUS_URI=/var/milvus.db",
+    "/.hidden",
+]
+
+
+@pytest.fixture
+def visitors(encoder, filled):
+    return SearchPanel(encoder, filled, query_text="a fish", visitors=True)
+
+
+def test_no_error_tells_visitors_a_path_whatever_they_typed(visitors, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise OSError(says)
+
+    monkeypatch.setattr(panel_module.Asked, "search", fail)
+    for says in PATHS:
+        caplog.clear()
+        for typed in ("a star", "/", "\\", "x", says[:3]):
+            visitors.form.camera.value = typed
+            visitors.button.click()
+            assert "this did not work" in visitors.message.value, (says, typed)
+            assert visitors.results.said in visitors.message.value
+        assert says in caplog.text
+        assert "Traceback" in caplog.text
+
+
+def test_visitors_are_told_what_is_wrong_with_what_they_typed(visitors):
+    own = ["/2019", "x/2/2019", "a /x", "/home/anna", "C:\\x", "\\\\x\\y", "~/x", "../x", "a/b.jpg"]
+    for typed in [*own, "1 /2 /3"]:
+        visitors.form.taken_from.value = typed
+        assert f"{typed!r} is not a date" in html.unescape(visitors.message.value)
+        visitors.form.label.value = typed
+        assert f"no photo has the label {typed!r}" in html.unescape(visitors.message.value)
+
+
+def test_a_warning_tells_visitors_no_path(visitors, monkeypatch):
+    search = panel_module.Asked.search
+
+    def warn(*given, **more):
+        warnings.warn("something is odd in /usr/lib/x.py", stacklevel=1)
+        return search(*given, **more)
+
+    monkeypatch.setattr(panel_module.Asked, "search", warn)
+    visitors.query.value = "a star"
+    assert "/usr" not in visitors.message.value + visitors.results.said
+    assert "a star: " in visitors.results.status
+
+
+def test_what_a_page_makes_up_leaves_no_traceback_in_it(encoder, filled, monkeypatch, caplog):
+    """The kernel's shell would show it there, with the paths in it."""
+    shown = []
+    shell = SimpleNamespace(showtraceback=lambda: shown.append(1))
+    monkeypatch.setattr(panel_module, "get_ipython", lambda: shell)
+    monkeypatch.setattr("ipywidgets.widgets.widget.get_ipython", lambda: shell)
+    panel = SearchPanel(encoder, filled, visitors=True)
+    for state in ({"value": "many"}, {"value": None}, {"layout": 5}, 7):
+        panel.limit._handle_msg({"content": {"data": {"method": "update", "state": state}}})
+    panel.form.sort_by._handle_msg(
+        {"content": {"data": {"method": "update", "state": {"index": 99}}}}
+    )
+    panel.results._handle_msg({"content": {}})
+    assert shown == []
+    assert caplog.text.count("not heard:") == 6
+    assert panel.message.value == ""
+
+
+def test_texts_from_right_to_left_stand_apart_from_ours(panel, monkeypatch):
+    text = "\u2068תמונה 12\u2069"
+    panel.query.value = "תמונה 12"
+    assert f"{text}: 50 images" in panel.results.status
+    assert f"{text}: 50 images" in panel.results.said
+    panel.form.camera.value = "\u202bתמונה 12\u202c"  # pasted
+    assert panel.asked.camera == "תמונה 12"
+    assert panel.results.chips == [{"id": "camera", "text": f"camera {text}"}]
+    panel.form.label.value = "תמונה 12"
+    assert "the label <bdi>&#x27;תמונה 12&#x27;</bdi>" in panel.message.value
+    ask(panel, "say", text="<b>\u202eevil")
+    assert ">&lt;b&gt;evil<" in panel.message.value
+
+
+def test_a_name_with_a_faked_ending_is_shown_as_it_is(encoder, store, drawings, tmp_path):
+    fake = tmp_path / "images" / "photo\u202egpj.exe.jpg"
+    fake.parent.mkdir()
+    shutil.copy(list_images(drawings)[0], fake)
+    ingest(fake.parent, encoder, store, progress=False)
+    panel = SearchPanel(encoder, store, query_text="a fish")
+    ask(panel, "like", place=0)
+    said = f"{panel.results.status}{panel.results.said}{panel.results.chips}{panel.found.to_html()}"
+    assert "\u202e" not in said
+    assert said.count("photogpj.exe.jpg") == 7
+    fake.unlink()
+    ask(panel, "like", place=0)
+    assert "photogpj.exe.jpg is gone" in panel.message.value
 
 
 def test_visitors_cannot_copy_files(encoder, filled, tmp_path):

@@ -91,7 +91,10 @@ def test_photos_do_not_wait_long_for_their_thumbnails(photos, found, monkeypatch
 def test_what_a_page_makes_up_changes_nothing(found, photos):
     """A visitor can send whatever a widget's page can."""
     photos = Photos({}, lambda does: does(), visitors=True)
-    photos.set_state({"visitors": False, "height": 0})
+    before = photos._esm, photos._css
+    photos.set_state({"visitors": False, "height": 0, "_esm": "alert(1)", "_css": "* {}"})
+    photos.set_state({"chosen": [1e300], "photos": "x", "judged": [], "first": {}, "more": 7})
+    assert (photos._esm, photos._css) == before
     photos.show(found, more=False)
     photos.finish()
     assert not any(photo["path"] for photo in photos.photos)
@@ -113,7 +116,7 @@ def test_what_is_judged_is_marked_wherever_it_comes(photos, found):
 
 def test_photos_are_chosen_until_the_next_search(photos, found):
     ask(photos, "choose", places=[4, 1])
-    ask(photos, "choose", places=[4, 99])
+    ask(photos, "choose", places=[4])
     assert photos.get_state("chosen") == {"chosen": [1]}  # as a page that is opened later sees it
     photos.show(found, more=True)
     assert photos.chosen == []
@@ -153,10 +156,56 @@ def test_each_search_has_a_number_of_its_own(photos, found):
     assert photos.number == number + 1
 
 
-def test_what_the_page_asks_and_nobody_knows_is_seen(photos):
-    ask(photos, "dance")
-    ask(photos, "thumbs", wrong=1)
-    assert [type(error) for error in photos.failed] == [KeyError, TypeError]
+MADE_UP = [
+    {"ask": "dance"},
+    {"ask": ["thumbs"]},
+    {"ask": "thumbs"},
+    {"ask": "thumbs", "wrong": 1},
+    {"ask": "thumbs", "places": [0], "height": "256"},
+    {"ask": "thumbs", "places": [0], "height": 256.0},
+    {"ask": "thumbs", "places": "0", "height": 256},
+    {"ask": "choose", "places": [0, 12]},
+    {"ask": "choose", "places": [-1]},
+    {"ask": "choose", "places": [1.0]},
+    {"ask": "choose", "places": [1e300]},
+    {"ask": "choose", "places": [[0]]},
+    {"ask": "choose", "places": 0},
+    {"ask": "photo", "place": 12},
+    {"ask": "photo", "place": -1},
+    {"ask": "photo", "place": None},
+    {"kind": "anywidget-command", "name": "x"},
+    ["ask", "photo"],
+    "photo",
+    None,
+]
+
+
+def test_what_no_page_of_ours_asks_is_only_logged(photos, caplog):
+    for content in MADE_UP:
+        caplog.clear()
+        number = {"number": photos.number}
+        photos._hear(photos, content | number if isinstance(content, dict) else content, [])
+        assert (photos.sent, photos.failed, photos.chosen) == ([], [], []), content
+        assert "not heard: " in caplog.text, content
+
+
+def test_a_log_keeps_only_the_beginning_of_a_long_message(photos, caplog):
+    photos._hear(photos, {"ask": "x" * 10**6}, [])
+    assert len(caplog.text) < 1000
+
+
+def test_names_are_shown_in_the_order_in_which_they_are_written(found):
+    """Also where the browser writes from right to left."""
+    facts = {"filepath": "תמונה/photo\u202egpj.exe", "label": "תמונה 1", "camera": "a\u2066b"}
+    path = Path("/photos/תמונה/photo\u202egpj.exe")
+    hit = replace(found[0], facts={**found[0].facts, **facts}, path=path, alike=("x/א.jpg", "b"))
+    shown = described(hit, found)
+    assert shown["name"] == "photogpj.exe"
+    assert shown["alt"] == "\u2068תמונה 1\u2069: photogpj.exe"
+    assert shown["path"] == str(path)  # to be copied
+    assert shown["facts"]["path"] == "/photos/\u2068תמונה\u2069/photogpj.exe"
+    assert shown["facts"]["copies"] == "\u2068א.jpg\u2069, b"
+    assert shown["facts"]["camera"] == "ab"
 
 
 def test_a_photo_is_described_in_words(found):

@@ -10,6 +10,7 @@ import contextlib
 import html
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,9 @@ WIDEST = 4
 
 Paths = Sequence[str | os.PathLike]
 
+# What has letters shown in another order, or is none; and letters written from right to left.
+_SWAPS = "[\0-\b\v-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]"
+_LEFTWARDS = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 _MOST = 10_000  # files, some 8 KB each
 _LOOK_AT = "00"  # a new one whose digest begins so, one in 256, looks whether there are too many
 
@@ -60,36 +64,55 @@ def grid_html(
     paths: Paths, captions: Sequence[str] | None = None, columns: int = 5, title: str = ""
 ) -> str:
     """Return the HTML of `image_grid`; every text in it is escaped."""
-    captions = [Path(path).name for path in paths] if captions is None else captions
+    captions = [isolated(Path(path).name) for path in paths] if captions is None else captions
     tiles = "".join(tile_html(*pair) for pair in zip(paths, captions, strict=True))
-    heading = f"<p style='margin:4px 0 8px'><b>{html.escape(title)}</b></p>" if title else ""
-    return (
-        f"{heading}<div style='display:grid;gap:10px;"
-        f"grid-template-columns:repeat({columns},minmax(0,{EDGE}px))'>{tiles}</div>"
-    )
+    heading = f"<p dir='auto' style='margin:4px 0 8px'><b>{as_html(title)}</b></p>" if title else ""
+    style = f"display:grid;gap:10px;grid-template-columns:repeat({columns},minmax(0,{EDGE}px))"
+    return f"{heading}<div style='{style}'>{tiles}</div>"
 
 
 def tile_html(path: str | os.PathLike, caption: str) -> str:
     """Return the HTML of one thumbnail and its caption; every text in it is escaped."""
-    name, alt = (html.escape(text, quote=True) for text in (os.fspath(path), Path(path).name))
+    name, alt = (html.escape(in_order(text)) for text in (os.fspath(path), Path(path).name))
     size = f"width:{EDGE}px;max-width:100%;aspect-ratio:1;border-radius:6px;display:block"
     try:
         picture = f"<img src='{picture_address(path)}' alt='{alt}' title='{name}' style='{size}'>"
     except (OSError, ValueError):  # ValueError: a NUL in the name
-        picture = (
-            f"<div title='{name}' style='{size};border:1px dashed;box-sizing:border-box;"
-            "display:grid;place-items:center'>cannot be read</div>"
-        )
-    lines = html.escape(caption).replace("\n", "<br>")
-    return (
-        f"<figure style='margin:0'>{picture}<figcaption style='font-size:12px;line-height:1.4;"
-        f"overflow-wrap:anywhere'>{lines}</figcaption></figure>"
-    )
+        frame = "border:1px dashed;box-sizing:border-box;display:grid;place-items:center"
+        picture = f"<div title='{name}' style='{size};{frame}'>cannot be read</div>"
+    lines = "<br>".join(f"<bdi>{line}</bdi>" for line in as_html(caption).split("\n"))
+    style = "font-size:12px;line-height:1.4;overflow-wrap:anywhere"
+    words = f"<figcaption style='{style}'>{lines}</figcaption>"
+    return f"<figure style='margin:0'>{picture}{words}</figure>"
+
+
+def in_order(text: str) -> str:
+    """Return somebody's text without what would show its letters in another order, or is no letter.
+
+    With U+202E in it, photo-gpj.exe looks like a JPEG: what comes after that is shown backwards
+    (https://unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
+    """
+    return re.sub(_SWAPS, "", text)
+
+
+def isolated(text: str) -> str:
+    """Return somebody's text `in_order`, as it may stand within other words.
+
+    If it is written from right to left, it gets U+2068 and U+2069 around it. Else digits that come
+    after it are shown before it (https://unicode.org/reports/tr9/#Explicit_Directional_Isolates).
+    """
+    text = in_order(text)
+    return f"\u2068{text}\u2069" if re.search(_LEFTWARDS, text) else text
+
+
+def as_html(text: str) -> str:
+    """Return a text as HTML, `in_order` and with `<bdi>` around what is `isolated` in it."""
+    return in_order(html.escape(text).replace("\u2068", "<bdi>").replace("\u2069", "</bdi>"))
 
 
 def shortened(text: str, longest: int = 28) -> str:
     """Return a text on one line, cut to so many characters."""
-    text = " ".join(text.split())
+    text = " ".join(in_order(text).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -35,6 +35,7 @@ _ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "JXL")
 _OF_PHONES = ("JPEG", "MPO", "HEIF")
 _LARGEST = 178_956_970  # pixels, as Pillow has it: small files can grow to more
 _LARGEST_PHOTO = 2**28  # pixels: phones make 200 million
+_TOO_LARGE = "it has too many pixels, as a decompression bomb has: make it smaller"
 _AT_ONCE = 2**23  # bytes are read, as Pillow reads in many small steps
 _FRAMES = 100  # of an animation are searched for one that shows something
 _PLAIN = 8  # of 255: a picture with less contrast shows nothing
@@ -161,8 +162,11 @@ def _digest(file: Any) -> str:
 
 
 def _reason(image: str | os.PathLike, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"cannot be read as an image ({_TOO_LARGE})"
     if not isinstance(error, Image.UnidentifiedImageError):
-        return f"cannot be read as an image ({error})"
+        for_people = isinstance(error, OSError | ValueError)  # others speak of code
+        return f"cannot be read as an image ({error if for_people else 'it is damaged'})"
     if os.path.getsize(image) == 0:
         return "the file is empty"
     what_to_do = files.NOT_OPENED.get(Path(image).suffix.lower())
@@ -222,7 +226,7 @@ def open_known(file: IO[bytes]) -> Image.Image:
 def _refuse_bomb(width: int, height: int, kind: str | None = None) -> None:
     """Raise if a picture is too large for its kind; of others than photos, small files grow."""
     if width * height > (_LARGEST_PHOTO if kind in _OF_PHONES else _LARGEST):
-        raise Image.DecompressionBombError(f"{width} x {height} pixels, maybe a decompression bomb")
+        raise Image.DecompressionBombError
 
 
 def _is_misread(image: Image.Image) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..collection.columns import dtypes, shown
-from ..images.gallery import grid_html
+from ..images.gallery import grid_html, isolated
 from .queries import Query, Question, Term
 
 # Where a cell begins, also for a program that takes ; or a tab for the end of one, and then
@@ -54,7 +54,8 @@ class Hit:
         margin = "" if self.margin is None else f" · margin {self.margin:.1f}"
         alike = f" (+{len(self.alike)} alike)" if self.alike else ""
         day = f" · {self.taken:%Y-%m-%d}" if self.taken else ""
-        return f"{self.score:.3f}{margin}\n{self.label or Path(self.filepath).name}{day}{alike}"
+        name = isolated(self.label or Path(self.filepath).name)
+        return f"{self.score:.3f}{margin}\n{name}{day}{alike}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class SearchResults(Sequence):
     @property
     def summary(self) -> str:
         """The query, how many images it found, how long it took, and a note if nothing matches."""
-        words = f"{self.question.title}: {self.counted} in {self.milliseconds['total']:.0f} ms"
+        title, spent = isolated(self.question.title), self.milliseconds["total"]
+        words = f"{title}: {self.counted} in {spent:.0f} ms"
         more = self.verdict if self.matches is False else self.note
         return f"{words}. {more}" if more else words
 

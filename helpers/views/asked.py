@@ -8,7 +8,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..collection.columns import sortable
 from ..collection.filters import like
 from ..collection.store import ImageStore
 from ..encoding import Encoder
-from ..images.gallery import picture_address
+from ..images.gallery import isolated, picture_address
 from ..query.queries import TEMPLATES, Query
 from ..query.results import SearchResults
 from ..retrieval import search
@@ -105,10 +105,9 @@ class Asked:
         """
         image = self.query_image
         chips = [_image_chip("query_image", "like", image)] if image else []
-        for name, typed in TEXTS.items():
-            if typed["chip"] and getattr(self, name):
-                chips.append({"id": name, "text": f"{typed['chip']} {getattr(self, name)}"})
-        chips += [{"id": f"labels:{label}", "text": label} for label in self.labels]
+        texts = {n: isolated(getattr(self, n)) for n, typed in TEXTS.items() if typed["chip"]}
+        chips += [{"id": n, "text": f"{TEXTS[n]['chip']} {t}"} for n, t in texts.items() if t]
+        chips += [{"id": f"labels:{label}", "text": isolated(label)} for label in self.labels]
         for path, weight in self.judged.items():
             words = "more like" if weight > 0 else "less like"
             chips.append(_image_chip(_chip(path), words, path) | {"weight": abs(weight)})
@@ -160,21 +159,22 @@ class Asked:
         return urlencode({name: value for name, value in values.items() if value}, doseq=True)
 
     @classmethod
-    def at(cls, address: str, folder: Path | None) -> "Asked":
-        """Return the question of a page's address; what cannot be read in it does not count."""
+    def at(cls, address: str, folder: Path | None, meant: Callable = lambda label: ()) -> "Asked":
+        """Return the question of a page's address; what cannot be read in it does not count.
+
+        `meant` returns the labels that somebody meant, if there are any.
+        """
         lists = parse_qs(address)
         given = {name: values[-1] for name, values in lists.items()}
-        sort_by = given.get("sort_by", "")
         entries = [entry.partition(" ") for entry in lists.get("judged", [])]
         judged = {_inside(name, folder): _weight(weight) for weight, _, name in entries}
-        return cls(
-            query_image=_inside(given.get("query_image", ""), folder),
-            labels=tuple(lists.get("labels", [])),
-            sort_by=sort_by if sort_by in sortable() else "",
-            templates=given.get("templates") == "1",
-            judged={path: weight for path, weight in judged.items() if path and weight},
-            **{name: given.get(name, "") for name in TEXTS},
-        )
+        labels = (each for label in lists.get("labels", []) for each in meant(label) or [label])
+        chosen: dict[str, Any] = {name: given.get(name, "") for name in TEXTS}
+        chosen["query_image"] = _inside(given.get("query_image", ""), folder)
+        chosen["judged"] = {path: weight for path, weight in judged.items() if path and weight}
+        chosen["sort_by"] = given["sort_by"] if given.get("sort_by") in sortable() else ""
+        chosen["templates"] = given.get("templates") == "1"
+        return cls(labels=tuple(dict.fromkeys(labels)), **chosen)
 
 
 TEXTS = {each.name: each.metadata for each in fields(Asked) if each.metadata}
@@ -194,7 +194,7 @@ def _image_chip(id: str, words: str, path: Path) -> dict[str, Any]:
         picture = picture_address(path)
     except OSError:
         picture = ""
-    return {"id": id, "text": f"{words} {path.name}", "picture": picture}
+    return {"id": id, "text": f"{words} {isolated(path.name)}", "picture": picture}
 
 
 def _relative(path: Path | None, folder: Path | None) -> str:

@@ -7,6 +7,7 @@ which images that are alike lie together, and the answers of queries are rows of
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,7 +21,9 @@ from sklearn.metrics import roc_curve
 
 from ..evaluation.judgements import Judgements
 from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
-from ..images.gallery import grid_html, shortened, thumbnail
+from ..images.gallery import Paths, grid_html, isolated, shortened, thumbnail
+
+Texts = Sequence[str]
 
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row
@@ -30,11 +33,7 @@ warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter
 
 
 def similarity_heatmap(
-    similarities: np.ndarray,
-    texts: Sequence[str],
-    paths: Sequence[str | os.PathLike],
-    names: Sequence[str] = (),
-    measure: str = "cosine",
+    similarities: np.ndarray, texts: Texts, paths: Paths, names: Texts = (), measure: str = "cosine"
 ) -> Figure:
     """Draw the cosines of texts (rows) and images (columns), with the images above.
 
@@ -62,9 +61,8 @@ def similarity_heatmap(
         colour = "black" if value > middle else "white"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
     axes.set_yticks(range(rows), map(shortened, texts), parse_math=False)
-    axes.set_xticks(
-        range(len(names)), map(shortened, names), rotation=30, ha="right", parse_math=False
-    )
+    names = [*map(shortened, names)]
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
     for column, path in enumerate(paths):
         _place_picture(axes, path, 0.33, xy=(column, -0.55), box_alignment=(0.5, 0))
     figure.colorbar(picture, ax=axes, label=measure)
@@ -205,8 +203,8 @@ def project(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def embedding_map(
     places: np.ndarray,
-    paths: Sequence[str | os.PathLike],
-    texts: Sequence[str],
+    paths: Paths,
+    texts: Texts,
     similarities: np.ndarray,
     neighbours: int = 10,
     thumbnails: int = 250,
@@ -250,25 +248,18 @@ def embedding_map(
     return figure
 
 
-def _label_beside(axes: Axes, texts: Sequence[str], spots: np.ndarray, gap: float) -> None:
+def _label_beside(axes: Axes, texts: Texts, spots: np.ndarray, gap: float) -> None:
     """Write texts beside the map, half on either side, each with a line to its spot."""
     from_left = np.argsort(spots[:, 0], kind="stable")
     for x, of_side in zip((-0.07, 1.07), np.array_split(from_left, 2), strict=True):
         upwards = of_side[np.argsort(spots[of_side, 1], kind="stable")]
         for number, height in zip(upwards, _apart(spots[upwards, 1], gap), strict=True):
-            axes.annotate(
-                shortened(texts[number]),
-                spots[number],
-                (x, height),
-                ha="right" if x < 0 else "left",
-                va="center",
-                fontsize=12,
-                color=f"C{number}",
-                fontweight="bold",
-                parse_math=False,  # a text with two $ is no formula
-                arrowprops={"arrowstyle": "-", "color": f"C{number}", "relpos": (x < 0, 0.5)},
-                zorder=5,
-            )
+            colour, side = f"C{number}", "right" if x < 0 else "left"
+            arrow = {"arrowstyle": "-", "color": colour, "relpos": (x < 0, 0.5)}
+            look: dict[str, Any] = {"color": colour, "fontsize": 12, "fontweight": "bold"}
+            look |= {"ha": side, "va": "center", "zorder": 5, "parse_math": False}  # two $ are text
+            text, spot = shortened(texts[number]), spots[number]
+            axes.annotate(text, spot, (x, height), arrowprops=arrow, **look)
 
 
 def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
@@ -286,11 +277,9 @@ def _spread(places: np.ndarray, most: int) -> list[int]:
 
 def _place_picture(axes: Axes, path: str | os.PathLike, zoom: float, **box: Any) -> None:
     """Draw a thumbnail in a box of the axes; leave out what cannot be read."""
-    try:
+    with suppress(OSError):
         image = OffsetImage(np.asarray(thumbnail(path)), zoom=zoom)
-    except OSError:
-        return
-    axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
+        axes.add_artist(AnnotationBbox(image, frameon=False, pad=0, annotation_clip=False, **box))
 
 
 def best_and_worst(evaluation: Evaluation, judgements: Judgements, each: int = 2) -> HTML:
@@ -337,17 +326,18 @@ def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
         return HTML("<p><b>No two queries find the same wrong image.</b></p>")
     captions = []
     for place, queries in mistakes:
-        named = ", ".join(map(shortened, queries[:_NAMED]))
+        named = ", ".join(isolated(shortened(query)) for query in queries[:_NAMED])
         more = f" and {len(queries) - _NAMED} more" if len(queries) > _NAMED else ""
         words = f"wrong for {len(queries)} queries: {named}{more}"
-        captions.append(f"{judgements.pool.name(place)}\n{words}")
+        captions.append(f"{isolated(judgements.pool.name(place))}\n{words}")
     paths = judgements.pool.paths(place for place, _ in mistakes)
     return HTML(grid_html(paths, captions, _SHOWN, "Wrong for several queries"))
 
 
 def _answer(evaluation: Evaluation, judgements: Judgements, query: int) -> str:
     found, pool = nearest(evaluation, judgements, query, _SHOWN), judgements.pool
-    captions = [f"{_MARKED[judgements.verdict(query, p)]}\n{pool.name(p)}" for p in found]
+    marks = [_MARKED[judgements.verdict(query, place)] for place in found]
+    captions = [f"{mark}\n{isolated(pool.name(p))}" for mark, p in zip(marks, found, strict=True)]
     value = evaluation.values.loc[query, "average precision"]
-    title = f"{judgements.queries[query]}: average precision {value:.2f}"
+    title = f"{isolated(judgements.queries[query])}: average precision {value:.2f}"
     return grid_html(pool.paths(found), captions, _SHOWN, title)

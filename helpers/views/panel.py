@@ -4,11 +4,9 @@ It only asks (see `asked`) and shows; what a question means is decided there.
 """
 
 import hashlib
-import html
 import os
 import re
-import sys
-import traceback
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import ipywidgets as widgets
+from IPython import get_ipython
 
 from ..collection.store import MAX_LIMIT, ImageStore
 from ..encoding import Encoder
 from ..evaluation.judgements import judged_csv
-from ..images.gallery import shortened
+from ..images.gallery import as_html, in_order, isolated, shortened
 from ..images.pictures import load_image
 from ..query.results import Hit, SearchResults
 from ..settings import resolve_path
@@ -28,7 +27,7 @@ from .asked import TEXTS, Asked, suggestions
 from .photos import Does, Photos
 
 _LONGEST = 80  # characters of a query, where it is said again
-_PATH = re.compile(r"(?<![\w.])(/|[A-Za-z]:\\)\w")
+_PATH = r"(?<![\w.])([A-Za-z]:|~\w*|\.+)?[\\/]+[\w.~$]|\w[\\/][\w./\\-]*\.[A-Za-z]"
 _MORE = 100  # photos asked for when the first ones have been looked at
 _CLASSES = {False: ["search-panel"], True: ["search-panel", "numbers"]}  # show numbers?
 _GROWS = {"flex": "1 1 120px", "width": "auto", "min_width": "0"}
@@ -88,25 +87,27 @@ class SearchPanel:
         self._at = -1  # the place in it of the question that is shown
         self._shown = Asked()
         self.found: SearchResults | None = None
-        self.form = Form(store.labels(), limit, visitors)
+        self.form = Form([*map(in_order, store.labels())], limit, visitors)
         self.query, self.button, self.limit = self.form.query, self.form.button, self.form.limit
         self.message, self.code = widgets.HTML(), widgets.HTML()
         self.results = Photos(self._answers(), self._try, visitors)
         shown = [self.form.widget, self.message, self.results, *([] if visitors else [self.code])]
         self.widget = widgets.VBox(shown)
         widgets.dlink((self.form.numbers, "value"), (self.widget, "_dom_classes"), _CLASSES.get)
-        asked = Asked.at(address, store.image_dir)
+        asked = Asked.at(address, store.image_dir, self._meant)
         first = Asked(query_text or next(iter(self.form.tries), ""))
         self.asked = first if asked == Asked() else asked
         self._listen(self.form)
         if self.asked != Asked():
             self.show_results()
+        if visitors and (shell := get_ipython()):  # else widgets show tracebacks in the page
+            shell.showtraceback = lambda *_, **__: self.results.log.exception("not heard:")
 
     def _listen(self, form: "Form") -> None:
         """Do something when a box changes or a button is clicked."""
         for box in (*form.fields.values(), form.limit):
             box.observe(self.show_results, names="value")
-        form.label.observe(self._take_label, names="value")
+        form.label.observe(partial(self._try, self._take_label), names="value")
         does: dict[widgets.Button, Does] = {form.button: self.show_results, form.save: self._save}
         does |= {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
         does |= {form.save_thumbs: self._save_thumbs}
@@ -122,7 +123,7 @@ class SearchPanel:
         """All that is set; a cell may set it to another question."""
         image = resolve_path(self.image, self._store.image_dir) if self.image else None
         said = {name: box.value for name, box in self.form.fields.items()}
-        said |= {name: said[name].strip() for name in TEXTS}
+        said |= {name: in_order(said[name]).strip() for name in TEXTS}
         return Asked(query_image=image, labels=tuple(self.labels), judged=dict(self.judged), **said)
 
     @asked.setter
@@ -139,8 +140,13 @@ class SearchPanel:
         """What is asked, as parameters of 03_search for papermill."""
         store = self._store
         where = {"milvus_uri": store.shown_uri, "collection_name": store.collection_name}
-        how = {"limit": self.limit.value, "model_name": self._encoder.model_name}
+        how = {"limit": self._number(), "model_name": self._encoder.model_name}
         return self.asked.parameters(store.image_dir) | how | where
+
+    def _number(self) -> int:
+        """Return how many photos to show at first; `search` refuses what is not whole."""
+        number = self.limit.value
+        return number if number % 1 or abs(number) > 1e9 else int(number)
 
     def show_results(self, _event: object = None) -> None:
         """Search for what the parts say and show the pictures, or the error."""
@@ -164,7 +170,7 @@ class SearchPanel:
     def _search(self) -> None:
         asked = self.asked
         with warnings.catch_warnings(record=True, action="always") as caught:
-            found = asked.search(self._encoder, self._store, limit=self.limit.value)
+            found = asked.search(self._encoder, self._store, limit=self._number())
         with self.results.hold_sync():
             self._show(asked, found)
         for warning in caught:
@@ -178,7 +184,7 @@ class SearchPanel:
         self.form.back.disabled = not self._at
         self.form.forward.disabled = self._past[self._at + 1 :] == []
         self.found, self._shown = found, asked
-        title, spent = shortened(found.question.title, _LONGEST), found.milliseconds
+        title, spent = isolated(shortened(found.question.title, _LONGEST)), found.milliseconds
         self.results.status = f"{title}: {found.counted} in {spent['total']:.0f} ms"
         self.results.said = f"{title}: {found.counted}. {found.verdict}"
         self.results.show(found, len(found) == self.limit.value < MAX_LIMIT)
@@ -208,11 +214,8 @@ class SearchPanel:
         try:
             does()
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
-            text = str(error) or type(error).__name__
-            if self._visitors and _PATH.search(text):
-                traceback.print_exception(error, file=sys.__stderr__)  # the terminal, not the page
-                text = "this did not work; whoever runs the app can read why in its terminal"
-            self._say(text, failed=True)
+            text = re.sub(r"^\[\w+ \d+\] ", "", str(error))  # the system's number for it
+            self._say(text or type(error).__name__, failed=True)
 
     def _show_chips(self) -> None:
         self.results.chips = self.asked.chips()
@@ -222,7 +225,7 @@ class SearchPanel:
     def _show_lines(self, asked: Asked, found: SearchResults) -> None:
         lines = found.code, asked.papermill(self.parameters)
         style = "user-select:all;white-space:pre-wrap;font-size:11px"
-        code = "<br>".join(f"<code style='{style}'>{html.escape(line)}</code>" for line in lines)
+        code = "<br>".join(f"<code style='{style}'>{as_html(line)}</code>" for line in lines)
         self.code.value = f"<details><summary>The same as code</summary>{code}</details>"
 
     def _ask_more(self, first: int) -> None:
@@ -245,7 +248,7 @@ class SearchPanel:
         self.asked = self.asked.weighing({path: 0 if again else sign})
         self.results.status = "Search again to use your thumbs" if self.judged else ""
 
-    def _weigh(self, id: str, weight: float) -> None:
+    def _weigh(self, id: str, weight: int | float) -> None:
         self.asked = self.asked.weighed(id, weight)
 
     def _drop(self, id: str) -> None:
@@ -256,7 +259,7 @@ class SearchPanel:
         self._ask(self._past[self._at])
 
     def _visit(self, address: str) -> None:
-        asked = Asked.at(address, self._store.image_dir)
+        asked = Asked.at(address, self._store.image_dir, self._meant)
         self._ask(self._past[0] if self._past and asked == Asked() else asked)
 
     def _results(self, hits: Sequence[Hit]) -> SearchResults:
@@ -283,14 +286,20 @@ class SearchPanel:
         folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
         self._say(_copied(self._results(self.results.picked()), folder))
 
-    def _take_label(self, _change: object) -> None:
-        label = self.form.label.value.strip()
-        if label in self.form.label.options:
-            self.form.label.value = ""
-            self.labels = tuple(dict.fromkeys((*self.labels, label)))
-            self._enter()
-        elif label:
-            self._say(f"no photo has the label {label!r}", failed=True)
+    def _take_label(self) -> None:
+        if not (typed := self.form.label.value.strip()):
+            return
+        if not (meant := self._meant(typed)):
+            raise ValueError(f"no photo has the label {isolated(repr(typed))}")
+        self.form.label.value = ""
+        self.labels = tuple(dict.fromkeys((*self.labels, *meant)))
+        self._enter()
+
+    def _meant(self, typed: str) -> list[str]:
+        """Return the label that is typed, or else those that it is but for capitals and blanks."""
+        labels = self._store.labels()
+        alike = [label for label in labels if _key(label) == _key(typed)]
+        return [typed] if typed in labels else alike
 
     def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
         """Take a piece of an image: a message to Jupyter holds 10 MB at most, an image may more."""
@@ -301,11 +310,20 @@ class SearchPanel:
             self.show_results()
 
     def _say(self, text: str, failed: bool = False) -> None:
+        if self._visitors and self._tells_paths(text):
+            self.results.log.error(in_order(text), exc_info=failed)
+            text = "this did not work; whoever runs the app can read why in its terminal"
         colour = "#c62828" if failed else "#9a6700"
         style = f"display:block;border-left:4px solid {colour};padding-left:8px"
-        self.message.value = f"<span style='{style}'>{html.escape(text)}</span>" if text else ""
-        if text:
-            self.results.said = text
+        self.message.value = f"<span style='{style}'>{as_html(text)}</span>" if text else ""
+        self.results.said = text or self.results.said
+
+    def _tells_paths(self, text: str) -> bool:
+        """Return whether there is a path in a text, other than in words of the visitor's own."""
+        typed = [*self.labels, self.form.label.value.strip(), *map(vars(self.asked).get, TEXTS)]
+        words = "|".join(re.escape(each) for each in sorted(typed, key=len, reverse=True))
+        plain = text.replace("\\\\", "\\")  # as repr has it
+        return bool(re.search(_PATH, re.sub(rf"(?<![\w./\\:~-])({words})(?![\w./\\-])", "", plain)))
 
     def _repr_mimebundle_(self, **options: object) -> dict:
         """Show the widget; where there are none, as in a page, at least the pictures."""
@@ -329,7 +347,7 @@ class Form:
         self.label = _text("label", "one of the labels", widgets.Combobox, options=labels)
         orders = [("best first", ""), ("newest first", "taken")]
         self.sort_by = widgets.Dropdown(description="order", options=orders)
-        self.limit = widgets.IntText(limit, description="at first")
+        self.limit = widgets.FloatText(limit, description="at first")  # IntText drops the point
         self.templates = widgets.Checkbox(description="several phrasings", indent=False)
         self.numbers = widgets.Checkbox(description="show numbers", indent=False)
         self.save = _button("save as CSV", "The chosen photos, or all, with their facts")
@@ -340,7 +358,7 @@ class Form:
         texts = {name: _text(*typed["box"]) for name, typed in TEXTS.items()}
         vars(self).update(texts)
         suggested = suggestions(labels) if visitors else []
-        self.tries = {text: _button(text, f"Search for {text}") for text in suggested}
+        self.tries = {text: _button(text, f"Search for {isolated(text)}") for text in suggested}
         self.fields = texts | {"sort_by": self.sort_by, "templates": self.templates}
         self.query, unlike, *narrowing = texts.values()  # in the order of `Asked`
 
@@ -376,7 +394,7 @@ def _kept(name: str, content: bytes, folder: Path) -> Path:
         load_image(path)
     except OSError as error:
         path.unlink()
-        raise OSError(str(error).replace(str(path), name)) from error
+        raise OSError(str(error).replace(str(path), isolated(name))) from error
     return path
 
 
@@ -387,9 +405,15 @@ def _copied(found: SearchResults, folder: Path) -> str:
         raise OSError("nothing was copied: the photos were moved or deleted")
     number = len(set(replace(found, hits=tuple(there)).copy_to(folder)))
     gone = len(found) - len(there)
-    words = f"{number:,} {'photo is' if number == 1 else 'photos are'} in {folder}"
+    words = f"{number:,} {'photo is' if number == 1 else 'photos are'} in {isolated(str(folder))}"
     return f"{words}; {gone:,} {'is' if gone == 1 else 'are'} gone" if gone else words
 
 
 def _gone(path: Path) -> str:
-    return f"{path.name} is gone: the file was moved or deleted"
+    return f"{isolated(path.name)} is gone: the file was moved or deleted"
+
+
+def _key(label: str) -> str:
+    """Return a label so that capitals, kinds of blanks and the form of accents do not count."""
+    letters = unicodedata.normalize("NFKC", in_order(label)).replace("_", " ")
+    return " ".join(letters.split()).casefold()

@@ -6,13 +6,16 @@ const PATIENCE = 8000; // milliseconds without an answer, until the panel says s
 const PIECE = 4 << 20; // bytes of an upload in one message: Jupyter drops those above 10 MB
 const [SMALL, LARGE] = [256, 512]; // pixels of a thumbnail
 
+// What Python put between U+2068 and U+2069 has an order of its own, whatever stands beside it.
+const isolated = (text) => text.split(/[\u2068\u2069]/).map((part, i) => (i % 2 ? make("bdi", {}, part) : part));
+
 function make(name, { data, label, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   Object.assign(element.dataset, data);
   if (label) element.title = label;
   const words = children[0]?.textContent ?? children[0] ?? "";
   if (label && !/\w/.test(words)) element.ariaLabel = label;
-  element.append(...children.filter(Boolean));
+  element.append(...children.filter(Boolean).flatMap((child) => (child.split ? isolated(child) : child)));
   return element;
 }
 
@@ -70,7 +73,7 @@ function render({ model, el }) {
   el.classList.toggle("visitors", model.get("visitors"));
 
   function tile(photo, place) {
-    const more = { className: "photo", title: photo.path, tabIndex: -1 };
+    const more = { className: "photo", title: photo.facts.path ?? "", tabIndex: -1 };
     const item = make("li", { data: { place } }, act("open", make("img", { alt: photo.alt }), "", more),
       make("p", {}, make("span", {}, photo.name), photo.date && make("time", {}, photo.date),
         make("small", {}, photo.numbers)));
@@ -182,7 +185,8 @@ function render({ model, el }) {
     const address = photo.large || list.children[place].querySelector("img").src;
     if (large.getAttribute("src") !== address) large.src = address;
     dialog.classList.toggle("unreadable", photo.large === "" && !address);
-    [large.alt, title.textContent, path.textContent] = [photo.alt, photo.name, "copy path"];
+    [large.alt, path.textContent] = [photo.alt, "copy path"];
+    title.replaceChildren(...isolated(photo.name));
     const rows = Object.entries(photo.facts).flatMap(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)]);
     facts.replaceChildren(...rows);
     [previous.ariaDisabled, next.ariaDisabled] = [!place, place === photos.length - 1]; // `disabled` loses the focus
@@ -286,24 +290,27 @@ function render({ model, el }) {
     on("click", ({ target }) => target.closest(".jupyter-button") && ask("ping"));
     on("change", ({ target }) => {
       if (!el.contains(target)) ask("ping");
-      if (target.validity?.valid === false) ask("say", { text: `${target.value}: ${target.validationMessage}` });
+      const wrong = [target.value, target.validationMessage].filter(Boolean).join(": ");
+      if (target.validity?.valid === false) ask("say", { text: wrong });
     });
     // With other thumbs, the same words are a new question.
     on("keyup", ({ key, target }) => key === "Enter" && target === box.querySelector("input") && ask("enter"));
-    for (const each of box.querySelectorAll("input, .jupyter-button"))
+    for (const each of box.querySelectorAll("input, .jupyter-button")) {
+      each.dir = "auto"; // by what is typed
       each.ariaLabel ||= each.placeholder || (!each.textContent && each.title) || null; // ipywidgets gives no names
+    }
   }
 
   // ---- what Python changes
   const chip = ({ id, text, picture, weight }) => make("li", { data: { chip: id } },
     picture && make("img", { src: picture, alt: "" }), make("span", {}, text),
     weight && make("input", {
-      type: "number", min: 0.1, max: 10, step: 0.1, value: weight, label: `Weight of ${text}`,
+      type: "number", min: 0.1, max: 10, step: 0.1, value: weight, required: true, label: `Weight of ${text}`,
       onchange: ({ target }) => target.validity.valid && ask("weigh", { id, weight: +target.value }),
     }), act("drop", "×", `Without ${text}`));
   const follow = {
-    status: () => (status.textContent = model.get("status")),
-    said: () => (said.textContent = model.get("said")),
+    status: () => status.replaceChildren(...isolated(model.get("status"))),
+    said: () => said.replaceChildren(...isolated(model.get("said"))),
     busy: () => el.classList.toggle("busy", model.get("busy")),
     chips: () => {
       const at = [...chips.querySelectorAll("input, button")].indexOf(document.activeElement);

@@ -1,11 +1,15 @@
 """`Photos`: the photos of a search as a widget, whose face is `photos.js`.
 
 It sends thumbnails and photos when they come into sight. What a click on them means is the panel's.
+What no page of ours would send is logged and has no effect.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from inspect import signature
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import anywidget
 import traitlets
 
 from ..batches import batches
-from ..images.gallery import WIDEST, as_address, whole_jpeg
+from ..images.gallery import WIDEST, as_address, isolated, whole_jpeg
 from ..query.results import Hit, SearchResults
 
 _FIRST = 24  # thumbnails that come with a search, and that a saved notebook keeps
@@ -87,7 +91,6 @@ class Photos(anywidget.AnyWidget):
         self._answers: dict[str, Does] = {**answers, "choose": self._choose, "ping": lambda: None}
         self._answers |= {"thumbs": self._send_thumbs, "photo": self._send_photo}
         self._attempt = attempt
-        self._visitors = visitors  # the page could set the trait
         self._wanted = _HEIGHTS[0]  # for the next thumbnails; `height` is that of `first`
         self.hits: list[Hit] = []  # all that are shown, those of `photos` and more
         self._judged: Mapping[Path, float] = {}
@@ -102,7 +105,7 @@ class Photos(anywidget.AnyWidget):
             late.cancel()
         first = [hit.path for hit in found[:_FIRST]]
         self._drawn = [self._pool.submit(_address, path, self._wanted) for path in first]
-        photos = [described(hit, found, self._visitors) for hit in found]
+        photos = [described(hit, found, self.visitors) for hit in found]
         wait(self._drawn, _SOON)
         with self.hold_sync():
             self.number += 1
@@ -123,7 +126,7 @@ class Photos(anywidget.AnyWidget):
         """Show more photos from a place on, on a page that has all before it."""
         self.hits[first : first + len(found)] = found
         self.judge(self._judged)
-        photos = [described(hit, found, self._visitors) for hit in found]
+        photos = [described(hit, found, self.visitors) for hit in found]
         self.send({"add": photos, "first": first, "more": more, "number": self.number})
 
     def judge(self, judged: Mapping[Path, float]) -> None:
@@ -136,21 +139,42 @@ class Photos(anywidget.AnyWidget):
         """Return the hits of the photos that are chosen, or of all."""
         return [self.hits[place] for place in self.chosen] or self.hits
 
-    def _hear(self, _widget: object, content: dict, buffers: Sequence[memoryview]) -> None:
-        """Do what the page asks for; whatever goes wrong is seen there."""
-        asked = dict(content)
-        name = asked.pop("ask", "")
-        if asked.pop("number", self.number) != self.number:
-            return  # it is about photos that are gone
-        asked |= {"content": buffers[0]} if buffers else {}
-        self._attempt(lambda: self._answers[name](**asked))
-        self.send({"done": name})
+    def set_state(self, sync_data: dict) -> None:
+        """Take no trait from a page, as ours only asks."""
+        self.log.warning("not heard: %.300r", sync_data)
 
-    def _choose(self, places: Sequence[int]) -> None:
+    def _hear(self, _widget: object, content: Any, buffers: Sequence[memoryview]) -> None:
+        """Do what the page asks for; whatever goes wrong is seen there.
+
+        A visitor can send anything: what `photos.js` does not ask is only logged.
+        """
+        try:
+            asked = {**content, "content": buffers[0]} if buffers else {**content}
+            if asked.pop("number", self.number) != self.number:
+                return  # it is about photos that are gone
+            self._check(does := self._answers[name := asked.pop("ask")], asked)
+        except (LookupError, TypeError):
+            self.log.warning("not heard: %.300r", content)
+        else:
+            self._attempt(lambda: does(**asked))
+            self.send({"done": name})
+
+    def _check(self, does: Does, asked: Mapping[str, Any]) -> None:
+        """Raise TypeError unless the page sends what one asks of its photos and chips."""
+        kinds = signature(does).bind(**asked).signature.parameters
+        there, ids = range(len(self.hits)), [chip["id"] for chip in self.chips]
+        known = {"place": there, "first": range(len(there) + 2), "sign": (-1, 1), "id": ids}
+        typed = all(isinstance(value, kinds[name].annotation) for name, value in asked.items())
+        is_there = all(asked[name] in known[name] for name in known.keys() & asked.keys())
+        places, weight = {*map(index, asked.get("places", ()))}, asked.get("weight", 1)
+        if not (typed and is_there and places <= {*there} and 0.1 <= weight <= 10):
+            raise TypeError
+
+    def _choose(self, places: list) -> None:
         """Choose photos, or no longer if they were chosen."""
-        self.chosen = sorted({*self.chosen} ^ {*places} & {*range(len(self.hits))})
+        self.chosen = sorted({*self.chosen} ^ {*places})
 
-    def _send_thumbs(self, places: Sequence[int], height: int) -> None:
+    def _send_thumbs(self, places: list, height: int) -> None:
         height = self._wanted = min(max(height, 1), _HEIGHTS[-1])
         drawn = self._pool.map(lambda place: _address(self.hits[place].path, height), places)
         thumbs = dict(zip(map(str, places), drawn, strict=True))
@@ -163,24 +187,21 @@ class Photos(anywidget.AnyWidget):
 
 def described(hit: Hit, found: SearchResults, visitors: bool = False) -> dict[str, Any]:
     """Return what a page shows of a photo; `visitors` are not told where it is."""
-    name = Path(hit.filepath).name
+    name, label = isolated(Path(hit.filepath).name), isolated(hit.label)
     ratio = hit.width / hit.height if hit.width and hit.height else 1.0
     place = None if hit.latitude is None else f"{hit.latitude:.4f}, {hit.longitude:.4f}"
     size = f"{hit.width:,} x {hit.height:,}" if hit.width else ""
     taken = hit.taken and f"{hit.taken.day} {hit.taken:%B %Y, %H:%M}"
-    copies = ", ".join(Path(other).name for other in hit.alike)
+    copies = ", ".join(isolated(Path(other).name) for other in hit.alike)
     path = "" if visitors else str(hit.path)
-    facts = {"label": hit.label, "taken": taken, "camera": hit.camera, "latitude, longitude": place}
-    facts |= {"size": size, "copies": copies, "match": found.explained(hit), "path": path}
-    return {
-        "name": name,
-        "alt": f"{hit.label}: {name}" if hit.label else name,
-        "path": path,
-        "date": hit.taken and f"{hit.taken:%Y-%m-%d}",
-        "numbers": hit.caption.splitlines()[0],
-        "ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3),
-        "facts": {name: fact for name, fact in facts.items() if fact},
-    }
+    facts = {"label": label, "taken": taken, "camera": isolated(hit.camera), "size": size}
+    facts |= {"latitude, longitude": place, "copies": copies, "match": found.explained(hit)}
+    facts |= {"path": re.sub(r"[^/\\]+", lambda part: isolated(part[0]), path)}
+    shown: dict[str, Any] = {"name": name, "path": path, "numbers": hit.caption.splitlines()[0]}
+    shown |= {"alt": f"{label}: {name}" if label else name}
+    shown |= {"date": hit.taken and f"{hit.taken:%Y-%m-%d}"}
+    shown |= {"ratio": round(min(max(ratio, _NARROWEST), WIDEST), 3)}
+    return shown | {"facts": {name: fact for name, fact in facts.items() if fact}}
 
 
 def _address(path: Path, height: int) -> str:
