@@ -6,7 +6,6 @@ It only asks (see `asked`) and shows; what a question means is decided there.
 import hashlib
 import os
 import re
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ..evaluation.judgements import judged_csv
 from ..images.gallery import as_html, in_order, isolated, shortened
 from ..images.pictures import load_image
 from ..query.results import Hit, SearchResults
+from ..retrieval import known_labels
 from ..settings import resolve_path
 from .asked import TEXTS, Asked, suggestions
 from .photos import Does, Photos
@@ -233,7 +233,10 @@ class SearchPanel:
         hits, last = self.results.hits, min(first + _MORE, MAX_LIMIT)
         if len(hits) < last:
             page = {"limit": last - len(hits), "offset": len(hits)}
-            hits = [*hits, *self._shown.search(self._encoder, self._store, **page)]
+            more = self._shown.search(self._encoder, self._store, **page)
+            hits = [*hits, *more]
+            if more.note:
+                self._say(more.note)
         self.results.add(self._results(hits[first:last]), first, len(hits) >= last < MAX_LIMIT)
 
     def _more_like(self, place: int) -> None:
@@ -296,10 +299,7 @@ class SearchPanel:
         self._enter()
 
     def _meant(self, typed: str) -> list[str]:
-        """Return the label that is typed, or else those that it is but for capitals and blanks."""
-        labels = self._store.labels()
-        alike = [label for label in labels if _key(label) == _key(typed)]
-        return [typed] if typed in labels else alike
+        return known_labels(typed, self._store.labels())
 
     def _take_upload(self, name: str, first: bool, last: bool, content: memoryview) -> None:
         """Take a piece of an image: a message to Jupyter holds 10 MB at most, an image may more."""
@@ -399,21 +399,10 @@ def _kept(name: str, content: bytes, folder: Path) -> Path:
 
 
 def _copied(found: SearchResults, folder: Path) -> str:
-    """Copy the photos that are there into a folder; return what to say about it."""
-    there = [hit for hit in found if hit.path.is_file()]
-    if not there:
-        raise OSError("nothing was copied: the photos were moved or deleted")
-    number = len(set(replace(found, hits=tuple(there)).copy_to(folder)))
-    gone = len(found) - len(there)
-    words = f"{number:,} {'photo is' if number == 1 else 'photos are'} in {isolated(str(folder))}"
-    return f"{words}; {gone:,} {'is' if gone == 1 else 'are'} gone" if gone else words
+    """Copy photos into a folder; return what to say about it."""
+    number = len(set(found.copy_to(folder)))
+    return f"{number:,} {'photo is' if number == 1 else 'photos are'} in {isolated(str(folder))}"
 
 
 def _gone(path: Path) -> str:
     return f"{isolated(path.name)} is gone: the file was moved or deleted"
-
-
-def _key(label: str) -> str:
-    """Return a label so that capitals, kinds of blanks and the form of accents do not count."""
-    letters = unicodedata.normalize("NFKC", in_order(label)).replace("_", " ")
-    return " ".join(letters.split()).casefold()
