@@ -223,7 +223,7 @@ def test_thumbs_steer_the_next_search(panel):
     panel.unfold()
     with panel.page.expect_download() as download:
         panel.root.get_by_role("button", name="save thumbs").click()
-    lines = Path(download.value.path()).read_text().splitlines()
+    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == "query,filepath,relevant"
     assert len(lines) == len(good + bad)
     assert lines[1].startswith("a bird,")

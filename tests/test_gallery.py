@@ -93,15 +93,15 @@ def test_a_caption_for_each_picture_or_none(drawings):
         grid_html(list_images(drawings)[:2], ["one"])
 
 
-def test_a_tile_follows_its_file_and_is_made_once(tmp_path, monkeypatch):
+def test_a_tile_follows_its_file_whatever_its_size_and_time_and_is_made_once(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(
         gallery, "thumbnail_jpeg", lambda path: opened.append(path) or thumbnail_jpeg(path)
     )
     for colour in ("red", "lime"):
-        Image.new("RGB", (20, 30), colour).save(tmp_path / "x.png")
-        os.utime(tmp_path / "x.png", ns=(0, len(colour)))
-        tiles = [tile_html(tmp_path / "x.png", caption) for caption in ("one", "two", "three")]
+        Image.new("RGB", (20, 30), colour).save(tmp_path / "x.bmp")  # of one size
+        os.utime(tmp_path / "x.bmp", ns=(0, 1))
+        tiles = [tile_html(tmp_path / "x.bmp", caption) for caption in ("one", "two", "three")]
     (last,) = pictures(tiles[-1])
     assert np.abs(np.subtract(last.getpixel((5, 5)), (0, 255, 0))).max() < 5
     assert len(opened) == 2

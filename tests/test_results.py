@@ -1,4 +1,5 @@
 import ast
+import codecs
 import copy
 import csv
 import errno
@@ -66,6 +67,7 @@ def test_the_hits_are_written_as_csv(ingested, encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results = search('a "red" star, é', encoder, ingested, limit=3, offset=2)
     assert results.to_csv("hits.csv") == tmp_path / "hits.csv"
+    assert (tmp_path / "hits.csv").read_bytes().startswith(codecs.BOM_UTF8)  # or Excel reads Ã©
     table = pd.read_csv(tmp_path / "hits.csv")
     assert table["query"].tolist() == ['a "red" star, é'] * 3
     assert table["rank"].tolist() == [3, 4, 5]

@@ -125,11 +125,11 @@ def picture_address(path: str | os.PathLike) -> str:
         If the file cannot be read as an image.
     """
     stat = os.stat(path)
-    return _address(os.fspath(path), stat.st_mtime_ns, stat.st_size)
+    return _address(os.fspath(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=2000)
-def _address(path: str, mtime: int, size: int) -> str:
+def _address(path: str, *_seen: int) -> str:
     """Keep the last two thousand, some 8 KB each; a file that changes is read again."""
     return as_address(thumbnail_jpeg(path))
 

@@ -251,7 +251,7 @@ def _content_digest(module: torch.nn.Module) -> str:
 
 
 def _sha256(path: Path) -> str:
-    return _hashed(path, path.stat().st_size, path.stat().st_mtime_ns)
+    return _hashed(path, path.stat().st_size, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=16)

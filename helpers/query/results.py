@@ -151,11 +151,13 @@ class SearchResults(Sequence):
     def to_csv(self, path: str | os.PathLike) -> Path:
         """Write that table in UTF-8, with columns for query and rank first; return the path.
 
+        A byte order mark comes first, without which Excel reads é as Ã©; pandas skips it.
+
         It is safe to open in a spreadsheet: see `safe_csv`. So pandas reads a label "-x" as "'-x",
         until `as_written` takes the apostrophe away; `to_frame` has it as it is.
         """
         path = Path(path).expanduser().resolve()
-        path.write_text(self.csv(), encoding="utf-8", newline="")
+        path.write_text(self.csv(), encoding="utf-8-sig", newline="")
         return path
 
     def csv(self, places: Sequence[int] | None = None) -> str:

@@ -219,7 +219,7 @@ function render({ model, el }) {
   }
 
   function save(name, text) {
-    const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    const href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
     make("a", { href, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(href), 60000); // when it is written
   }
