@@ -205,6 +205,15 @@ def test_a_call_that_takes_too_long_accuses_no_process(filled, monkeypatch):
         filled.count()
 
 
+def test_a_filter_is_not_blamed_for_a_process_that_ended(filled, monkeypatch):
+    def lost(*args, **more):
+        raise connection.MilvusException(message="lost") from Lost(grpc.StatusCode.UNAVAILABLE)
+
+    monkeypatch.setattr(filled.client, "search", lost)
+    with pytest.raises(ConnectionError, match=r"could not be searched at .*has ended or does"):
+        filled.search([1] + [0] * 7, 1, filter='label == ""')
+
+
 def test_a_port_that_never_answers_is_no_server(monkeypatch):
     monkeypatch.setattr(connection, "_CONNECT", 0.5)
     with closing(mute(0, Path())) as port, pytest.raises(ConnectionError, match="is the server"):
