@@ -17,7 +17,6 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from functools import partialmethod
 from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import IO
@@ -69,9 +68,14 @@ _addresses: dict[Path, IO] = {}  # of these files, where they are written; locke
 class _Client(MilvusClient):
     """A MilvusClient whose calls that poll Milvus do not wait forever."""
 
-    load_collection = partialmethod(MilvusClient.load_collection, timeout=_LONG_DEADLINE)
-    flush = partialmethod(MilvusClient.flush, timeout=_LONG_DEADLINE)
-    create_index = partialmethod(MilvusClient.create_index, timeout=_LONG_DEADLINE)
+    def load_collection(self, collection_name: str, timeout: float = _LONG_DEADLINE, **more):
+        return super().load_collection(collection_name, timeout=timeout, **more)
+
+    def flush(self, collection_name: str, timeout: float = _LONG_DEADLINE, **more):
+        return super().flush(collection_name, timeout=timeout, **more)
+
+    def create_index(self, *arguments, timeout: float = _LONG_DEADLINE, **more):
+        return super().create_index(*arguments, timeout=timeout, **more)
 
 
 class Connection:
@@ -169,10 +173,7 @@ class Connection:
     @property
     def _silence(self) -> str:
         if self.is_file:
-            return (
-                "the process that holds it has ended or does not answer: try again, and if that "
-                "does not help, end it (another notebook's kernel?)"
-            )
+            return "its process ended or hangs: try again, or end it (another notebook's kernel?)"
         return "is the server running, and is the address right?"
 
     def _open_file(self) -> MilvusClient:

@@ -106,7 +106,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
 
         Of what others made only `filepath` and `vector` are read, and nothing is changed.
         """
-        return "of_others" not in self._remembered()
+        return "made_by" not in self._remembered()
 
     @property
     def properties(self) -> dict[str, str]:
@@ -459,8 +459,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     def _of_others(self, fields: Iterable[Mapping]) -> dict[str, str]:
         """Return what can be known of a collection that others made; ValueError if too little."""
         name = self.collection_name
-        named = (field for field in fields if field["name"] == "vector")
-        dims = [str(field["params"]["dim"]) for field in named if field["type"] == _VECTOR]
+        dims = [f["params"]["dim"] for f in fields if (f["name"], f["type"]) == ("vector", _VECTOR)]
         indexes = self.client.list_indexes(name, field_name="vector")
         metrics = {self.client.describe_index(name, each)["metric_type"] for each in indexes}
         if not dims or metrics - {"COSINE"}:
@@ -468,7 +467,8 @@ class ImageStore(AbstractContextManager["ImageStore"]):
                 f"collection {name!r} was not made by this project, nor can it be searched: it "
                 "has no `vector` of float32 with the metric COSINE. Choose another collection_name"
             )
-        return {"of_others": "", "model_name": "?", "model_dim": dims[0], "image_dir": os.getcwd()}
+        known = {"made_by": "others", "model_name": "unknown", "model_dim": str(dims[0])}
+        return known | {"image_dir": os.getcwd()}
 
     def _keep(self, **properties: str) -> None:
         with self._explained("changed"):
