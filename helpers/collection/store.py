@@ -106,7 +106,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
 
         Of what others made only `filepath` and `vector` are read, and nothing is changed.
         """
-        return "made_by" not in self._remembered()
+        return "made_by" not in self._remembered(float("inf"))  # that does not change by itself
 
     @property
     def properties(self) -> dict[str, str]:
