@@ -379,6 +379,14 @@ def test_labels_are_read_once_until_something_is_written(filled, monkeypatch):
         assert labels() == (["c"], 0)
 
 
+def test_labels_too_many_for_a_server_to_keep_are_read_again(filled):
+    """Milvus 2.3 keeps two megabytes with a collection, and then can never delete it."""
+    filled.upsert([row(f"{i}.jpg", label=f"{i:03}" + 170 * "é") for i in range(300)])
+    filled.flush()
+    assert len(filled.labels()) == len(filled.labels()) == 300
+    assert "labels" not in filled.properties
+
+
 def test_labels_are_told_where_a_collection_may_not_be_changed(filled, monkeypatch):
     def refuse(*args, **more):
         raise pymilvus.MilvusException(message="this role may not")

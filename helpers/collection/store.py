@@ -334,8 +334,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     def labels(self) -> list[str]:
         """Return the labels in order, ten thousand at most; images without one do not count.
 
-        They are kept with the collection until something is written and flushed, or the number of
-        images differs: to read those of 100,000 images takes a local file seconds.
+        Unless they are very many, they are kept with the collection until something is written and
+        flushed, or the number of images differs: to read those of 100,000 images takes a local file
+        seconds.
         """
         if not self.made_here:
             return []
@@ -346,8 +347,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             anywhere = np.ones(int(known.get("model_dim", 1)), np.float32)
             found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
             kept = {"state": state, "labels": sorted({row["label"] for row in found} - {""})}
-            with suppress(OSError):  # not every role may, and a server takes a megabyte
-                self._keep(labels=json.dumps(kept))
+            with suppress(OSError):  # not every role may
+                if len(text := json.dumps(kept)) < 2**18:  # or a server can no longer delete it
+                    self._keep(labels=text)
         return kept["labels"]
 
     def fields(self) -> set[str]:
