@@ -249,7 +249,7 @@ def _serve(path: Path) -> str | None:
             "pip install milvus-lite"
         ) from error
 
-    logged = BufferingHandler(100)  # the exception, which is not raised
+    logged = BufferingHandler(100)  # the exception, which is not raised; its cause, if of a lock
     logger = logging.getLogger("milvus_lite.server_manager")
     logger.addHandler(logged)
     logger.propagate = False  # it logs a traceback when another process holds the database
@@ -261,7 +261,7 @@ def _serve(path: Path) -> str | None:
         _open_files[path] += 1
         _write_address(path, address)
     for fault in filter(None, [each.exc_info and each.exc_info[1] for each in logged.buffer]):
-        if not isinstance(fault.__cause__, BlockingIOError | PermissionError):  # as for a lock
+        if not (address or isinstance(fault.__cause__, BlockingIOError | PermissionError)):
             raise ConnectionError(f"{path} cannot be opened: {fault.__cause__ or fault}") from fault
     return address
 
