@@ -115,6 +115,8 @@ def open_collection(settings: Settings) -> tuple[ClipEncoder, ImageStore]:
     settings = _completed(settings)
     encoder = ClipEncoder(settings.model_name)
     store = ImageStore(settings.milvus_uri, settings.collection_name)
+    if not store.made_here:  # the paths in it count from there
+        store = ImageStore(settings.milvus_uri, settings.collection_name, settings.image_dir)
     if not store.count() and _may_fill(settings):
         ingest(settings.image_dir, encoder, store)
     if not store.count():
@@ -134,6 +136,9 @@ def _completed(settings: Settings, recreate: bool = False, may_make: bool = True
     if not exists:
         return settings
     with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+        if not store.made_here and settings.given("model_name") and not recreate:
+            base = {} if settings.given("image_dir") else {"image_dir": store.image_dir}
+            return settings.completed(_COLLECTION, **base)
         filled_by = store.properties
         folder = Path(filled_by["image_dir"])
         model_name = filled_by.get("model") or filled_by["model_name"]

@@ -1,13 +1,21 @@
 """How a database is opened: by several processes at once, after a kill, and where it cannot be."""
 
+import errno
+import http.server
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
+import grpc
 import pytest
+from milvus_lite.adapter.grpc.server import start_server_in_thread
 
 from helpers import ImageStore
 from helpers.collection import connection
@@ -82,6 +90,134 @@ def test_a_database_left_by_a_killed_process_opens(filled, tmp_path, notebook):
     other.wait()
     with ImageStore(tmp_path / "milvus.db") as store:
         assert store.count() == 5
+
+
+def mute(port: int, folder: Path) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port))  # accepts, and never answers
+
+
+@contextmanager
+def web_server(port: int, folder: Path):
+    handler = http.server.BaseHTTPRequestHandler
+    with http.server.HTTPServer(("127.0.0.1", port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+@contextmanager
+def other_database(port: int, folder: Path):
+    """Serve another database, with a collection of the same name."""
+    server, database, _ = start_server_in_thread(str(folder / "other.db"), port=port)
+    with ImageStore(f"http://127.0.0.1:{port}") as store:
+        store.client.create_collection(store.collection_name, dimension=8, auto_id=True)
+    yield
+    server.stop(grace=0)
+    database.close()
+
+
+OTHERS = [mute, web_server, other_database]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.__name__)
+def test_the_file_is_opened_whoever_took_the_port_of_its_owner(filled, tmp_path, notebook, other):
+    filled.close()
+    owner = notebook()
+    assert ask(owner) == "5"
+    address = (tmp_path / "milvus.db.address").read_text()
+    with ImageStore(tmp_path / "milvus.db") as guest:
+        assert guest.count() == 5
+        owner.kill()
+        owner.wait()
+        with other(int(address.rsplit(":")[-1]), tmp_path):
+            assert guest.count() == 5
+            with ImageStore(tmp_path / "milvus.db") as fresh:
+                assert fresh.count() == 5
+            assert guest.properties["model_name"] == "eight"
+    assert not (tmp_path / "milvus.db.address").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.__name__)
+def test_an_address_of_before_is_not_believed_while_somebody_else_opens_the_database(
+    filled, tmp_path, other, monkeypatch
+):
+    """Be it another notebook that has not written its own yet, or a program that writes none."""
+    import fcntl
+
+    filled.close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "milvus.db.address").write_text(f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+    with ExitStack() as opened:
+        opened.enter_context(other(port, tmp_path))
+        lock = opened.enter_context((tmp_path / "milvus.db" / "LOCK").open("ab"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConnectionError, match="held by another process, which does not"):
+            ImageStore(tmp_path / "milvus.db")
+
+
+def test_a_guest_knows_its_host_without_asking_it(filled, tmp_path, notebook, monkeypatch):
+    filled.close()
+    assert ask(notebook()) == "5"
+    with ImageStore(tmp_path / "milvus.db") as guest:
+        client = guest.client
+        monkeypatch.setattr(socket, "create_connection", None)
+        assert guest.client is client
+
+
+def test_a_copy_made_while_the_database_is_open_is_a_database_of_its_own(filled, tmp_path):
+    filled.flush()
+    shutil.copytree(tmp_path / "milvus.db", tmp_path / "copy.db")
+    shutil.copy(tmp_path / "milvus.db.address", tmp_path / "copy.db.address")
+    with ImageStore(tmp_path / "copy.db") as copy:
+        copy.upsert([row("new.jpg")])
+        assert (copy.count(), filled.count()) == (6, 5)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks in another way")
+def test_a_drive_without_locks_is_not_called_a_process_that_holds_it(tmp_path, monkeypatch):
+    def no_lock(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+    with pytest.raises(ConnectionError, match=r"milvus.db cannot be opened: .*No locks available"):
+        ImageStore(tmp_path / "milvus.db")
+
+
+class Lost(grpc.RpcError):
+    """What gRPC raises for a call that did not end well."""
+
+    def __init__(self, status: grpc.StatusCode):
+        self.code = lambda: status
+        self.details = lambda: "details"
+
+
+def test_a_call_that_takes_too_long_accuses_no_process(filled, monkeypatch):
+    def slow(*args, **more):
+        raise Lost(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    monkeypatch.setattr(filled.client, "query", slow)
+    with pytest.raises(ConnectionError, match=r"could not be counted at .* longer than 120 s:"):
+        filled.count()
+
+
+def test_a_filter_is_not_blamed_for_a_process_that_ended(filled, monkeypatch):
+    def lost(*args, **more):
+        raise connection.MilvusException(message="lost") from Lost(grpc.StatusCode.UNAVAILABLE)
+
+    monkeypatch.setattr(filled.client, "search", lost)
+    with pytest.raises(ConnectionError, match=r"could not be searched at .*ended or hangs: try"):
+        filled.search([1] + [0] * 7, 1, filter='label == ""')
+
+
+def test_a_port_that_never_answers_is_no_server(monkeypatch):
+    monkeypatch.setattr(connection, "_CONNECT", 0.5)
+    with closing(mute(0, Path())) as port, pytest.raises(ConnectionError, match="is the server"):
+        ImageStore(f"http://127.0.0.1:{port.getsockname()[1]}")
 
 
 def test_a_file_of_milvus_lite_2_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from helpers import (
     ingest,
     open_collection,
     prepare,
+    search,
     session,
 )
 from helpers.models import encoder as encoders
@@ -347,3 +349,67 @@ def test_a_database_of_an_earlier_version_may_be_held_by_another_kernel(
         settings = prepare(Settings.resolve(collection_name="photos"))
         assert (settings.milvus_uri, settings.image_dir) == (before, drawings)
         other.stdin.close()
+
+
+@pytest.fixture
+def others(encoder, drawings, tmp_path, monkeypatch) -> list:
+    """The collection of Milvus's tutorial, with its name, made by its code in this folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(drawings, "train")
+    paths = sorted(Path("train").glob("*/*.jpg"))[:3]
+    with ImageStore(tmp_path / "milvus.db", "image_collection") as store:
+        made = {"dimension": encoder.dim, "auto_id": True, "enable_dynamic_field": True}
+        store.client.create_collection(collection_name="image_collection", **made)
+        vectors = encoder.encode_images(paths)
+        for path, vector in zip(paths, vectors, strict=True):
+            one = {"vector": vector.tolist(), "filepath": f"./{path}"}
+            store.client.insert("image_collection", one)
+    return paths
+
+
+@pytest.mark.parametrize("named", [{}, {"collection_name": "image_collection"}])
+def test_the_tutorials_collection_opens_if_its_model_is_named(
+    others, encoder, checkpoint, tmp_path, named
+):
+    with pytest.raises(ValueError, match=r"not made by this project: name .* as model_name"):
+        prepare(Settings.resolve(**named))
+    settings = prepare(Settings.resolve(model_name=checkpoint, **named))
+    assert settings.image_dir == tmp_path
+    opened, store = open_collection(settings)
+    with store:
+        hits = search(others[1], opened, store)
+        assert [hit.path for hit in hits][:1] == [tmp_path / others[1]]
+        assert hits[0].score == pytest.approx(1, abs=1e-4)
+        assert {(hit.margin, hit.taken, hit.width, hit.label) for hit in hits} == {
+            (None, None, None, "")
+        }
+        assert (hits.matches, len(hits), len(hits.to_frame())) == (None, 3, 3)
+
+
+def test_nothing_is_added_to_the_tutorials_collection(others, encoder, checkpoint, drawings):
+    settings = prepare(Settings.resolve(model_name=checkpoint, image_dir=drawings), images=True)
+    with ImageStore(settings.milvus_uri, settings.collection_name) as store:
+        for recreate in (False, True):
+            with pytest.raises(ValueError, match="choose another collection_name to ingest"):
+                ingest(drawings, encoder, store, recreate=recreate, progress=False)
+        assert store.count() == 3
+    with pytest.raises(ValueError, match="not made by this project"):
+        prepare(Settings.resolve(model_name=checkpoint), images=True, recreate=True)
+
+
+def test_the_folder_that_the_tutorials_paths_count_from_may_be_named(
+    others, checkpoint, tmp_path, monkeypatch
+):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    settings = prepare(Settings.resolve(model_name=checkpoint, image_dir=tmp_path))
+    encoder, store = open_collection(settings)
+    with store:
+        assert {hit.path for hit in search("a star", encoder, store)} == {
+            tmp_path / path for path in others
+        }
+
+
+def test_a_model_that_does_not_fit_the_tutorials_collection_is_refused(others):
+    with pytest.raises(ValueError, match=r"not by 'tiny' .*their vectors cannot be compared"):
+        open_collection(prepare(Settings.resolve(model_name="tiny")))

@@ -6,10 +6,13 @@ Connections, processes and files are in `test_connection`.
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pymilvus
 import pytest
+from pymilvus import DataType
 
 from helpers import ImageStore
 from helpers.collection import columns
@@ -180,12 +183,84 @@ def test_an_older_collection_knows_its_model_by_the_file_and_learns_the_weights(
     assert store.check_model(resaved)["model_digest"] == MODEL.digest
 
 
-def test_a_collection_that_is_not_ours_is_neither_searched_nor_dropped(store, tmp_path):
-    store.client.create_collection(store.collection_name, dimension=8)
+def make_as_the_tutorial(store, auto_id=True, **more) -> None:
+    """Make a collection as Milvus's own tutorial does, and fill it with three images."""
+    made = {"dimension": 8, "auto_id": auto_id, "enable_dynamic_field": True} | more
+    store.client.create_collection(collection_name=store.collection_name, **made)
+    for place in range(3):
+        vector = np.eye(8)[place].tolist()
+        one = {made.get("vector_field_name", "vector"): vector, "filepath": f"./train/{place}.jpg"}
+        store.client.insert(store.collection_name, one if auto_id else one | {"id": place})
+
+
+@pytest.mark.parametrize("auto_id", [True, False])
+def test_what_the_tutorial_made_is_searched_but_neither_written_to_nor_deleted(
+    store, tmp_path, auto_id
+):
+    make_as_the_tutorial(store, auto_id)
+    store.check_model(MODEL)
+    query = np.array([0.8, 0.6, 0, 0, 0, 0, 0, 0], np.float32)
+    hits = store.search(query, limit=2, output_fields=["filepath", "label", "width", "vector"])
+    assert [hit["filepath"] for hit in hits] == ["./train/0.jpg", "./train/1.jpg"]
+    assert [hit["score"] for hit in hits] == pytest.approx([0.8, 0.6], abs=1e-5)
+    assert [(hit["label"], hit["width"]) for hit in hits] == [("", 0)] * 2
+    assert len({hit["id"] for hit in hits}) == 2
+    assert len(list(store.rows(["filepath", "vector", "digest"]))) == store.count() == 3
+    assert (store.labels(), len(store.sample(9)), store.find("id", ["a"], ["id"])) == ([], 0, [])
+    assert len(store.search(query, 3, filter='filepath like "./train/%"')) == 3
+    assert len(store.search(query, 3, group_by="label")) == 1
     for touch in (store.drop, lambda: store.open_for(MODEL, tmp_path)):
-        with pytest.raises(ValueError, match="was not made by this project"):
+        with pytest.raises(ValueError, match=r"not made by this project.*MilvusClient, deletes it"):
             touch()
-    assert store.client.has_collection(store.collection_name)
+    told = store.client.describe_collection(store.collection_name)
+    assert (told["properties"], store.count()) == ({}, 3)
+
+
+def test_paths_that_others_wrote_count_from_the_working_directory_or_as_is_said(
+    store, tmp_path, monkeypatch
+):
+    make_as_the_tutorial(store)
+    monkeypatch.chdir(tmp_path)
+    assert store.image_dir == tmp_path
+    with ImageStore(store._connection.uri, store.collection_name, tmp_path / "there") as said:
+        assert said.image_dir == Path(said.check_model(MODEL)["image_dir"]) == tmp_path / "there"
+
+
+def test_a_model_of_another_length_is_refused_whoever_made_the_collection(store):
+    make_as_the_tutorial(store)
+    with pytest.raises(ValueError, match=r"\(8-d\), not by 'nine' \(9-d\)"):
+        store.check_model(SimpleNamespace(**vars(MODEL) | {"name": "nine", "dim": 9}))
+
+
+@pytest.mark.parametrize(
+    "made", [{"metric_type": "L2"}, {"metric_type": "IP"}, {"vector_field_name": "embedding"}]
+)
+def test_what_others_compare_in_another_way_is_refused_with_the_reason(store, made):
+    """Milvus Lite would give other numbers for cosines."""
+    make_as_the_tutorial(store, **made)
+    with pytest.raises(ValueError, match="no `vector` of float32 with the metric COSINE"):
+        store.search(np.eye(8, dtype=np.float32)[0], 1)
+    with pytest.raises(ValueError, match="not made by this project"):
+        store.drop()
+
+
+def test_fields_of_others_may_be_fewer_and_their_key_have_any_name(store):
+    schema = store.client.create_schema(enable_dynamic_field=False)
+    schema.add_field("number", DataType.INT64, is_primary=True)
+    schema.add_field("filepath", DataType.VARCHAR, max_length=99)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    store.client.create_collection(store.collection_name, schema=schema)
+    one = {"number": 7, "filepath": "/a.jpg", "vector": np.eye(8)[0].tolist()}
+    store.client.insert(store.collection_name, one)
+    [hit] = store.search(np.eye(8, dtype=np.float32)[0], 1)
+    assert (hit["id"], hit["filepath"], hit["camera"]) == (7, "/a.jpg", "")
+
+
+def test_rows_of_others_without_a_path_are_said(store):
+    store.client.create_collection(store.collection_name, dimension=8, auto_id=True)
+    store.client.insert(store.collection_name, {"vector": [1.0] * 8, "image": "a.jpg"})
+    with pytest.raises(ValueError, match=r"not all rows of collection .* have a filepath"):
+        store.search(np.ones(8, np.float32), 1)
 
 
 @pytest.mark.parametrize("name", ["my-photos", "my photos", "2024", "ferien_é", "", "x" * 256])
@@ -269,6 +344,57 @@ def test_the_labels_are_those_that_are_there(store, tmp_path):
     labels = ["b", "a", "", "a", 'with "quotes"']
     store.upsert([row(f"{i}.jpg", label=label) for i, label in enumerate(labels)])
     assert store.labels() == ["a", "b", 'with "quotes"']
+
+
+def test_labels_are_read_once_until_something_is_written(filled, monkeypatch):
+    asked = []
+    search = ImageStore.search
+    monkeypatch.setattr(
+        ImageStore, "search", lambda *given, **more: asked.append(1) or search(*given, **more)
+    )
+
+    def labels() -> tuple[list[str], int]:
+        asked.clear()
+        return store.labels(), len(asked)
+
+    filled.flush()
+    with ImageStore(filled._connection.uri, filled.collection_name) as store:
+        assert labels() == ([], 1)
+        assert labels() == ([], 0)
+        filled.upsert([row("plain.jpg", label="a"), row("new.jpg", label='Käfer "😀"')])
+        assert filled.labels() == ['Käfer "😀"', "a"]
+        filled.flush()
+        assert labels() == (['Käfer "😀"', "a"], 1)
+        assert labels() == (['Käfer "😀"', "a"], 0)
+        filled.upsert([row("plain.jpg", label="b")])  # as many images as before
+        filled.flush()
+        assert labels() == (['Käfer "😀"', "b"], 1)
+        store.upsert([row("plain.jpg", label="c")])
+        assert labels() == (['Käfer "😀"', "c"], 1)
+    with ImageStore(filled._connection.uri, filled.collection_name) as store:
+        store.flush()
+        store.client.delete(store.collection_name, ids=[image_id("new.jpg")])  # not by us
+        store._waited_for = -1
+        assert labels() == (["c"], 1)
+        assert labels() == (["c"], 0)
+
+
+def test_labels_too_many_for_a_server_to_keep_are_read_again(filled):
+    """Milvus 2.3 keeps two megabytes with a collection, and then can never delete it."""
+    filled.upsert([row(f"{i}.jpg", label=f"{i:03}" + 170 * "é") for i in range(300)])
+    filled.flush()
+    assert len(filled.labels()) == len(filled.labels()) == 300
+    assert "labels" not in filled.properties
+
+
+def test_labels_are_told_where_a_collection_may_not_be_changed(filled, monkeypatch):
+    def refuse(*args, **more):
+        raise pymilvus.MilvusException(message="this role may not")
+
+    filled.upsert([row("new.jpg", label="a")])
+    filled.flush()
+    monkeypatch.setattr(filled.client, "alter_collection_properties", refuse)
+    assert filled.labels() == filled.labels() == ["a"]
 
 
 def test_grouping_by_what_is_no_field_is_a_value_error(filled):

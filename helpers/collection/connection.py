@@ -1,23 +1,25 @@
 """A connection to Milvus: a local file (Milvus Lite), or any server by its address.
 
 Milvus Lite lets only one process open a database. The first one serves it on a port of this
-machine and writes the address beside the file. Others connect there. When the first one ends, the
-next call from another opens the file. Not about collections: that is `store`.
+machine, writes the address beside the file, and keeps what it wrote locked. Others connect there.
+When the first one ends, so does the lock, and the next call from another opens the file, whoever
+has the port by then. Not about collections: that is `store`.
 """
 
 import contextlib
-import ipaddress
 import json
 import logging
 import os
 import re
-import socket
+import sys
 import tempfile
 import time
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from logging.handlers import BufferingHandler
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from ..settings import resolve_path, without_password
@@ -32,20 +34,18 @@ finally:
     if _uri is not None:
         os.environ["MILVUS_URI"] = _uri
 
-__all__ = ["Connection", "grpc", "pymilvus"]
+__all__ = ["Connection", "grpc", "pymilvus", "read_error"]
 
 for noisy in ("pymilvus", "milvus_lite.adapter"):  # they also log what they raise
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 _DEADLINE, _LONG_DEADLINE = 120, 1800  # seconds for a call, and for one that goes through all rows
-_LONG_CALLS = ("Flush", "LoadCollection", "CreateIndex", "GetLoadingProgress", "GetFlushState")
+_LONG = ("Flush", "LoadCollection", "CreateIndex", "GetLoadingProgress", "GetFlushState")
 _SERVICE = "milvus.proto.milvus.MilvusService"
+_LONG_CALLS = [{"service": _SERVICE, "method": method} for method in _LONG]
 _DEADLINES = [
     {"name": [{}], "timeout": f"{_DEADLINE}s"},
-    {
-        "name": [{"service": _SERVICE, "method": method} for method in _LONG_CALLS],
-        "timeout": f"{_LONG_DEADLINE}s",
-    },
+    {"name": _LONG_CALLS, "timeout": f"{_LONG_DEADLINE}s"},
 ]
 _CONNECT = 5  # seconds to reach a server, the first time and again
 _OPTIONS = {  # for every channel, so that each call from a notebook has a deadline too
@@ -62,6 +62,7 @@ _DIRECT = {"grpc.enable_http_proxy": 0}  # else a lowercase http_proxy is used e
 _LOCAL_OPTIONS = _OPTIONS | _DIRECT | {"grpc.keepalive_time_ms": 3_600_000}
 _PATIENCE = 10.0  # seconds for the process that holds the database to write its address, or to end
 _open_files: Counter[Path] = Counter()  # how many connections of this process serve a file
+_addresses: dict[Path, IO] = {}  # of these files, where they are written; locked while open
 
 
 class _Client(MilvusClient):
@@ -102,6 +103,7 @@ class Connection:
 
     def __init__(self, uri: str | os.PathLike) -> None:
         self.uri = os.fspath(uri)
+        self.shown_uri = without_password(self.uri)
         self.is_file = "://" not in self.uri
         self._client: MilvusClient | None = None
         self._guest_at: str | None = None
@@ -112,17 +114,8 @@ class Connection:
             self._path = _checked_path(self.uri)
         elif not self.uri.startswith(("http://", "https://")):
             raise ValueError(f"{self.shown_uri}: expected a path or http(s)://host:port")
+        self.host = "" if self.is_file else urlsplit(self.uri).hostname or ""
         _ = self.client
-
-    @property
-    def shown_uri(self) -> str:
-        """The address without a user's name and password."""
-        return without_password(self.uri)
-
-    @property
-    def host(self) -> str:
-        """The server's name; empty for a file."""
-        return "" if self.is_file else urlsplit(self.uri).hostname or ""
 
     @property
     def client(self) -> MilvusClient:
@@ -135,7 +128,7 @@ class Connection:
                 f"{self._path} was deleted or replaced while it was open. Restart this kernel, or "
                 "open the database again; what was written to the old one is gone"
             )
-        if self._guest_at and not _answers(self._guest_at):
+        if self._guest_at and _read_address(self._path) != self._guest_at:
             self._client = self._guest_at = None
         if self._client is None:
             self._client = self._open_file() if self.is_file else self._open_server()
@@ -147,12 +140,11 @@ class Connection:
         self._closed = True
         if self._client is not None:
             self._client.close()
-            self._client = None
         if self._closer is not None:
             self._closer()
 
     def _open_server(self) -> MilvusClient:
-        direct = _DIRECT if _is_local(self.host) else {}
+        direct = _DIRECT if re.fullmatch(r"localhost|127\.[\d.]+|::1", self.host) else {}
         token = os.environ.get("MILVUS_TOKEN", "")
         try:
             client = _Client(
@@ -165,7 +157,7 @@ class Connection:
 
     def explained(self, error: Exception, what: str) -> OSError:
         """Return one clear error for what pymilvus or gRPC raised, without the token."""
-        status, said = _read_error(error)
+        status, said = read_error(error)
         if status in _REFUSALS:
             given = bool(os.environ.get("MILVUS_TOKEN"))
             why = "the token in MILVUS_TOKEN is not right" if given else "no token was given"
@@ -174,23 +166,23 @@ class Connection:
                 "variable MILVUS_TOKEN to user:password or to an API key"
             )
         why = self._silence if status in _SILENCES else said
+        if status == grpc.StatusCode.DEADLINE_EXCEEDED and self._client:  # it had answered before
+            why = f"it takes longer than {_DEADLINE} s: try again when the machine has less to do"
         return ConnectionError(f"{what} at {self.shown_uri}: {why}")
 
     @property
     def _silence(self) -> str:
         if self.is_file:
-            return "the process that holds it does not answer: end it (another notebook's kernel?)"
+            return "its process ended or hangs: try again, or end it (another notebook's kernel?)"
         return "is the server running, and is the address right?"
 
     def _open_file(self) -> MilvusClient:
         deadline = time.monotonic() + _PATIENCE
         while True:
-            address = _serve(self._path)
-            if address:
+            if address := _serve(self._path):
                 self._closer = weakref.finalize(self, _release, self._path)
                 return _Client(address, grpc_options=_LOCAL_OPTIONS)
-            address = _read_address(self._path)
-            if address and _answers(address):
+            if address := _read_address(self._path):
                 with contextlib.suppress(MilvusException):  # it is ending, or has stopped
                     client = _Client(address, timeout=2, grpc_options=_LOCAL_OPTIONS)
                     self._guest_at = address
@@ -208,7 +200,7 @@ _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SILENCES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-def _read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
+def read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
     """Return the gRPC status that an error means, if any, and its message."""
     said = getattr(error, "message", "") or getattr(error, "details", str)()
     for cause in (error, error.__cause__, error.__context__):  # pymilvus raises `e from e`
@@ -216,13 +208,6 @@ def _read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:
             return cause.code(), said
     lost = getattr(error, "code", None) == _CONNECT_FAILED
     return grpc.StatusCode.UNAVAILABLE if lost else None, said
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _checked_path(uri: str) -> Path:
@@ -234,7 +219,8 @@ def _checked_path(uri: str) -> Path:
         )
     if re.fullmatch(r"[\w.-]+:\d+", path.name):
         raise ValueError(f"{path.name} looks like a server's address: write http://{path.name}")
-    if path.is_dir() and any(path.iterdir()) and not _is_database(path):
+    inside = os.listdir(path) if path.is_dir() else []
+    if inside and not {"collections", "LOCK"} & {*inside}:  # another process may be making the rest
         raise ValueError(
             f"{path} is a folder with other things in it, not a Milvus Lite database: choose "
             "another milvus_uri, such as a file name in it"
@@ -253,11 +239,6 @@ def _checked_path(uri: str) -> Path:
     return path
 
 
-def _is_database(path: Path) -> bool:
-    """Return whether a part of a database is there; another process may be making the rest."""
-    return any((path / part).exists() for part in ("collections", "LOCK"))
-
-
 def _serve(path: Path) -> str | None:
     """Serve the database and return its address; None if another process holds it."""
     try:
@@ -268,29 +249,21 @@ def _serve(path: Path) -> str | None:
             "pip install milvus-lite"
         ) from error
 
-    failure = _Failure()
+    logged = BufferingHandler(100)  # the exception, which is not raised; its cause, if of a lock
     logger = logging.getLogger("milvus_lite.server_manager")
-    logger.addHandler(failure)
+    logger.addHandler(logged)
     logger.propagate = False  # it logs a traceback when another process holds the database
     try:
         address = server_manager_instance.start_and_get_uri(str(path))
     finally:
-        logger.removeHandler(failure)
+        logger.removeHandler(logged)
     if address:
         _open_files[path] += 1
         _write_address(path, address)
-    elif type(failure.error).__name__ != "DataDirLockedError":
-        raise ConnectionError(f"{path} cannot be opened: {failure.error}") from failure.error
+    for fault in filter(None, [each.exc_info and each.exc_info[1] for each in logged.buffer]):
+        if not (address or isinstance(fault.__cause__, BlockingIOError | PermissionError)):
+            raise ConnectionError(f"{path} cannot be opened: {fault.__cause__ or fault}") from fault
     return address
-
-
-class _Failure(logging.Handler):
-    """A handler that keeps the exception that the server manager logs but does not raise."""
-
-    error: BaseException | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.error = record.exc_info[1] if record.exc_info else None
 
 
 def _release(path: Path) -> None:
@@ -298,7 +271,8 @@ def _release(path: Path) -> None:
 
     _open_files[path] -= 1
     if not _open_files[path]:
-        with contextlib.suppress(OSError):  # another user's
+        with contextlib.suppress(KeyError, OSError):  # it was not written, or is another user's
+            _addresses.pop(path).close()
             _address_file(path).unlink(missing_ok=True)
         server_manager_instance.release_server(str(path))
 
@@ -308,8 +282,13 @@ def _address_file(path: Path) -> Path:
 
 
 def _write_address(path: Path, address: str) -> None:
+    """Write where a database is served, once, and keep it locked while this process serves it."""
     try:
-        _address_file(path).write_text(address, encoding="utf-8")
+        file = _address_file(path).open("ab", buffering=0)
+        if _addresses.setdefault(path, file) is file:
+            _lock(file)
+            file.truncate(0)  # another process may have been killed
+            file.write(address.encode())
     except OSError as error:
         _release(path)
         raise PermissionError(
@@ -319,11 +298,31 @@ def _write_address(path: Path, address: str) -> None:
 
 
 def _read_address(path: Path) -> str | None:
-    """Return the address beside a database, if it can be one of ours: on this machine."""
-    with contextlib.suppress(OSError, UnicodeError):
-        written = _address_file(path).read_text(encoding="utf-8").strip()
-        return written if re.fullmatch(r"http://127\.0\.0\.1:\d{1,5}", written) else None
+    """Return where another process serves a database now, if it is on this machine.
+
+    What no living process has locked is not believed: whoever wrote it has ended, and another
+    program may have the port. This is asked at each call, and takes a tenth of a millisecond.
+    """
+    with contextlib.suppress(OSError), _address_file(path).open("rb", buffering=0) as file:
+        written = file.read().decode(errors="replace")
+        try:
+            _lock(file, wait=False)
+        except OSError:
+            return written if re.fullmatch(r"http://127\.0\.0\.1:\d{1,5}", written) else None
     return None
+
+
+def _lock(file: IO, wait: bool = True) -> None:
+    """Lock a file until it is closed; OSError if nobody waits and another process has locked it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(1 << 20)  # behind what is written, as others cannot read what is locked
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -332,13 +331,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
         status = path.stat()
         return status.st_dev, status.st_ino
     return None
-
-
-def _answers(address: str) -> bool:
-    """Return whether the port answers: a fraction of a millisecond on the same machine."""
-    parts = urlsplit(address)
-    try:
-        socket.create_connection((parts.hostname, parts.port), timeout=1).close()
-    except OSError:
-        return False
-    return True

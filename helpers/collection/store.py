@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..images.files import list_images, look_at
 from ..images.pictures import content_digest
 from ..settings import resolve_path
 from . import columns
-from .connection import Connection, grpc, pymilvus
+from .connection import Connection, grpc, pymilvus, read_error
 from .filters import build_filter
 
 MAX_LIMIT = 16_384  # Milvus's own; above it Lite silently returns fewer hits
@@ -35,7 +35,7 @@ _SAMPLE = 100  # rows, where a few are enough to know the others
 _OPENED = 64  # files at most, to tell by their contents what a folder holds
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
-_REAL = pymilvus.DataType.DOUBLE
+_REAL, _VECTOR = pymilvus.DataType.DOUBLE, pymilvus.DataType.FLOAT_VECTOR
 
 
 class _NotFoundError(ConnectionError):
@@ -46,7 +46,8 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     """A Milvus collection of images, in a local file or on a server.
 
     The first `ingest` makes the collection. `columns` lists the fields of a row; more may be added
-    (dynamic field).
+    (dynamic field). A collection that others made can be searched if each row has a `vector`,
+    compared by COSINE, and a `filepath`; see `made_here`.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         in the environment variable `MILVUS_TOKEN`).
     collection_name : str
     image_dir : path, optional
-        Where the images are now, if the folder has moved since they were ingested.
+        Where the images are now, if the folder has moved since they were ingested. What `filepath`
+        counts from in a collection that others made: by default the working directory.
 
     Raises
     ------
@@ -100,8 +102,16 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     @property
     def image_dir(self) -> Path | None:
         """The folder that `filepath` counts from; None before the first ingestion."""
-        folder = self._moved_to or self.properties.get("image_dir")
+        folder = self._moved_to or self._remembered(0).get("image_dir")
         return Path(folder) if folder else None
+
+    @property
+    def made_here(self) -> bool:
+        """Whether this project made the collection, or nobody has yet.
+
+        Of what others made only `filepath` and `vector` are read, and nothing is changed.
+        """
+        return "made_by" not in self._remembered(float("inf"))  # that does not change by itself
 
     @property
     def properties(self) -> dict[str, str]:
@@ -111,7 +121,14 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         tell whether it is the same. Empty before the first ingestion. ValueError if the collection
         was made by others.
         """
-        return self._remembered(0)
+        known = self._remembered(0)
+        if not self.made_here:
+            raise ValueError(
+                f"collection {self.collection_name!r} was not made by this project: name the model "
+                "that filled it as model_name to search it, or choose another collection_name to "
+                "ingest. If nobody needs it, Milvus's own client, MilvusClient, deletes it"
+            )
+        return known
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -142,14 +159,16 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         Returns
         -------
         ndarray of float32, shape (n, dim)
-            About as many as asked for and never more, or all if there are fewer.
+            About as many as asked for and never more, or all if there are fewer. None of a
+            collection that others made, whose keys are not drawn at random.
         """
         known = self._remembered()
         state = size, self._writes, known.get("made"), known.get("written")
         if self._sample is None or self._sample[0] != state:
             # Keys are digests, so they are random: those below a bound are a fair sample.
             bound = min(int(1.1 * size / max(1, self.count()) * 16**8), 16**8 - 1)
-            rows = self._ask(f'id <= "{bound:08x}g"', ["vector"], limit=size)
+            low = f'id <= "{bound:08x}g"'
+            rows = self._ask(low, ["vector"], limit=size) if self.made_here else []
             self._sample = state, np.array([row["vector"] for row in rows], np.float32)
         return self._sample[1]
 
@@ -207,11 +226,13 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         Raises
         ------
         ValueError
-            If the weights differ, whatever they are called and whatever file they are in.
+            If the weights differ, whatever they are called and whatever file they are in. If others
+            made the collection: if the length of the vectors does.
         """
         filled_by = self._remembered()
         same = filled_by.get("model_content") == model.content  # older ones know the file alone
-        if filled_by and not same and filled_by["model_digest"] != model.digest:
+        same = same or filled_by.get("model_digest", model.digest) == model.digest
+        if filled_by and not (same and filled_by["model_dim"] == str(model.dim)):
             raise ValueError(
                 f"collection {self.collection_name!r} was filled by the model "
                 f"{filled_by['model_name']!r} ({filled_by['model_dim']}-d),"
@@ -276,25 +297,22 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         filter : str
             Only rows that it lets through.
         """
-        if not self.properties:
-            return
-        with self._explained("read"):
+        self._remembered(0)
+        with suppress(_NotFoundError), self._explained("read"):
             found = self._loaded().query_iterator(
                 self.collection_name,
                 batch_size=_READ_WITH_VECTORS if "vector" in fields else _READ,
                 limit=-1 if limit is None else limit,
                 filter=filter,
-                output_fields=list(fields),
+                output_fields=self._readable(fields),
             )
-            try:
+            with closing(found):
                 while batch := found.next():
                     yield from columns.filled(batch, fields)
-            finally:
-                found.close()
 
     def find(self, field: str, values: Collection, fields: Sequence[str]) -> list[dict]:
         """Return the rows whose field has one of these values, each as a dict of `fields`."""
-        parts = batches(values, _SENT)
+        parts = batches(values, _SENT) if self.made_here else []
         found = [row for part in parts for row in self._ask(build_filter({field: part}), fields)]
         return found if "*" in fields else list(columns.filled(found, fields))
 
@@ -319,16 +337,29 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         return []
 
     def labels(self) -> list[str]:
-        """Return the labels in order, ten thousand at most; images without one do not count."""
-        dim = int(self.properties.get("model_dim", 1))
-        anywhere = np.full(dim, dim**-0.5, np.float32)
-        found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
-        return sorted({row["label"] for row in found} - {""})
+        """Return the labels in order, ten thousand at most; images without one do not count.
+
+        Unless they are very many, they are kept with the collection until something is written and
+        flushed, or the number of images differs: to read those of 100,000 images takes a local file
+        seconds.
+        """
+        if not self.made_here:
+            return []
+        known = self.properties
+        state = f"{known.get('written')} {self.count()} {self._unflushed}"
+        kept = json.loads(known.get("labels", "{}"))
+        if kept.get("state") != state:
+            anywhere = np.ones(int(known.get("model_dim", 1)), np.float32)
+            found = self.search(anywhere, _LABELS, output_fields=["label"], group_by="label")
+            kept = {"state": state, "labels": sorted({row["label"] for row in found} - {""})}
+            with suppress(OSError):  # not every role may
+                if len(text := json.dumps(kept)) < 2**18:  # or a server can no longer delete it
+                    self._keep(labels=text)
+        return kept["labels"]
 
     def fields(self) -> set[str]:
         """Return the names of the fields, with those that others added to some of the rows."""
-        known = {column.name for column in columns.COLUMNS}
-        return known.union(*self._ask("", ["*"], limit=_SAMPLE))
+        return {each.name for each in columns.COLUMNS}.union(*self._ask("", ["*"], limit=_SAMPLE))
 
     def search(
         self,
@@ -374,9 +405,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             known = ", ".join(column.name for column in columns.COLUMNS)
             raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
         fields = columns.shown() if output_fields is None else list(output_fields)
-        if group_by:
-            self._remembered()  # and so which fields Milvus can group by
-        grouped = group_by in self._grouping and not within
+        grouped = self.made_here and group_by in self._grouping and not within
         more = {"data": [vector]} | ({"group_by_field": group_by} if grouped else {})
         first = 0 if group_by or distinct or within else offset
         wanted = asked = offset - first + limit
@@ -395,9 +424,15 @@ class ImageStore(AbstractContextManager["ImageStore"]):
     ) -> list[dict]:
         more["search_params"] = {"metric_type": "COSINE", "offset": offset}
         fields = list(dict.fromkeys(field for field in fields if field))
-        found = self._ask(filter, fields, "search", "searched", limit=limit, **more)
-        hits = ({"id": h["id"], "score": h["distance"], **h["entity"]} for h in chain(*found))
+        asked = self._readable(fields)
+        found = self._ask(filter, asked, "search", "searched", limit=limit, **more)
+        hits = [{"id": h.id, "score": h["distance"], **h["entity"]} for h in chain(*found)]
+        if not self.made_here and not all(isinstance(hit.get("filepath"), str) for hit in hits):
+            raise ValueError(f"not all rows of collection {self.collection_name!r} have a filepath")
         return list(columns.filled(hits, ["id", "score", *fields]))
+
+    def _readable(self, fields: Sequence[str]) -> list[str]:
+        return [name for name in fields if self.made_here or name in ("filepath", "vector")]
 
     def close(self) -> None:
         """Close the database, so that another process can open it."""
@@ -415,26 +450,32 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         with suppress(_NotFoundError), self._explained("described"):
             told = self.client.describe_collection(self.collection_name)
             known = dict(told["properties"])
+            known = known if "model_digest" in known else self._of_others(told["fields"])
             self._grouping = {f["name"] for f in told["fields"] if f["type"] != _REAL}
-            self._check_readable(known)
+            if (format := int(known.get("format", 0))) > columns.FORMAT:
+                raise ValueError(
+                    f"collection {self.collection_name!r} has rows of format {format}, and this "
+                    f"version reads up to {columns.FORMAT}: update this project, or choose "
+                    "another collection_name"
+                )
             self._known = known | ({"image_dir": str(self._moved_to)} if self._moved_to else {})
         if self._known.get("made") != made:  # others made it again
             self._loaded_by = None
         self._known_at = time.monotonic()
 
-    def _check_readable(self, known: Mapping[str, str]) -> None:
-        if "model_digest" not in known:
+    def _of_others(self, fields: Iterable[Mapping]) -> dict[str, str]:
+        """Return what can be known of a collection that others made; ValueError if too little."""
+        name = self.collection_name
+        dims = [f["params"]["dim"] for f in fields if (f["name"], f["type"]) == ("vector", _VECTOR)]
+        indexes = self.client.list_indexes(name, field_name="vector")
+        metrics = {self.client.describe_index(name, each)["metric_type"] for each in indexes}
+        if not dims or metrics - {"COSINE"}:
             raise ValueError(
-                f"collection {self.collection_name!r} was not made by this project, so nothing is "
-                "known about its vectors: choose another collection_name"
+                f"collection {name!r} was not made by this project, nor can it be searched: it "
+                "has no `vector` of float32 with the metric COSINE. Choose another collection_name"
             )
-        format = int(known.get("format", 0))
-        if format > columns.FORMAT:
-            raise ValueError(
-                f"collection {self.collection_name!r} has rows of format {format}, and this "
-                f"version reads up to {columns.FORMAT}: update this project, or choose "
-                "another collection_name"
-            )
+        known = {"made_by": "others", "model_name": "unknown", "model_dim": str(dims[0])}
+        return known | {"image_dir": os.getcwd()}
 
     def _keep(self, **properties: str) -> None:
         with self._explained("changed"):
@@ -491,15 +532,11 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             self._forget()  # a restarted server may have released it
             if getattr(error, "code", None) == _NOT_FOUND:
                 raise _NotFoundError from None
-            if asked and isinstance(error, pymilvus.MilvusException) and self._answers():
-                raise ValueError(f"Milvus refused {asked}: {_why(error.message)}") from None
+            status, said = read_error(error)
+            if asked and not status:
+                raise ValueError(f"Milvus refused {asked}: {_why(said)}") from None
             what = f"collection {self.collection_name!r} could not be {done}"
             raise self._connection.explained(error, what) from None
-
-    def _answers(self) -> bool:
-        with suppress(pymilvus.MilvusException, grpc.RpcError, OSError):
-            return self.client.has_collection(self.collection_name)
-        return False
 
 
 def _why(message: str) -> str:
