@@ -31,21 +31,23 @@ QUICK = ["--MappingKernelManager.cull_idle_timeout=75", "--MappingKernelManager.
 SOON = """const later = setTimeout;
 setTimeout = (call, time, ...more) => later(call, time == 20000 ? 0 : time, ...more);"""
 SORRY = "The photos cannot be searched at the moment"
-# What a kernel runs before anything else: it waits while there is a file, dies of another, and of a
-# third what it shows comes late, as on a busy machine.
+# What runs before anything else: a kernel waits while there is a file, or dies of another. If there
+# is a third, what it shows is read late, as on a busy machine.
 IN_KERNELS = """
 import os, sys, time
 if os.path.exists({gate!r} + "-dead") and "ipykernel_launcher" in sys.orig_argv:
     os.remove({gate!r} + "-dead")
     os._exit(1)
-from ipykernel.iostream import IOPubThread
-send = IOPubThread._really_send
-def send_late(self, message, *arguments, **more):
-    if b"display_data" in b"".join(map(bytes, message)) and os.path.exists({gate!r} + "-late"):
-        os.remove({gate!r} + "-late")
-        time.sleep(6)
-    send(self, message, *arguments, **more)
-IOPubThread._really_send = send_late
+if "helpers.app" in sys.orig_argv:
+    import asyncio
+    from nbclient import NotebookClient
+    read = NotebookClient._async_poll_output_msg
+    async def read_late(*arguments):
+        if os.path.exists({gate!r} + "-late"):
+            os.remove({gate!r} + "-late")
+            await asyncio.sleep(6)
+        return await read(*arguments)
+    NotebookClient._async_poll_output_msg = read_late
 import helpers
 opened = helpers.open_collection
 def open_collection(settings):
