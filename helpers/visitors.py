@@ -70,6 +70,9 @@ class Links(PasswordIdentityProvider):
             raise Finish
         return user
 
+    def clear_login_cookie(self, handler: RequestHandler) -> None:
+        """Leave it: a browser that was let in before a restart is told of that (`write_error`)."""
+
     def link(self) -> str:
         """Return the address that lets one more browser in."""
         return f"{self.parent.connection_url}?token={self.token}"  # type: ignore[union-attr]
@@ -85,7 +88,9 @@ class _Guarded(JupyterHandler):
     def write_error(self, status_code: int, **_: object) -> None:
         """Answer what cannot be answered with a page that says why."""
         page = self.settings["voila_jinja2_env"].get_template("no-link.html")
-        self.finish(page.render(failed=status_code >= 500))
+        name = self.identity_provider.get_cookie_name(self)
+        states = {"was_in": name in self.request.cookies, "is_in": self.get_secure_cookie(name)}
+        self.finish(page.render(failed=status_code >= 500, home=self.base_url, **states))
 
 
 class Page(Voila):

@@ -10,6 +10,7 @@ import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,13 +28,26 @@ from .support.processes import ROOT, SCREENSHOTS, environment, python
 # Until its page is connected a kernel counts as idle, and Jupyter waits a minute for an answer that
 # may have got lost.
 QUICK = ["--MappingKernelManager.cull_idle_timeout=75", "--MappingKernelManager.cull_interval=1"]
+SOON = """const later = setTimeout;
+setTimeout = (call, time, ...more) => later(call, time == 20000 ? 0 : time, ...more);"""
 SORRY = "The photos cannot be searched at the moment"
-# What a kernel runs before anything else: it waits while there is a file, or dies of another.
+# What runs before anything else: a kernel waits while there is a file, or dies of another. If there
+# is a third, what it shows is read late, as on a busy machine.
 IN_KERNELS = """
 import os, sys, time
 if os.path.exists({gate!r} + "-dead") and "ipykernel_launcher" in sys.orig_argv:
     os.remove({gate!r} + "-dead")
     os._exit(1)
+if "helpers.app" in sys.orig_argv:
+    import asyncio
+    from nbclient import NotebookClient
+    read = NotebookClient._async_poll_output_msg
+    async def read_late(*arguments):
+        if os.path.exists({gate!r} + "-late"):
+            os.remove({gate!r} + "-late")
+            await asyncio.sleep(6)
+        return await read(*arguments)
+    NotebookClient._async_poll_output_msg = read_late
 import helpers
 opened = helpers.open_collection
 def open_collection(settings):
@@ -209,15 +223,29 @@ def brightness(page) -> int:
 def test_the_page_says_what_it_waits_for(app, chromium):
     app.gate.touch()
     try:
-        with browser.open_page(chromium, app.link) as page:
+        with browser.open_page(chromium, "about:blank") as page:
+            page.add_init_script(SOON)
+            page.goto(app.link, wait_until="commit")
             page.get_by_text("Loading the model …").wait_for()
             assert page.get_by_text("Loading widget").is_hidden()
+            page.get_by_text("longer than usual").wait_for()
+            page.screenshot(path=SCREENSHOTS / "app-waiting.png")
             app.gate.unlink()
             browser.PanelPage(page).wait_for("blue bird: 50 images")
             said = page.locator(".said").filter(visible=True).all_inner_texts()
             assert [text.partition(":")[0] for text in said] == ["This is the demo"]
     finally:
         app.gate.unlink(missing_ok=True)
+
+
+@browser.needed
+def test_what_the_kernel_shows_may_come_late(app, chromium):
+    """Jupyter waits 4 seconds for it by default, and the page then has nothing to show, ever."""
+    late = app.gate.with_name("gate-late")
+    late.touch()
+    with browser.open_page(chromium, app.link) as page:
+        browser.PanelPage(page).wait_for("blue bird: 50 images")
+        assert not late.exists()
 
 
 @browser.needed
@@ -311,6 +339,51 @@ def answers(page, text: str) -> None:
     panel = browser.PanelPage(page)
     panel.enter(text)
     panel.wait_for(f"{text}: 50 images")
+
+
+@browser.needed
+def test_a_page_says_what_has_become_of_its_search_and_what_helps(app, visit):
+    """Its kernel has ended, or there is another app at the port, or another program, or nothing."""
+    model = f"/api/kernels/{kernel_id(visit)}"
+    gone = app.ask(f"{model[:-4]}0000", Cookie=cookie(visit))
+    restarted = app.ask(model, Cookie=f"{cookie(visit).partition('=')[0]}=before")
+    assert (gone.status, restarted.status) == (404, 403)
+    cases = [
+        ("has ended. Load the page again to go on", gone.status, gone.text),
+        ("started again: open it by its new link", restarted.status, restarted.text),
+        ("does not answer: it has ended, or the connection is gone", 404, "Not Found"),
+        ("does not answer: it has ended, or the connection is gone", 200, "Welcome"),
+        ("does not answer: it has ended, or the connection is gone", 502, ""),
+        ("does not answer: it has ended, or the connection is gone", None, ""),
+    ]
+    for said, status, body in cases:
+        visit.route(f"**{model}", partial(give, status, body))
+        visit.get_by_role("alert").filter(has_text=said).wait_for()
+        assert visit.get_by_role("alert").locator("span:visible").count() == 1
+        visit.unroute(f"**{model}")
+    visit.get_by_role("alert").wait_for(state="hidden")
+    visit.screenshot(path=SCREENSHOTS / "app-lost.png")
+
+
+def give(status: int | None, body: str, route) -> None:
+    """Answer for the app, or let nobody answer."""
+    if status:
+        route.fulfill(status=status, body=body)
+    else:
+        route.abort()
+
+
+@browser.needed
+def test_whoever_was_let_in_before_a_restart_reads_that_there_is_a_new_link(app, visit):
+    name = cookie(visit).partition("=")[0]
+    for path in ("/", "/?query_text=a+fish", "/app.py"):
+        refused = app.ask(path, Cookie=f"{name}=2|1:0|10:1700000000|8:username|4:e30=|0")
+        assert (refused.status, "now opens by a new link" in refused.text) == (403, True)
+        assert not refused.getheader("Set-Cookie")
+    others = app.ask("/", Cookie="username-127-0-0-1-1=of-another-port")
+    assert "opens by its link" in others.text
+    lost = app.ask("/voila/files/nowhere", Cookie=cookie(visit))
+    assert "There is nothing at this address" in lost.text
 
 
 @browser.needed

@@ -26,7 +26,7 @@ from .processes import ROOT
 REQUIRED = os.environ.get("REQUIRE_BROWSER")  # as in CI: then nothing is skipped
 if not REQUIRED:
     pytest.importorskip("playwright")
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 PATIENCE = 300.0  # seconds until what does not appear counts as missing
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -305,8 +305,6 @@ class PanelPage:
     def wait_for(self, status: str, first: set[str] | None = None) -> None:
         """Wait until the panel says this, all photos in sight are there, and these labels first."""
         self.page.locator("body").wait_for(state="attached")
-        if self.page.locator("body[data-voila]").count():
-            self._come_or_load_again()
         try:
             self.status.filter(has_text=status).wait_for()
         except Exception as error:
@@ -317,17 +315,6 @@ class PanelPage:
         wait_until(lambda: self.page.evaluate(IN_SIGHT_ARE_DRAWN))
         if first is not None:
             wait_until(lambda: set(self.labels()[:10]) == first)
-
-    def _come_or_load_again(self) -> None:
-        """Load a page of the app again if no panel comes, as it asks its visitors to.
-
-        On busy machines that happened to one in some thirty.
-        """
-        try:
-            self.root.wait_for(timeout=1000 * PATIENCE / 3)
-        except TimeoutError:
-            print(self._said())
-            self.page.reload(wait_until="commit")
 
     def _said(self) -> str:
         return f"The page says: {self.page.inner_text('body')[:1000]!r}"
