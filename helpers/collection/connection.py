@@ -165,16 +165,10 @@ class Connection:
                 f"the Milvus at {self.shown_uri} refuses access: {why}. Set the environment "
                 "variable MILVUS_TOKEN to user:password or to an API key"
             )
-        why = self._silence if status in _SILENCES else said
+        why = _SILENT[self.is_file] if status in _SILENCES else said
         if status == grpc.StatusCode.DEADLINE_EXCEEDED and self._client:  # it had answered before
             why = f"it takes longer than {_DEADLINE} s: try again when the machine has less to do"
         return ConnectionError(f"{what} at {self.shown_uri}: {why}")
-
-    @property
-    def _silence(self) -> str:
-        if self.is_file:
-            return "its process ended or hangs: try again, or end it (another notebook's kernel?)"
-        return "is the server running, and is the address right?"
 
     def _open_file(self) -> MilvusClient:
         deadline = time.monotonic() + _PATIENCE
@@ -198,6 +192,10 @@ class Connection:
 _CONNECT_FAILED = 2  # pymilvus's code when it cannot reconnect
 _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SILENCES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_SILENT = {  # what it may be, by whether the database is a file
+    True: "its process ended or hangs: try again, or end it (another notebook's kernel?)",
+    False: "is the server running, and is the address right?",
+}
 
 
 def read_error(error: BaseException) -> tuple[grpc.StatusCode | None, str]:

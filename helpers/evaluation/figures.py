@@ -183,18 +183,14 @@ def _of_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
             return np.nan, np.nan
         return float(mean - student * error), float(mean + student * error)
     outside = 2 * stats.norm.cdf(-student * np.sqrt(groups / (groups - 1)))
-    drawn = stats.bootstrap(
-        (sums, counts),
-        lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        confidence_level=1 - outside,
-        n_resamples=_DRAWS,
-        batch=max(1, _BATCH // groups),
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(drawn.low), float(drawn.high)
+    how = {"confidence_level": 1 - outside, "n_resamples": _DRAWS, "method": "percentile"}
+    how |= {"rng": np.random.default_rng(0), "batch": max(1, _BATCH // groups)}
+    drawn = stats.bootstrap((sums, counts), _share, paired=True, vectorized=True, **how)
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+
+
+def _share(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
+    return sums.sum(axis=axis) / counts.sum(axis=axis)
 
 
 def area_interval(

@@ -143,7 +143,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     Threads share it, so it has no memory of the last pixel (NOCACHE).
     """
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else _lab()
+        known = io.BytesIO(profile) if profile else ImageCms.createProfile("LAB")
+        source = ImageCms.ImageCmsProfile(known)
         if source.profile.xcolor_space.strip() != _SPACES[mode]:
             return _transform(b"", mode) if profile and mode == "LAB" else None
         transform = ImageCms.buildTransform(
@@ -152,10 +153,6 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except (OSError, ImageCms.PyCMSError):
         return None
     return transform if mode in ("CMYK", "LAB") or _changes(transform, mode) else None
-
-
-def _lab() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
 
 def _changes(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
