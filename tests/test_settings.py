@@ -292,7 +292,7 @@ def test_no_text_is_too_odd_for_a_list(text):
         bytearray(b"red"),
         [("red", 1)],
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 def test_the_text_that_python_makes_of_several_values_is_no_label(value):
     """So papermill hands on what is no list, number or text."""
@@ -393,7 +393,7 @@ def test_the_usual_words_for_no_are_no(value):
         (str, b"a"),
         (str, np.array(["a"])),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 def test_what_cannot_be_read_is_named_and_nothing_is_changed(kind, value):
     kinds = {"first": int, "name": kind}

@@ -26,10 +26,10 @@ _STARTS = [datetime(year, 1, 1) for year in (1904, 1970, 1980)]  # from which cl
 _NEVER = {datetime(1899, 12, 30), datetime(2000, 1, 1), datetime(2002, 12, 8, 12)}
 _SHORT = r"(?=[\s\S]{0,99}\Z)\s*"  # else what is odd could be searched for ever
 _DAY = r"(\d{4})(?:[-:/.]?(\d{1,2}))?(?:[-:/.]?(\d{1,2}))?"
-_TIME = r"[T\s:]*(\d{1,2})[:.]?(\d\d)(?:[:.]?(\d{1,2}))?(?:[.,:]\d*)?"
+_TIME = r"[T\s:]*(\d{1,2})[:.]?((?<=[:.])\d{1,2}|\d\d)(?:[:.]?(\d{1,2}))?(?:[.,:]\d*)?"
 _HALF = r"(?:(a\.?\s?m\b|上午|午前|오전)|(p\.?\s?m\b|下午|午後|오후))?\.?"
-_ZONE = r"(?:[-+]\d{1,2}(?::?\d\d)?)?"
-_DATE = re.compile(rf"{_SHORT}{_DAY}(?:{_TIME}\s*{_HALF}\s*[a-z]{{0,4}})?\s*{_ZONE}\W*", re.I)
+_ZONE = r"\(?(?:[a-z]{0,4}|[a-z]+/[a-z_/]+)\)?\s*(?:[-+]\d{1,2}(?::?\d\d)?)?"
+_DATE = re.compile(rf"{_SHORT}{_DAY}(?:{_TIME}\s*{_HALF})?\s*{_ZONE}\W*", re.I)
 _NUMBER = r"\d+\.?\d*(?:e[-+]\d+)?"
 _MARK = r"(?:deg(?:rees?)?|[\s,;:°º'′’\"″”])"  # stand between degrees, minutes and seconds
 _NEXT = rf"(?:{_MARK}+({_NUMBER}))?"
@@ -109,7 +109,7 @@ def _seconds(value: object) -> int | None:
         return None
     *numbers, morning, afternoon = match.groups()
     year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
-    hour = hour % 12 + 12 * bool(afternoon) if morning or afternoon else hour
+    hour = hour % 12 + 12 * bool(afternoon) if afternoon or (morning and hour == 12) else hour
     since = timedelta(hours=hour % 24 if minute or second else hour, minutes=minute, seconds=second)
     taken = or_else(None, lambda: datetime(year, month or 1, day or 1) + since)
     is_time = hour <= 24 and minute <= 59 and second <= 60
