@@ -96,7 +96,7 @@ def search(
     check_whole(1, limit=limit)
     check_whole(0, offset=offset)
     if limit + offset > MAX_LIMIT:
-        raise ValueError(f"at most {MAX_LIMIT:,} images are found, with those that offset skips")
+        raise ValueError(f"at most {MAX_LIMIT:,} images with those skipped, not {limit + offset}")
     if sort_by and sort_by not in columns.sortable():
         known = " or ".join(map(repr, columns.sortable()))
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")

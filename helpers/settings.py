@@ -119,13 +119,15 @@ class Settings:
         return cls(auto=auto, sources=sources, **values)
 
     @classmethod
-    def read(cls, namespace: MutableMapping[str, Any]) -> "Settings":
+    def read(cls, namespace: MutableMapping[str, Any], **defaults: Any) -> "Settings":
         """Read all parameters of a notebook, see `read_parameters`, and settle what is in them.
 
         Parameters
         ----------
         namespace : dict
             `globals()` of the notebook. A text that is empty counts as None here.
+        **defaults
+            What a parameter is instead of None, by its name.
 
         Raises
         ------
@@ -133,6 +135,7 @@ class Settings:
             If a parameter cannot be read, or the profile is unknown.
         """
         read_parameters(namespace)
+        namespace.update({name: defaults[name] for name in defaults if namespace[name] is None})
         declared = [name for name in _NAMES if name in namespace.get("__annotations__", {})]
         return cls.resolve(**{name: namespace[name] or None for name in declared})
 

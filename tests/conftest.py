@@ -1,5 +1,6 @@
 """What the tests share: a small model of random weights, drawings, a real Milvus Lite."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -27,7 +28,8 @@ from .support.server import Server
 # `test_notebooks` waits for the run of the notebooks that `test_commands` begins with.
 SLOW = ["test_app", "test_commands", "test_server", "test_store", "test_retrieval"]
 SLOW += ["test_notebooks", "test_benchmark", "test_calibration", "test_browser", "test_openai"]
-SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_open_clip", "test_figures"]
+SLOW += ["test_notebooks_elsewhere", "test_ingestion", "test_replaced", "test_open_clip"]
+SLOW += ["test_figures", "test_exiftool"]
 SERVED = ("test_notebooks.py", "test_server.py", "test_store.py", "test_retrieval.py")
 
 
@@ -56,6 +58,8 @@ def no_settings_from_outside(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("IMAGE_SEARCH_", "MILVUS_")):
             monkeypatch.delenv(name)
+    # What widgets log goes to an application of Jupyter, if another test has started one.
+    monkeypatch.setattr("traitlets.log.get_logger", lambda: logging.getLogger("widgets"))
     # Nor do tests write thumbnails into the project's own data folder.
     monkeypatch.setattr(gallery, "data_folder", lambda: Path("no data folder"))
 

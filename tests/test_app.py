@@ -329,7 +329,7 @@ def test_whatever_happens_to_one_visitor_another_goes_on(app, visit, chromium):
                 kernel.kill()
         answers(visit, "a blue fish")
         assert visit.get_by_role("alert").is_hidden()
-        other.get_by_text("has ended").wait_for()
+        other.get_by_text("The search behind this page has ended").wait_for()
         other.get_by_role("link", name="Load the page again").click()
         browser.PanelPage(other).wait_for("blue bird: 50 images")
 

@@ -134,10 +134,8 @@ class ZeroShot:
         return shares.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
 
     def __repr__(self) -> str:
-        return (
-            f"zero-shot accuracy {self.accuracy}: {len(self.own):,} images, "
-            f"{len(self.classes):,} texts, 95 % interval; chance is {self.chance:.3f}"
-        )
+        of = f"{len(self.own):,} images, {len(self.classes):,} texts, 95 % interval"
+        return f"zero-shot accuracy {self.accuracy}: {of}; chance is {self.chance:.3f}"
 
 
 def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> Evaluation:

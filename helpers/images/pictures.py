@@ -162,7 +162,7 @@ def _digest(file: Any) -> str:
 
 
 def _reason(image: str | os.PathLike, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"cannot be read as an image ({_TOO_LARGE})"
     if not isinstance(error, Image.UnidentifiedImageError):
         for_people = isinstance(error, OSError | ValueError)  # others speak of code
