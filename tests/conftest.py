@@ -58,7 +58,9 @@ def no_settings_from_outside(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("IMAGE_SEARCH_", "MILVUS_")):
             monkeypatch.delenv(name)
-    # What widgets log goes to an application of Jupyter, if another test has started one.
+    # What widgets log goes to an application of Jupyter, if another test has started one; or
+    # nowhere, if one has quieted all that has no level of its own.
+    logging.getLogger("widgets").setLevel(logging.WARNING)
     monkeypatch.setattr("traitlets.log.get_logger", lambda: logging.getLogger("widgets"))
     # Nor do tests write thumbnails into the project's own data folder.
     monkeypatch.setattr(gallery, "data_folder", lambda: Path("no data folder"))
