@@ -215,6 +215,7 @@ class SearchPanel:
             does()
         except Exception as error:  # anything that happens must be seen: widgets swallow errors
             text = re.sub(r"^\[\w+ \d+\] ", "", str(error))  # the system's number for it
+            text = re.sub("^limit(?= is| must)", "the number of photos at first", text)
             self._say(text or type(error).__name__, failed=True)
 
     def _show_chips(self) -> None:
