@@ -334,6 +334,20 @@ def test_whatever_happens_to_one_visitor_another_goes_on(app, visit, chromium):
         browser.PanelPage(other).wait_for("blue bird: 50 images")
 
 
+@browser.needed
+def test_a_page_that_missed_its_panel_loads_itself_again_once(app, chromium):
+    """So does one that asked its kernel for the widgets while that made them."""
+    with browser.open_page(chromium, app.link) as page:
+        browser.PanelPage(page).status.filter(has_text=": 50 images").wait_for()
+        missed = "<div class=jupyter-widgets>Error displaying widget: model not found</div>"
+        show = f"document.querySelector('main').insertAdjacentHTML('beforeend', '{missed}')"
+        with page.expect_navigation():
+            page.evaluate(show)
+        browser.PanelPage(page).status.filter(has_text=": 50 images").wait_for()
+        kind = "performance.getEntriesByType('navigation')[0].type"
+        assert page.evaluate(kind) == "reload"
+
+
 def answers(page, text: str) -> None:
     """Ask a question, another one in each test, and wait for its photos."""
     panel = browser.PanelPage(page)
