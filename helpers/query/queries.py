@@ -33,7 +33,20 @@ _AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than wi
 
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
-Term = str | os.PathLike | Image.Image | np.ndarray
+@dataclass(frozen=True, init=False)
+class AnyOf:
+    """One of several things, whichever suits an image best: `AnyOf("a star", "a fish")`.
+
+    Each is a text or an image. It is a term of `like` or `unlike`, or a query of its own.
+    """
+
+    terms: tuple["Term", ...]
+
+    def __init__(self, *terms: "Term") -> None:
+        object.__setattr__(self, "terms", terms)
+
+
+Term = str | os.PathLike | Image.Image | np.ndarray | AnyOf
 Terms = Sequence[Term | tuple[Term, float]]
 
 
