@@ -103,7 +103,7 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     Parameters
     ----------
     rows : DataFrame
-        The drawings, as `draw_demo_images` lists them.
+        The drawings, as `draw_demo_images` lists them; what is none has no object.
     each : int
         How many questions of a kind; fewer where there are not as many.
     seed : int
@@ -112,12 +112,12 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     Returns
     -------
     list of HardQuestion
-        Kind by kind. `wanted` holds numbers of rows, from 0. For each question something is right
-        and something is wrong, and of what it does not want, something would else be right. Only
-        for the kinds of `ABSENT` nothing is right.
+        Kind by kind; none without drawings. `wanted` holds numbers of rows, from 0. For each
+        question something is right and something is wrong, and of what it does not want, something
+        would else be right. Only for the kinds of `ABSENT` nothing is right.
     """
-    questions = []
-    for kind, candidates in _KINDS.items():
+    questions: list[HardQuestion] = []
+    for kind, candidates in _KINDS.items() if rows["object"].notna().any() else ():
         drawn = list(candidates(rows))
         random.Random(f"{kind} {seed}").shuffle(drawn)
         answered = ((one, _right(one, rows)) for one in drawn)
@@ -154,7 +154,11 @@ def _described(values: Mapping) -> str:
 
 def _known(rows: pd.DataFrame, *columns: str) -> list[dict]:
     """Return what the drawings show in some columns, each combination once."""
-    return rows[[*columns]].drop_duplicates().to_dict("records")
+    return rows[[*columns]].dropna().drop_duplicates().to_dict("records")
+
+
+def _values(column: str, rows: pd.DataFrame) -> list:
+    return rows[column].dropna().unique().tolist()
 
 
 def _alone(column: str, rows: pd.DataFrame) -> Iterator[_Candidate]:
@@ -187,20 +191,22 @@ def _denied(against: Sequence[tuple[str, object]]) -> str:
 
 
 def _or(column: str, rows: pd.DataFrame) -> Iterator[_Candidate]:
-    for pair in combinations(rows[column].unique(), 2):
+    for pair in combinations(_values(column, rows), 2):
         words = tuple(_described({column: value}) for value in pair)
         yield _Candidate(" or ".join(words), (words,), {column: pair})
 
 
 def _or_not(rows: pd.DataFrame) -> Iterator[_Candidate]:
-    for either, colour in product(_or("object", rows), rows["colour"].unique()):
+    for either, colour in product(_or("object", rows), _values("colour", rows)):
         words = f"{either.words}, but not {colour}"
         yield _Candidate(words, either.like, either.shown, (colour,), [("colour", colour)])
 
 
 def _neither(rows: pd.DataFrame) -> Iterator[_Candidate]:
     """Yield questions for an object in none of two colours."""
-    for thing, pair in product(rows["object"].unique(), combinations(rows["colour"].unique(), 2)):
+    for thing, pair in product(
+        rows["object"].dropna().unique(), combinations(_values("colour", rows), 2)
+    ):
         words, against = with_article(thing), [("colour", colour) for colour in pair]
         shown = {"object": [thing]}
         yield _Candidate(f"{words} {_denied(against)}", (words,), shown, (pair,), against)
@@ -218,7 +224,7 @@ def _absent(_rows: pd.DataFrame) -> Iterator[_Candidate]:
 
 def _absent_together(rows: pd.DataFrame) -> Iterator[_Candidate]:
     """Yield an object and a colour, each of which some drawing shows, but none shows both."""
-    for thing, colour in product(OBJECTS, rows["colour"].unique()):
+    for thing, colour in product(OBJECTS, _values("colour", rows)):
         words, shown = with_article(f"{colour} {thing}"), {"object": [thing], "colour": [colour]}
         yield _Candidate(words, (with_article(thing), colour), shown)
 
