@@ -48,7 +48,7 @@ import numpy as np
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder, unit_vectors
-from .queries import IMAGE, PLAIN, TEXT, Question
+from .queries import IMAGE, PLAIN, TEXT, Question, Sum
 
 FEWEST = 20
 """Images; fewer say too little about chance."""
@@ -63,6 +63,7 @@ AGAIN = "No verdict: the threshold kept here is a coin's. Run 05_evaluation to m
 
 _WORDS = 100  # common words that stand for all texts
 _PHRASINGS = 4  # more would take seconds
+_COMMON = 0.2  # of a query's own influence, what it shares with all others may have
 _ALIKE = 1e-6  # a spread below it is rounding
 _NOTHING = 1e-3  # a sum that is shorter has no direction
 
@@ -79,12 +80,12 @@ class Scale(NamedTuple):
 
 
 class Chance(NamedTuple):
-    """A question among others like it.
+    """A sum of terms among others like it.
 
     Attributes
     ----------
     vector : ndarray, shape (dim,)
-        The question's unit vector.
+        The sum's unit vector.
     images, queries : ndarrays, shape (n, dim)
         Random images, and random queries without any that cancel out; none if there are fewer
         than 20 images.
@@ -94,30 +95,45 @@ class Chance(NamedTuple):
     images: np.ndarray
     queries: np.ndarray
 
-    def margins(self, hits: Sequence) -> list[float | None]:
-        """Return how far hits, n unit vectors of shape (dim,), are above chance.
+    def margins(self, vectors: np.ndarray) -> list[float | None]:
+        """Return how far images with unit vectors (n, dim) are above chance.
 
         None where there is no verdict: the collection has fewer than 20 images, or all are alike,
         or the query is made of vectors only, which do not say what they are of.
         """
-        vectors = np.array(hits, np.float32).reshape(-1, len(self.vector))
         among_images, among_queries = self.images @ self.vector, self.queries @ vectors.T
         above = above_chance(vectors @ self.vector, among_images, among_queries)
-        return [None] * len(hits) if above is None else above.tolist()
+        return [None] * len(vectors) if above is None else above.tolist()
+
+    def aim(self) -> np.ndarray:
+        """Return the vector without most of what all queries of its kind say, shape (dim,).
+
+        What they say is their mean. Where it moves the images' cosines more than what this query
+        says beyond it, it would decide alone; so it is left a fifth of that influence at most. To
+        take all of it away costs more than it gains where there is little of it. Both were measured
+        on drawings: see `tests/benchmarks`.
+        """
+        mean = self.queries.mean(axis=0) if len(self.queries) else np.zeros_like(self.vector)
+        own = self.vector - mean
+        if np.linalg.norm(own) < _NOTHING or len(self.images) < FEWEST:
+            return self.vector
+        influence = (self.images @ mean).std()
+        left = _COMMON * (self.images @ own).std() / max(influence, _ALIKE)
+        return own + min(left, 1) * mean
 
 
 def among_others(
-    question: Question,
+    question: Sum,
     encoder: Encoder,
     templates: Sequence[str] | None,
     images: np.ndarray,
     known: Mapping[Any, np.ndarray],
 ) -> Chance:
-    """Draw random queries like a question, and bring its terms to one scale.
+    """Draw random queries like a sum of terms, and bring the terms to one scale.
 
     Parameters
     ----------
-    question : Question
+    question : Sum
     encoder, templates
         As in `search`.
     images : ndarray, shape (n, dim)
