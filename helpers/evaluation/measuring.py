@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
-from ..query.chance import SAMPLE, among_others
+from ..query.chance import SAMPLE
+from ..query.logic import Logic
 from ..query.queries import PLAIN, parse
 from .figures import Interval, Tabled, counted, difference, interval
 from .judgements import CAPTIONS, LABELS, Judgements, Pool
@@ -50,7 +51,7 @@ class Evaluation(Tabled):
         Queries of one group are not independent, see `interval`.
     pool : int
         How many items each query was compared with.
-    rankers : ndarray of float32, shape (queries, dim), or list of Chance
+    rankers : ndarray of float32, shape (queries, dim), or list of Logic
         The queries themselves; if they are not texts, what `search` ranks by for each.
     note : str
     """
@@ -153,7 +154,7 @@ def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = No
     rankers: np.ndarray | list = encoder.encode_texts(judgements.queries, templates or PLAIN)
     if judgements.asked:
         some = judgements.pool.vectors[:: -(-len(judgements.pool) // SAMPLE)]
-        rankers = [among_others(parse(q), encoder, templates, some, {}) for q in judgements.asked]
+        rankers = [Logic.of(parse(q), encoder, templates, some, {}) for q in judgements.asked]
     return _evaluated(f"texts to images, {judgements.source}", judgements, rankers)
 
 
