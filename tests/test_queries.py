@@ -58,7 +58,7 @@ def test_a_term_of_unlike_alone_has_half_a_weight_and_a_weight_that_is_given_sta
     assert weights == (1, 1, -0.5, -1, -0.5, -0.25)
     assert parse(Query.of("a", unlike="b")).weights == (1, -0.5)
     moved = Query(["a"], ["b"]).with_feedback([Path("good.jpg")], [Path("bad.jpg")])
-    assert parse(moved).weights == (1, 0.75, -0.5, -0.5)
+    assert parse(moved).weights == (1, 1, -0.5, -0.5)
 
 
 @pytest.mark.parametrize("weight", [None, 1, 0.5, 2, 0.123456])
@@ -92,7 +92,7 @@ def test_a_box_an_image_and_words_against_make_a_query():
 def test_good_thumbs_share_a_weight_however_many_they_are():
     good, bad = [Path(f"{n}.jpg") for n in range(3)], [Path("x.jpg")]
     query = Query.of("a star").with_feedback(good, bad)
-    assert query == Query(["a star", *((path, 0.25) for path in good)], [(Path("x.jpg"), 0.5)])
+    assert query == Query(["a star", *((path, 0.333) for path in good)], [(Path("x.jpg"), 0.5)])
     more = Query(["a star"], ["grass"]).with_feedback(good[:2], more=3, less=1)
     assert more == Query(["a star", (good[0], 1.5), (good[1], 1.5)], ["grass"])
     assert query.with_feedback() == query
@@ -100,7 +100,7 @@ def test_good_thumbs_share_a_weight_however_many_they_are():
 
 def test_thumbs_need_no_words():
     good = [Path("a.jpg")]
-    assert Query.of("").with_feedback(good) == Query([(good[0], 0.75)], [])
+    assert Query.of("").with_feedback(good) == Query([(good[0], 1)], [])
     assert Query.of(" ").with_feedback([], good) == Query([], [(good[0], 0.5)])
     with pytest.raises(ValueError, match="blank"):
         parse(Query.of("").with_feedback())
@@ -114,7 +114,7 @@ def test_the_code_of_thumbs_is_exact(good, bad):
         again = eval(as_code(query), {"Query": Query, "Path": Path})
         assert parse(again).weights == parse(query).weights
         assert as_code(again) == as_code(query)
-    assert sum(weight for _, weight in query.like[1:]) == pytest.approx(0.75 * bool(good), rel=5e-3)
+    assert sum(weight for _, weight in query.like[1:]) == pytest.approx(bool(good), rel=5e-3)
     assert {weight for _, weight in query.unlike} <= {0.5}
 
 

@@ -32,7 +32,7 @@ TEXT, IMAGE = "text", "image"
 AGAINST = 0.5
 """The weight of a term of `unlike` alone, see `logic`."""
 
-GOOD, BAD = 0.75, AGAINST
+GOOD, BAD = 1.0, AGAINST
 """The weight of all good pictures together, and of each bad one; see `Query.with_feedback`."""
 
 _MOST_WAYS = 64  # to take one of each `AnyOf`

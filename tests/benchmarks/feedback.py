@@ -100,8 +100,9 @@ def judge(target: Target, words: np.ndarray, images: np.ndarray, way: Way | None
     seen = np.zeros(len(images), bool)
     precisions = []
     for _ in range(PAGES):
-        good, bad = images[seen & is_good], images[seen & ~is_good]
-        asked = way if way and seen.any() else Way(Scale(), Scale(), None)
+        judged = seen & bool(way)
+        good, bad = images[judged & is_good], images[judged & ~is_good]
+        asked = way if way and judged.any() else Way(Scale(), Scale(), None)
         scores = asked.scores(words, good, bad, images)
         best = np.argsort(np.where(seen, np.inf, -scores), kind="stable")[:PAGE]
         precisions.append(float(is_good[best].mean()))
