@@ -60,7 +60,7 @@ SAMPLE = 1000
 NEAREST = 10
 """Hits at least whose margins give the verdict, so that a small limit does not change it."""
 
-AGAIN = "No verdict: the threshold kept here is a coin's. Run 05_evaluation to measure it again"
+AGAIN = "No verdict: the threshold kept here is a coin's. Run 07_no_match to measure it again"
 
 # Ways to ask that suit what people type: phrasings, and whether `FromMean`; the plain one first.
 # Each costs a search four texts at most. Collections remember the names.
