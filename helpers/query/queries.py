@@ -33,6 +33,7 @@ _AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than wi
 
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
+
 @dataclass(frozen=True, init=False)
 class AnyOf:
     """One of several things, whichever suits an image best: `AnyOf("a star", "a fish")`.
