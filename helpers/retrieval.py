@@ -10,6 +10,7 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
 from .images.files import look_at
-from .query.chance import NEAREST, SAMPLE, among_others, match_threshold, way_in_use
+from .query.chance import NEAREST, SAMPLE, match_threshold, way_in_use
+from .query.logic import Logic
 from .query.queries import TEXT, Query, Question, Term, parse, visible
 from .query.results import Hit, SearchResults
 from .settings import check_flags, check_whole
@@ -48,8 +50,8 @@ def search(
 
     Parameters
     ----------
-    query : str, Path, PIL image, vector of shape (dim,), or Query
-        A `str` is always a text; an image's path must be a `Path`.
+    query : str, Path, PIL image, vector of shape (dim,), AnyOf or Query
+        A `str` is always a text, word by word: see `Query.read`. An image's path must be a `Path`.
     encoder : ClipEncoder
         The model that filled the store.
     store : ImageStore
@@ -105,22 +107,22 @@ def search(
     remembered = store.check_model(encoder)
     encoder, templates, way = way_in_use(encoder, store, templates)
     threshold, note = match_threshold(question, encoder, store, templates)
-    stored = _stored_vectors(question, store) if question.mixes else {}
-    chance = among_others(question, encoder, templates, store.sample(SAMPLE), stored)
+    stored = _stored_vectors(question, store) if len(question.terms) > 1 else {}
+    logic = Logic.of(question, encoder, templates, store.sample(SAMPLE), stored)
     encoded = 1000 * time.perf_counter()
 
     first, number = offset, min(max(limit, NEAREST), MAX_LIMIT - offset)
     if sort_by:
         first, number = 0, 1 + (_SORTED_UNJUDGED if threshold is None else _SORTED)
     fields, distinct = [*columns.shown(), "vector", "digest"], _without_alike if unique else None
-    rows = store.search(
-        chance.vector, number, first, expression, fields, group_by, distinct, conditions.within
-    )
+    decide = None if logic.is_sum else partial(_decided, logic)
+    kept: dict[str, Any] = {"distinct": distinct, "within": conditions.within, "decide": decide}
+    rows = store.search(logic.vectors(), number, first, expression, fields, group_by, **kept)
     if (labels := _labels_meant(conditions, rows, store)) != conditions.values_of("label"):
         return search(**given | {"where": dict(where or {}, label=labels)})
-    note = note if rows else _why_nothing(conditions, expression, offset, store)
+    note = _unsure(rows) or note if rows else _why_nothing(conditions, expression, offset, store)
     searched = 1000 * time.perf_counter()
-    above = chance.margins([row["vector"] for row in rows])
+    above = logic.margins(_vectors(rows, encoder.dim))
     best = max((margin for margin in above if margin is not None), default=None)
     folder = Path(remembered["image_dir"]) if remembered else None
     hits = _hits(rows, above, folder)
@@ -132,7 +134,8 @@ def search(
     options = {n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d}
     times = {"encoding": encoded - started, "searching": searched - encoded}
     times["total"] = 1000 * time.perf_counter() - started
-    way = way if TEXT in question.kinds and rows else ""
+    sums = [*question.ways, *(each for each, _ in question.away)]
+    way = way if rows and any(TEXT in each.kinds for each in sums) else ""
     return SearchResults(question, tuple(hits), options, folder, best, threshold, note, times, way)
 
 
@@ -145,14 +148,40 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
     They are what the encoder would return, up to rounding: it put them into another batch.
     """
     folder, files = store.image_dir, {}
-    for term in question.terms:
-        if folder and term.path and term.path.is_relative_to(folder):
+    for path in question.files:
+        if folder and path.is_relative_to(folder):
             with contextlib.suppress(OSError, UnicodeError):  # whoever opens it next says why
-                file = look_at(term.path, folder)
+                file = look_at(path, folder)
                 files[columns.image_id(str(file.facts["filepath"]))] = file
     rows = store.find("id", files, ["id", "vector", "size", "mtime", "stamp"])
     same = [row for row in rows if columns.unchanged(row, files[row["id"]].facts)]
     return {files[row["id"]].path: np.array(row["vector"], np.float32) for row in same}
+
+
+def _decided(logic: Logic, rows: list[dict], nearest: int) -> list[dict]:
+    """Return rows in the order of a query with not or or, each with its `rank` and `unseen`.
+
+    That is the highest rank of what is not among so many nearest, which is all that is known.
+    """
+    if not rows:
+        return []
+    vectors = _vectors(rows)
+    ranking, scores = logic.ranking(vectors), logic.scores(vectors)
+    told = {"unseen": logic.highest_unseen(vectors, nearest), "of": len(rows)}
+    order = np.argsort(-ranking, kind="stable").tolist()
+    return [rows[n] | told | {"rank": ranking[n], "score": scores[n]} for n in order]
+
+
+def _unsure(rows: list[dict]) -> str:
+    """Return that others may suit as well as the last of these rows; "" if none can."""
+    last = rows[-1]
+    if last.get("rank", 0) >= last.get("unseen", 0):
+        return ""
+    return f"Only the nearest {last['of']:,} images were compared: others may suit as well"
+
+
+def _vectors(rows: list[dict], dim: int = -1) -> np.ndarray:
+    return np.array([row["vector"] for row in rows], np.float32).reshape(len(rows), dim)
 
 
 def _hits(rows: list[dict], margins: list[float | None], folder: Path | None) -> list[Hit]:
@@ -222,7 +251,7 @@ def _why_nothing(conditions: Where, expression: str, offset: int, store: ImageSt
 def _without_alike(rows: list[dict]) -> list[dict]:
     """Keep the first of each set of images that are alike; it lists the others."""
     kept: dict[int, dict] = {}
-    vectors = np.array([row["vector"] for row in rows], np.float32)
+    vectors = _vectors(rows)
     for place, row in enumerate(rows):
         cosines = vectors[[*kept]] @ vectors[place]
         if cosines.max(initial=-1) >= _ALIKE:

@@ -14,11 +14,12 @@ from helpers import ClipEncoder, ImageStore, Query, calibrate, draw_demo_images,
 from helpers.encoding import unit_vectors
 from helpers.evaluation import calibration
 from helpers.evaluation.judgements import BY_HAND, LABELS, Judgements, Pool
-from helpers.evaluation.tuning import _judge
+from helpers.evaluation.measuring import Evaluation, evaluate
+from helpers.evaluation.tuning import METRIC, _judge
 from helpers.query.chance import UNKNOWN_WAY, WAYS, FromMean, random_texts
 from helpers.query.queries import PLAIN, TEMPLATES
 
-from .benchmarks.feedback import Moved
+from .benchmarks.gaps import Moved
 from .support.rows import row
 
 DIM = 32
@@ -114,8 +115,8 @@ def test_where_all_texts_are_moved_the_demo_asks_from_their_mean(drawn, tiny):
     judgements = Judgements(LABELS, list(places), list(places.values()), list(places), pool)
     collection = remembers()
     made = tune(Moved(tiny), collection, judgements)
-    assert (made.best, made.kept, made.differences[MEAN].n) == (MEAN, True, 50)
-    assert made.differences[MEAN].low > 0.2
+    assert (made.best, made.kept, made.gain.n) == (MEAN, True, 50)
+    assert made.gain.low > 0.2
     assert collection.way["name"] == MEAN
     assert collection.calibration == {}
 
@@ -141,10 +142,11 @@ def test_of_forty_random_labelings_three_adopt_a_way_at_most():
 def test_a_way_that_is_better_by_a_planted_amount_is_adopted():
     made = tune(Shared(0.5), remembers(), shown(100))
     assert made.best == MEAN
-    assert 0 < made.differences[MEAN].low < 0.1
-    found = made.figures[MEAN].mean - made.figures["texts as they are"].mean
-    assert made.differences[MEAN].mean == pytest.approx(found)
-    assert f"{MEAN}: {found:+.3f} ({made.differences[MEAN].range}) on 50 judged" in made.note
+    assert 0 < made.gain.low < 0.1
+    found = made.table()[METRIC].diff()[MEAN]
+    assert made.gain.mean == pytest.approx(found)
+    assert f"{MEAN}: {found:+.3f} ({made.gain.range}) on 50 judged" in made.note
+    assert list(made.table()["so it is"]) == ["", "better"]
     phrased = tune(Shared(0.0, phrased=2.0), remembers(), shown(100))
     assert phrased.best == "texts in four phrasings"
     assert tune(Shared(0.0), remembers(), shown(100)).best == ""
@@ -172,23 +174,31 @@ def test_questions_that_belong_together_are_one_and_those_without_an_answer_none
     assert "0 queries" in repr(tune(Shared(3.0), remembers(), replace(judged, relevant=nothing)))
 
 
+def evaluations(more: np.ndarray) -> dict[str, Evaluation]:
+    """Return what each way got of 80 questions; `more` is by how much more from their mean."""
+    made = evaluate(shown(80), Shared(0.0))
+    plain = made.values.assign(**{METRIC: 0.5})
+    found = {way: replace(made, values=plain) for way in WAYS}
+    more_values = plain.assign(**{METRIC: 0.5 + more})
+    return found | {MEAN: replace(made, values=more_values)}
+
+
 def test_the_choice_has_no_part_in_the_judgement():
     """What is better on one half alone is chosen there, and refused."""
-    found = pd.DataFrame({way: np.full(80, 0.5) for way in WAYS})
-    found.loc[:39, MEAN] += 0.1
-    judged, half = shown(80), np.arange(80) >= 40
-    made = _judge(found, judged, half)
-    assert (made.best, made.differences[MEAN][:3]) == ("", (0, 0, 0))
+    first = np.arange(80) < 40
+    found = evaluations(more=np.where(first, 0.1, 0.0))
+    made = _judge(found, ~first, "questions")
+    assert (made.best, made.gain[:3]) == ("", (0, 0, 0))
     assert f"The best of the other half is {MEAN}: +0.000" in made.note
-    assert _judge(found, judged, ~half).best == ""  # it is not even chosen
-    found.loc[40:, MEAN] += np.linspace(0.1, 0.3, 40)
-    assert _judge(found, judged, half).best == MEAN
+    assert _judge(found, first, "questions").best == ""  # it is not even chosen
+    found = evaluations(more=np.where(first, 0.1, np.linspace(0.1, 0.3, 80)))
+    assert _judge(found, ~first, "questions").best == MEAN
 
 
 def test_what_looks_like_nothing_in_three_digits_is_nothing():
-    found = pd.DataFrame({way: np.full(80, 0.5) for way in WAYS})
-    found[MEAN] += np.linspace(0.0001, 0.0008, 80)
-    assert _judge(found, shown(80), np.arange(80) % 2 == 0).best == ""
+    found = evaluations(more=np.linspace(0.0001, 0.0008, 80))
+    made = _judge(found, np.arange(80) % 2 == 0, "questions")
+    assert (made.best, made.gain.low > 0) == ("", True)
 
 
 def test_other_halves_give_other_figures_and_the_same_ones_the_same():

@@ -29,10 +29,12 @@ from .filters import build_filter
 
 MAX_LIMIT = 16_384  # Milvus's own; above it Lite silently returns fewer hits
 _SENT, _READ, _READ_WITH_VECTORS = 1000, 10_000, 4000  # rows; a server refuses messages of 64 MB
+_ANSWER, _FACTS = 1 << 24, 1 << 10  # bytes of an answer at most, and of a row without its vector
 _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays what is not flushed
 _LABELS = 10_000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _OPENED = 64  # files at most, to tell by their contents what a folder holds
+_COMPARED = 1000  # rows at least, if Milvus cannot say which suit best
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL, _VECTOR = pymilvus.DataType.DOUBLE, pymilvus.DataType.FLOAT_VECTOR
@@ -390,6 +392,7 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         group_by: str = "",
         distinct: Callable[[list[dict]], list[dict]] | None = None,
         within: Callable[[Mapping], bool] | None = None,
+        decide: Callable[[list[dict], int], list[dict]] | None = None,
     ) -> list[dict]:
         """Return the images nearest to a unit vector of shape (dim,), best first.
 
@@ -398,7 +401,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
 
         Parameters
         ----------
-        vector, limit, offset, filter
+        vector : ndarray, shape (dim,) or (n, dim)
+            Several need `decide`, which gets the hits of all.
+        limit, offset, filter
         output_fields : sequence of str, optional
             By default those that are `shown`.
         group_by : str
@@ -408,6 +413,10 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             many were seen as Milvus returns.
         within : callable, optional
             Tells of a hit whether it fulfils what no filter can say; see `filters.Where`.
+        decide : callable, optional
+            Takes the hits nearest to each vector, and how many there were asked for; returns the
+            hits in another order. These are four times as many as are wanted, and a thousand at
+            least, or all; no more are fetched.
 
         Returns
         -------
@@ -424,31 +433,43 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             known = ", ".join(column.name for column in columns.COLUMNS)
             raise ValueError(f"images cannot be grouped by {group_by!r}, only by {known}")
         fields = columns.shown() if output_fields is None else list(output_fields)
-        grouped = self.made_here and group_by in self._grouping and not within
-        more = {"data": [vector]} | ({"group_by_field": group_by} if grouped else {})
-        first = 0 if group_by or distinct or within else offset
+        grouped = self.made_here and group_by in self._grouping and not within and not decide
+        more = {"data": np.atleast_2d(vector)} | ({"group_by_field": group_by} if grouped else {})
+        first = 0 if group_by or distinct or within or decide else offset
         wanted = asked = offset - first + limit
+        if decide:
+            asked = min(max(4 * wanted, _COMPARED), MAX_LIMIT)
         while True:
             hits = self._search(filter, [*fields, group_by], asked, first, **more)
+            hits = decide(hits, asked) if decide else hits
             kept = [hit for hit in hits if within(hit)] if within else hits
             # A 2.3.5 server repeats some values if a filter leaves few.
             kept = _best_of_each(kept, group_by) if group_by else kept
             kept = distinct(kept) if distinct else kept
-            if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT:
+            if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT or decide:
                 return kept[offset - first : wanted]
             asked = min(2 * asked, MAX_LIMIT)
 
     def _search(
         self, filter: str, fields: Sequence[str], limit: int, offset: int, **more: Any
     ) -> list[dict]:
-        more["search_params"] = {"metric_type": "COSINE", "offset": offset}
         fields = list(dict.fromkeys(field for field in fields if field))
         asked = self._readable(fields)
-        found = self._ask(filter, asked, "search", "searched", limit=limit, **more)
-        hits = [{"id": h.id, "score": h["distance"], **h["entity"]} for h in chain(*found)]
+        data = more["data"]
+        row = len(data) * _FACTS + 4 * data.size * ("vector" in fields)
+        step = limit if "group_by_field" in more else max(1, _ANSWER // row)
+        hits: list[dict] = []
+        for start in range(offset, offset + limit, step):
+            size = min(step, offset + limit - start)
+            more["search_params"] = {"metric_type": "COSINE", "offset": start}
+            found = self._ask(filter, asked, "search", "searched", limit=size, **more)
+            hits += ({"id": h.id, "score": h["distance"], **h["entity"]} for h in chain(*found))
+            if max(map(len, found), default=0) < size:
+                break
         if not self.made_here and not all(isinstance(hit.get("filepath"), str) for hit in hits):
             raise ValueError(f"not all rows of collection {self.collection_name!r} have a filepath")
-        return list(columns.filled(hits, ["id", "score", *fields]))
+        once = {hit["id"]: hit for hit in hits}.values()
+        return list(columns.filled(once, ["id", "score", *fields]))
 
     def _readable(self, fields: Sequence[str]) -> list[str]:
         return [name for name in fields if self.made_here or name in ("filepath", "vector")]

@@ -8,6 +8,7 @@ crosses one place: with 40 questions, it saw less of what was there to be seen.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -19,9 +20,9 @@ from ..encoding import Encoder
 from ..query.chance import WAYS, asked_by
 from ..settings import check_flags
 from .calibration import once_each
-from .figures import difference, interval
+from .figures import UNKNOWN, Interval, difference
 from .judgements import Judgements, from_labels
-from .measuring import Comparison, evaluate
+from .measuring import Comparison, Evaluation, compare, evaluate
 
 METRIC = "average precision"
 
@@ -38,6 +39,8 @@ class Tuning(Comparison):
     ----------
     best : str
         The way that is proven to be better; empty if none is.
+    gain : Interval
+        By how much the average precision of the way that was chosen is higher.
     kept : bool
         Whether searches in the collection ask so now.
     note : str
@@ -45,6 +48,7 @@ class Tuning(Comparison):
     """
 
     best: str = ""
+    gain: Interval = UNKNOWN
     kept: bool = False
     note: str = ""
 
@@ -95,29 +99,34 @@ def tune(
     check_flags(keep=keep)
     store.check_model(encoder)
     judgements = once_each(judgements or from_labels(store))
-    every = zip(judgements.queries, judgements.relevant, judgements.groups, strict=True)
+    parts = judgements.queries, judgements.relevant, judgements.groups
+    every = zip(*parts, judgements.asked or judgements.queries, strict=True)
     rows, chance = [row for row in every if len(row[1])], random.Random(seed)
     rows = chance.sample(rows, min(len(rows), _MOST))
-    known = list(dict.fromkeys(group for *_, group in rows))
+    known = list(dict.fromkeys(row[2] for row in rows))
     half = set(chance.sample(known, (len(known) + 1) // 2))
     if len(half) < _ENOUGH:
         few = f"These are too few: the half that judges needs {_ENOUGH}, so judge {2 * _ENOUGH}"
-        return Tuning(METRIC, {}, {}, len(half), len(judgements.pool), note=few)
-    queries, relevant, groups = zip(*rows, strict=True)
-    asked = replace(judgements, queries=queries, relevant=relevant, groups=groups, wrong=())
-    found = {way: evaluate(asked, *asked_by(encoder, way)).values[METRIC] for way in WAYS}
-    made = _judge(pd.DataFrame(found), asked, np.array([group in half for group in groups]))
+        return Tuning(pd.DataFrame(), len(half), len(judgements.pool), note=few)
+    queries, relevant, groups, asked = zip(*rows, strict=True)
+    asked = asked if judgements.asked else ()
+    some = Judgements(judgements.source, queries, relevant, groups, judgements.pool, asked=asked)
+    found = {way: evaluate(some, *asked_by(encoder, way)) for way in WAYS}
+    made = _judge(found, np.array([group in half for group in groups]), some.source)
     return _kept(made, store) if keep and store.made_here else made
 
 
-def _judge(found: pd.DataFrame, asked: Judgements, judges: np.ndarray) -> Tuning:
+def _judge(found: Mapping[str, Evaluation], judges: np.ndarray, source: str) -> Tuning:
     """Choose a way on the half that does not judge, and compare it with the plain one on this."""
-    best = str(found[~judges].mean().idxmax())  # the first of those that are the same
-    groups, values = list(compress(asked.groups, judges)), found[judges]
-    figures = {way: interval(values[way], groups) for way in (_PLAIN, best)}
-    gain = difference(values[best], values[_PLAIN], groups)
-    words = f"{best}: {gain.mean:+.3f} ({gain.range}) on {gain.n} {asked.source}"
-    made = Tuning(METRIC, figures, {best: gain}, gain.n, len(asked.pool), note=words)
+    best = max(WAYS, key=lambda way: found[way].values[METRIC][~judges].mean())
+    groups = list(compress(found[best].groups, judges))
+    halves = {
+        way: replace(found[way], values=found[way].values[judges], groups=groups)
+        for way in (_PLAIN, best)
+    }
+    gain = difference(halves[best].values[METRIC], halves[_PLAIN].values[METRIC], groups)
+    words = f"{best}: {gain.mean:+.3f} ({gain.range}) on {gain.n} {source}"
+    made = Tuning(**vars(compare(halves, METRIC)), gain=gain, note=words)
     if round(gain.low, 3) > 0:  # as it is shown
         return replace(made, best=best)
     return replace(made, note=f"No way was better. The best of the other half is {words}")

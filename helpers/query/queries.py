@@ -4,12 +4,15 @@ To add a kind of term, add a class here and a line in `_KINDS`. Not about search
 `retrieval`.
 """
 
+import itertools
+import math
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -26,10 +29,13 @@ PLAIN = ("{}",)
 TEXT, IMAGE = "text", "image"
 """The kinds of terms."""
 
-GOOD, BAD = 0.75, 0.25
-"""The weights of all good and of all bad pictures together, see `Query.with_feedback`."""
+AGAINST = 0.5
+"""The weight of a term of `unlike` alone, see `logic`."""
 
-_AGAINST = 0.5  # of a term of `unlike` alone: with 1, results are worse than without it
+GOOD, BAD = 0.75, AGAINST
+"""The weight of all good pictures together, and of each bad one; see `Query.with_feedback`."""
+
+_MOST_WAYS = 64  # to take one of each `AnyOf`
 
 _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
 
@@ -38,7 +44,8 @@ _INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, directi
 class AnyOf:
     """One of several things, whichever suits an image best: `AnyOf("a star", "a fish")`.
 
-    Each is a text or an image. It is a term of `like` or `unlike`, or a query of its own.
+    Each is a text, an image or a vector. It is a query of its own, or a term of `like` or `unlike`.
+    There, its weight is that of whichever it is. `logic` says how images are ranked then.
     """
 
     terms: tuple["Term", ...]
@@ -58,17 +65,17 @@ class Query:
     Parameters
     ----------
     like, unlike : sequences of terms
-        A term is a text (`str`), an image (`Path` or PIL image), a vector, or a pair
+        A term is a text (`str`), an image (`Path` or PIL image), a vector, an `AnyOf`, or a pair
         (term, weight) with a weight above 0. A term alone has weight 1 in `like`, and one half in
-        `unlike`: in what one looks for, what one stays away from is only a part, and weight 1
-        takes away more than that. `("red", 1)` means 1 in both. A picture to stay away from often
-        shows what one looks for as well, and wants a smaller weight, such as `BAD`.
+        `unlike`. There, a larger weight is surer to keep away what it names, and costs more of
+        what is looked for: an image that stands out by one standard deviation as what one stays
+        away from has to stand out by so many more as what one looks for.
 
     Notes
     -----
-    The query's vector is the sum of the unit vectors of `like`, minus those of `unlike`, each
-    times its weight, scaled to unit length. Texts and images together are first brought to one
-    scale, so that the images do not drown the words: see `chance`.
+    The vector of `like` is the sum of the terms' unit vectors, each times its weight, scaled to
+    unit length. Texts and images together are first brought to one scale, so that the images do
+    not drown the words: see `chance`. `unlike` is no sum, but a comparison of scores: see `logic`.
     """
 
     like: Terms = ()
@@ -77,38 +84,41 @@ class Query:
     @classmethod
     def of(
         cls,
-        words: str | None,
+        words: "str | AnyOf | Query | None",
         image: str | os.PathLike | None = None,
         unlike: str | None = None,
         image_dir: Path | None = None,
     ) -> "Query":
         """Return the query for a search box's words, an image to be like, and words to avoid.
 
-        The words to avoid have weight one half. The image is a path; for relative ones see
+        The words may be what a `Reading` made of them. The image is a path; for relative ones see
         `resolve_path`, with `image_dir` as base.
         """
-        words, unlike = (words or "").strip(), (unlike or "").strip()
-        like: list[Term] = [words] if words or not (image or unlike) else []
-        like += [resolve_path(image, image_dir)] if image else []
-        return cls(like, [unlike] if unlike else [])
+        unlike = (unlike or "").strip()
+        asked = words if isinstance(words, Query) else Query([words or ""])
+        kept = [each for each in asked.like if not _is_blank(each)]
+        kept += [resolve_path(image, image_dir)] if image else []
+        away = [*asked.unlike, *([unlike] if unlike else [])]
+        return cls(kept if kept or away else [""], away)
 
     def with_feedback(
         self, good: Terms = (), bad: Terms = (), more: float = GOOD, less: float = BAD
     ) -> "Query":
         """Return this query, moved towards pictures that were good and away from bad ones.
 
-        This is Rocchio's method for relevance feedback (Manning et al., Introduction to
-        Information Retrieval, section 9.1.1), as Khaertdinov et al. 2025 use it with CLIP
-        (https://arxiv.org/abs/2511.17255): the *means* of the good and of the bad count, so ten
-        thumbs have no more say against the words than one. What was asked keeps its weights.
+        Towards the good ones by Rocchio's method for relevance feedback (Manning et al.,
+        Introduction to Information Retrieval, section 9.1.1), as Khaertdinov et al. 2025 use it
+        with CLIP (https://arxiv.org/abs/2511.17255): their *mean* counts, so ten thumbs have no
+        more say against the words than one. Each bad one is a term of `unlike`, of which only the
+        nearest counts. What was asked keeps its weights.
 
         Parameters
         ----------
         good, bad : sequences of terms
             Usually paths of images that were found. A pair (term, 2) counts twice.
         more, less : float
-            The weights of all good and of all bad pictures together, if a word has 1. Those of
-            the default were measured on the demo, see `tests/benchmarks`.
+            The weights of all good pictures together, if a word has 1, and of each bad one. Those
+            of the default were measured on the demo, see `tests/benchmarks`.
 
         Returns
         -------
@@ -116,7 +126,8 @@ class Query:
             With a weight for each picture, in three digits, so that its code shows all of it.
         """
         asked = [term for term in self.like if not _is_blank(term)] if good or bad else self.like
-        return Query([*asked, *_shared(good, more)], [*self.unlike, *_shared(bad, less)])
+        liked, away = _times(good, more / max(len(good), 1)), _times(bad, less)
+        return Query([*asked, *liked], [*self.unlike, *away])
 
 
 class _Text:
@@ -178,8 +189,40 @@ class _Vector:
         return unit_vectors(self.array)
 
 
-_Kind = _Text | _Picture | _Vector
-_KINDS = {str: _Text, os.PathLike: _Picture, Image.Image: _Picture, np.ndarray: _Vector}
+class _Any:
+    """Several terms, of which one is enough."""
+
+    def __init__(self, any_of: AnyOf) -> None:
+        if not any_of.terms:
+            raise ValueError("AnyOf is empty: name what an image may be like")
+        self.choices = [choice for term in any_of.terms for choice in _choices(_term(term))]
+        self.title = " or ".join(choice.title for choice in self.choices)
+
+    def code(self, image_dir: Path | None) -> str:
+        return f"AnyOf({', '.join(choice.code(image_dir) for choice in self.choices)})"
+
+
+_One = _Text | _Picture | _Vector
+_Kind = _One | _Any
+_KINDS: dict[type, Callable] = {str: _Text, os.PathLike: _Picture, Image.Image: _Picture}
+_KINDS |= {np.ndarray: _Vector, AnyOf: _Any}
+
+
+class Sum(NamedTuple):
+    """Terms that an image should be like together, with their weights; see `chance`."""
+
+    terms: tuple[_One, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the terms."""
+        return {term.kind for term in self.terms}
+
+    @property
+    def mixes(self) -> bool:
+        """Whether there are texts and images among the terms, and no vectors."""
+        return self.kinds == {TEXT, IMAGE}
 
 
 @dataclass(frozen=True)
@@ -191,19 +234,34 @@ class Question:
     weights: tuple[float, ...]
 
     @property
-    def kinds(self) -> list[str]:
-        """The kind of each term."""
-        return [term.kind for term in self.terms]
+    def ways(self) -> list[Sum]:
+        """What an image should be like: one of these; none if there is only `unlike`."""
+        like = [(t, w) for t, w in zip(self.terms, self.weights, strict=True) if w > 0]
+        weights = tuple(weight for _, weight in like)
+        choices = [_choices(term) for term, _ in like]
+        return [Sum(terms, weights) for terms in itertools.product(*choices) if terms]
 
     @property
-    def mixes(self) -> bool:
-        """Whether there are texts and images among the terms, and no vectors; see `chance`."""
-        return {*self.kinds} == {TEXT, IMAGE}
+    def away(self) -> list[tuple[Sum, float]]:
+        """What an image should be like none of, each with its weight."""
+        terms = zip(self.terms, self.weights, strict=True)
+        each = ((choice, w) for term, w in terms if w < 0 for choice in _choices(term))
+        return [(Sum((choice,), (1.0,)), -weight) for choice, weight in each]
+
+    @property
+    def files(self) -> list[Path]:
+        """The image files among the terms."""
+        return [one.path for term in self.terms for one in _choices(term) if one.path]
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether its terms just add up, so that there is nothing to decide by `logic`."""
+        return len(self.ways) == 1 and not self.away
 
     @property
     def is_one_text(self) -> bool:
         """Whether the query is one text and nothing else."""
-        return self.kinds == [TEXT] and self.weights[0] > 0
+        return self.is_sum and [term.kind for term in self.ways[0].terms] == [TEXT]
 
     @property
     def title(self) -> str:
@@ -223,7 +281,7 @@ class Question:
         """Return the terms for and the terms against, each written in a row."""
         sides: tuple[list[str], list[str]] = [], []
         for term, weight in zip(self.terms, self.weights, strict=True):
-            alone = weight in (1, -_AGAINST)
+            alone = weight in (1, -AGAINST)
             text = write(term) if alone else weighted.format(write(term), abs(weight))
             sides[weight < 0].append(text)
         return between.join(sides[0]), between.join(sides[1])
@@ -235,15 +293,18 @@ def parse(query: Term | Query) -> Question:
     Raises
     ------
     ValueError
-        If there is no term, a text is blank, or a weight is not above 0.
+        If there is no term, a text is blank, a weight is not above 0, or there are more than 64
+        ways to take one of each `AnyOf`.
     TypeError
         If a term has another type, `like` or `unlike` is not a list, or a weight is not a number.
     """
     whole = query if isinstance(query, Query) else Query([query])
-    pairs = _pairs(whole.like) + [(term, -much) for term, much in _pairs(whole.unlike, _AGAINST)]
-    if not pairs:
+    like, unlike = _pairs(whole.like), _pairs(whole.unlike, AGAINST)
+    if not like + unlike:
         raise ValueError("the query is empty: add a text or an image to be like, or unlike")
-    terms, weights = zip(*pairs, strict=True)
+    if (ways := math.prod(len(_choices(term)) for term, _ in like)) > _MOST_WAYS:
+        raise ValueError(f"there are {ways:,} ways to take one of each AnyOf: {_MOST_WAYS} at most")
+    terms, weights = zip(*like, *((term, -weight) for term, weight in unlike), strict=True)
     return Question(query, terms, weights)
 
 
@@ -256,10 +317,13 @@ def _is_blank(term: object) -> bool:
     return isinstance(term, str) and not visible(term).strip()
 
 
-def _shared(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
-    """Return terms with shares of a weight, in three digits, as code shows them."""
-    pairs = _weighted(terms)
-    return [(term, float(f"{weight * own / len(pairs):.3g}")) for term, own in pairs]
+def _choices(term: _Kind) -> list[_One]:
+    return term.choices if isinstance(term, _Any) else [term]
+
+
+def _times(terms: Sequence, weight: float) -> list[tuple[Term, float]]:
+    """Return terms with weights so many times their own, in three digits, as code shows them."""
+    return [(term, float(f"{weight * own:.3g}")) for term, own in _weighted(terms)]
 
 
 def _pairs(terms: Sequence, alone: float = 1.0) -> list[tuple[_Kind, float]]:
