@@ -8,6 +8,7 @@ Not about what is right (`judgements`) or what a metric is (`metrics`).
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pandas as pd
 
 from ..encoding import Encoder
 from ..query.chance import SAMPLE, among_others
+from ..query.logic import Logic
 from ..query.queries import PLAIN, parse
 from .figures import Interval, Tabled, counted, difference, interval
 from .judgements import CAPTIONS, LABELS, Judgements, Pool
@@ -50,7 +52,7 @@ class Evaluation(Tabled):
         Queries of one group are not independent, see `interval`.
     pool : int
         How many items each query was compared with.
-    rankers : ndarray of float32, shape (queries, dim), or list of Chance
+    rankers : ndarray of float32, shape (queries, dim), or list of Logic
         The queries themselves; if they are not texts, what `search` ranks by for each.
     note : str
     """
@@ -153,7 +155,8 @@ def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = No
     rankers: np.ndarray | list = encoder.encode_texts(judgements.queries, templates or PLAIN)
     if judgements.asked:
         some = judgements.pool.vectors[:: -(-len(judgements.pool) // SAMPLE)]
-        rankers = [among_others(parse(q), encoder, templates, some, {}) for q in judgements.asked]
+        draw = partial(among_others, encoder=encoder, templates=templates, images=some, known={})
+        rankers = [Logic.of(parse(query), draw) for query in judgements.asked]
     return _evaluated(f"texts to images, {judgements.source}", judgements, rankers)
 
 
