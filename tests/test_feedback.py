@@ -23,7 +23,7 @@ def test_our_way_is_what_a_search_with_thumbs_does(tiny, drawings):
     paths = list_images(drawings)
     images = tiny.encode_images(paths)
     query = Query(["a star"]).with_feedback(paths[:3], paths[20:25])
-    asked = among_others(parse(query), tiny, None, images, {}).vector
+    asked = among_others(parse(query).ways[0], tiny, None, images, {}).vector
     way = feedback.ways(tiny, images)["means, on one scale (ours)"]
     vector = way.vector(tiny.encode_texts(["a star"])[0], images[:3], images[20:25])
     assert way.weights == (GOOD, BAD)

@@ -8,7 +8,6 @@ Not about what is right (`judgements`) or what a metric is (`metrics`).
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
-from ..query.chance import SAMPLE, among_others
+from ..query.chance import SAMPLE
 from ..query.logic import Logic
 from ..query.queries import PLAIN, parse
 from .figures import Interval, Tabled, counted, difference, interval
@@ -155,8 +154,7 @@ def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = No
     rankers: np.ndarray | list = encoder.encode_texts(judgements.queries, templates or PLAIN)
     if judgements.asked:
         some = judgements.pool.vectors[:: -(-len(judgements.pool) // SAMPLE)]
-        draw = partial(among_others, encoder=encoder, templates=templates, images=some, known={})
-        rankers = [Logic.of(parse(query), draw) for query in judgements.asked]
+        rankers = [Logic.of(parse(q), encoder, templates, some, {}) for q in judgements.asked]
     return _evaluated(f"texts to images, {judgements.source}", judgements, rankers)
 
 
