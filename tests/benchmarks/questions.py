@@ -235,7 +235,9 @@ def report(pools: dict[int, Pool], encoder: ClipEncoder, sheets: str) -> Iterato
             possible.refuse(impossible(made.values, len(made.judgements)))
             every.setdefault(gap, []).append(made)
             print(f"seed {seed}, {gap}", file=sys.stderr)
-    tables, lines, lists = [], [], []
+    tables: list[str] = []
+    lines: list[str] = []
+    lists: list[str] = []
     for gap, asked in every.items():
         values = pd.concat([each.values for each in asked], ignore_index=True)
         for part, seeds in PARTS.items():
@@ -256,11 +258,12 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, default=1000, help="of a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[*HELD_OUT, *CHOOSING])
     parser.add_argument("--sheets", default="", help="a folder for pictures of the worst")
+    parser.add_argument("--folder", default="", help="where drawings are kept; else nowhere")
     options = parser.parse_args()
     encoder, where = ClipEncoder("tiny"), machine.heading()
     with tempfile.TemporaryDirectory() as folder:
         pools = {
-            seed: drawn(Path(folder) / str(seed), encoder, seed, options.drawings)
+            seed: drawn(Path(options.folder or folder) / str(seed), encoder, seed, options.drawings)
             for seed in options.seeds
         }
         lines = [*report(pools, encoder, options.sheets)]  # any of them may be refused
