@@ -180,9 +180,11 @@ def _not(wanted: Sequence[str], hidden: Sequence[str], rows: pd.DataFrame) -> It
     for values in _known(rows, *wanted, *hidden):
         words = _described({name: values[name] for name in wanted})
         shown = {name: [values[name]] for name in wanted}
+        terms = tuple(_TERMS[name](values[name]) for name in wanted)
         against = [(name, values[name]) for name in hidden]
         unlike = tuple(_TERMS[name](value) for name, value in against)
-        yield _Candidate(f"{words} {_denied(against)}", (words,), shown, unlike, against)
+        like = terms if len(terms) > 1 else (words,)
+        yield _Candidate(f"{words} {_denied(against)}", like, shown, unlike, against)
 
 
 def _denied(against: Sequence[tuple[str, object]]) -> str:
@@ -239,7 +241,7 @@ _KINDS: dict[str, Callable[[pd.DataFrame], Iterator[_Candidate]]] = {
     "not a colour": lambda rows: _not(["object"], ["colour"], rows),
     "not an object": lambda rows: _not(["colour"], ["object"], rows),
     "not a background": lambda rows: _not(["object"], ["background"], rows),
-    "and not": lambda rows: _not(["colour", "object"], ["background"], rows),
+    "and not": lambda rows: _not(["object", "colour"], ["background"], rows),
     "neither nor": lambda rows: _not(["object"], ["colour", "background"], rows),
     "not one of two": _neither,
     "or": lambda rows: _or("object", rows),
