@@ -26,7 +26,7 @@ from .measuring import Comparison, Evaluation, compare, evaluate
 
 METRIC = "average precision"
 
-_PLAIN = next(iter(WAYS))
+_PLAIN, *_OTHERS = WAYS
 _ENOUGH = 40  # questions in the half that judges
 _MOST = 1000  # questions in all; more would take long
 
@@ -118,7 +118,7 @@ def tune(
 
 def _judge(found: Mapping[str, Evaluation], judges: np.ndarray, source: str) -> Tuning:
     """Choose a way on the half that does not judge, and compare it with the plain one on this."""
-    best = max(WAYS, key=lambda way: found[way].values[METRIC][~judges].mean())
+    best = max(_OTHERS, key=lambda way: found[way].values[METRIC][~judges].mean())
     groups = list(compress(found[best].groups, judges))
     halves = {
         way: replace(found[way], values=found[way].values[judges], groups=groups)
