@@ -148,8 +148,7 @@ def calibrate(
     store.check_model(encoder)
     encoder, templates, _ = way_in_use(encoder, store, templates)
     judgements = once_each(judgements or from_labels(store))
-    phrasings = list(templates or PLAIN)
-    found = _largest_margins(judgements, encoder, phrasings, seed)
+    found = _largest_margins(judgements, encoder, templates or PLAIN, seed)
     margins = pd.DataFrame(found, columns=["query", "kind", "group", "margin"])
     margins["group"] = pd.factorize(margins["group"])[0]
     margins["part"] = np.where(margins["group"].isin(_judging_half(margins, seed)), "judge", "set")
