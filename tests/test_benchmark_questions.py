@@ -45,7 +45,7 @@ def test_the_tables_name_every_kind_and_figure(asked, values):
     kinds = values["kind"].unique()
     assert [line.split(" | ")[0].strip("| ") for line in lines[1:]] == [*kinds]
     assert "nan" not in "".join(lines)
-    logged = [*questions.ledger("the demo", cells, True)]
+    logged = [*questions.ledger("the demo", cells)]
     assert len(logged) == 2 + len(questions.WAYS)
     assert all(line.count("|") == logged[1].count("|") for line in logged[1:])
     assert len([*questions.worst_lines(values)]) == len(kinds)

@@ -35,6 +35,7 @@ TYPED, SUMS, ASKED, ALONE = "typed", "plain sums", "as a query", "without unlike
 WAYS = [TYPED, SUMS, ASKED]
 NOTHING = "told that nothing matches"
 SAME = ("plain", "attribute", "count", "background", "vague")  # one text: all ways are one
+HERE, STAMP = "the demo", f"{machine.today()}, {machine.commit()}"
 PARTS = {"held out": HELD_OUT, "for choosing": CHOOSING}
 EACH, WORST = 30, 5  # questions of a kind
 SIDE, FIRST = 96, 10  # of a sheet: the side of a picture, and how many are in a row
@@ -149,15 +150,15 @@ def cell(value: object) -> str:
     return f"{value.mean:.3f}{low_high}"
 
 
-def ledger(gap: str, cells: dict[str, dict[str, object]], is_first: bool) -> Iterator[str]:
-    """Yield a line for the ledger for each way to ask."""
+def ledger(gap: str, cells: dict[str, dict[str, object]]) -> Iterator[str]:
+    """Yield a line for the ledger for each way to ask, below its head."""
     kinds = [kind for kind in cells if kind not in ABSENT]
-    if is_first:
+    if gap == HERE:
         yield f"\n| date, commit | way | texts and images | {' | '.join(kinds)} |"
         yield f"| --- | --- | --- |{' ---: |' * len(kinds)}"
     for way in WAYS:
         means = [f"{cells[kind][way].mean:.3f}" for kind in kinds]  # type: ignore[attr-defined]
-        yield f"| {machine.today()}, {machine.commit()} | {way} | {gap} | {' | '.join(means)} |"
+        yield f"| {STAMP} | {way} | {gap} | {' | '.join(means)} |"
 
 
 def worst(values: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -247,7 +248,7 @@ def report(
             if cells:
                 tables += table(f"{gap}, {part}", cells)
             if cells and part == "held out":
-                lines += ledger(gap, cells, not lines)
+                lines += ledger(gap, cells)
         lists += [f"\nThe worst, {gap}:\n", *worst_lines(values)]
         if sheets:
             write_sheets(Path(sheets) / gap.replace(": ", " "), asked, values)
