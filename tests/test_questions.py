@@ -15,8 +15,26 @@ from helpers.evaluation.measuring import Evaluation, by_kind, evaluate, nearest
 from helpers.query.queries import AnyOf
 
 KINDS = [*questions._KINDS]
-FLOORS = {}
-"""Of the mean R-precision as a query: a little below what was measured on the demo."""
+FLOORS = {
+    "plain": 0.97,
+    "attribute": 0.97,
+    "count": 0.65,
+    "background": 0.97,
+    "and, two": 0.9,
+    "and, three": 0.75,
+    "not a colour": 0.97,
+    "not an object": 0.97,
+    "not a background": 0.97,
+    "and not": 0.95,
+    "neither nor": 0.97,
+    "not one of two": 0.97,
+    "or": 0.97,
+    "or, colours": 0.97,
+    "or, but not": 0.97,
+}
+"""Of the mean R-precision as a query, a little below what was measured on the demo. There is none
+for vague questions: the demo's model finds no more for them than chance."""
+LOGIC = ["and, two", "not a colour", "not one of two", "or", "or, but not"]
 SILENT = {"a", "an", "something", "thing", "things"}
 
 
@@ -81,12 +99,12 @@ def test_what_is_not_wanted_would_be_right_else(rows, asked, kind):
 
 
 def test_a_seed_draws_the_same_questions_and_another_others(rows, asked):
-    assert hard_questions(rows, seed=0) == [one for each in asked.values() for one in each]
-    other = hard_questions(rows, each=3, seed=1)
-    assert len(other) == 3 * len(KINDS)
-    assert {one.words for one in other if one.kind == "not a colour"} != {
-        one.words for one in asked["not a colour"][:3]
-    }
+    shuffled = rows.sample(frac=1, random_state=0).reset_index(drop=True)
+    same, other = (hard_questions(shuffled, each=3, seed=seed) for seed in (0, 1))
+    first = [one for each in asked.values() for one in each[:3]]
+    assert [one[:4] for one in same] == [one[:4] for one in first]
+    assert len(other) == len(same) == 3 * len(KINDS)
+    assert {one.words for one in other} != {one.words for one in same}
 
 
 def test_no_weight_is_chosen_on_a_seed_that_is_held_out():
@@ -117,6 +135,7 @@ def test_the_demo_answers_a_kind_as_well_as_was_measured(found, kind):
 
 def test_no_floor_holds_where_nothing_is_known(bank, tiny):
     """Among vectors drawn at random, and among those of other drawings."""
+    bank = from_drawings(bank.pool, each=8)
     vectors, chance = bank.pool.vectors, np.random.default_rng(0)
     noise = chance.standard_normal(vectors.shape).astype(np.float32)
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
@@ -128,7 +147,9 @@ def test_no_floor_holds_where_nothing_is_known(bank, tiny):
 def test_a_typed_not_or_or_is_not_understood_and_a_query_is(bank, found, tiny):
     table = by_kind(evaluate(replace(bank, asked=()), tiny), found).table()
     assert [*table.index] == [kind for kind in KINDS if kind not in ABSENT]
-    logic = [kind for kind in table.index if kind.startswith(("not", "neither", "or"))]
+    logic = [
+        kind for kind in table.index if {*kind.replace(",", "").split()} & {"not", "nor", "or"}
+    ]
     assert (table.loc[logic, "so as a query it is"] == "better").all()
     for same in ("plain", "attribute", "background", "vague"):
         assert table.loc[same, "typed"] == table.loc[same, "as a query"]
@@ -161,7 +182,8 @@ def test_questions_become_queries_and_their_rows_places(bank, rows, asked):
 def test_what_is_no_drawing_is_wrong_for_all_questions(bank):
     pool = bank.pool
     mixed = Pool(["mine.jpg", *pool.filepaths], ["", *pool.labels], pool.vectors, pool.folder)
-    for places, others in zip(from_drawings(mixed).relevant, bank.relevant, strict=True):
+    before, after = (from_drawings(each, each=2).relevant for each in (pool, mixed))
+    for places, others in zip(after, before, strict=True):
         assert (places == others + 1).all()
 
 

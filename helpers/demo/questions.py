@@ -107,7 +107,7 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     each : int
         How many questions of a kind; fewer where there are not as many.
     seed : int
-        Which of them.
+        Which of them, in whatever order the drawings come.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     """
     questions: list[HardQuestion] = []
     for kind, candidates in _KINDS.items() if rows["object"].notna().any() else ():
-        drawn = list(candidates(rows))
+        drawn = sorted(candidates(rows), key=lambda one: one.words)  # whatever the rows' order
         random.Random(f"{kind} {seed}").shuffle(drawn)
         answered = ((one, _right(one, rows)) for one in drawn)
         fit = ((one, right) for one, right in answered if (kind in ABSENT) != bool(right))
@@ -158,7 +158,7 @@ def _known(rows: pd.DataFrame, *columns: str) -> list[dict]:
 
 
 def _values(column: str, rows: pd.DataFrame) -> list:
-    return rows[column].dropna().unique().tolist()
+    return sorted(rows[column].dropna().unique())
 
 
 def _alone(column: str, rows: pd.DataFrame) -> Iterator[_Candidate]:

@@ -35,8 +35,9 @@ TYPED, SUMS, ASKED, ALONE = "typed", "plain sums", "as a query", "without unlike
 WAYS = [TYPED, SUMS, ASKED]
 NOTHING = "told that nothing matches"
 SAME = ("plain", "attribute", "count", "background", "vague")  # one text: all ways are one
+HERE, STAMP = "the demo", f"{machine.today()}, {machine.commit()}"
 PARTS = {"held out": HELD_OUT, "for choosing": CHOOSING}
-WORST = 5
+EACH, WORST = 30, 5  # questions of a kind
 SIDE, FIRST = 96, 10  # of a sheet: the side of a picture, and how many are in a row
 
 
@@ -66,9 +67,9 @@ def plain_sum(query: Query, encoder) -> np.ndarray:
     return unit_vectors(combine(encoder.encode_texts(sides[0] + sides[1]), weights))
 
 
-def ask(pool: Pool, encoder, seed: int) -> Asked:
+def ask(pool: Pool, encoder, seed: int, each: int = EACH) -> Asked:
     """Ask every question in every way; a row a question, with its R-precision in each."""
-    asked = from_drawings(pool, seed=seed)
+    asked = from_drawings(pool, each=each, seed=seed)
     typed = replace(asked, asked=())
     alone = replace(asked, asked=[replace(query, unlike=()) for query in asked.asked])
     evaluation = evaluate(asked, encoder)
@@ -149,15 +150,15 @@ def cell(value: object) -> str:
     return f"{value.mean:.3f}{low_high}"
 
 
-def ledger(gap: str, cells: dict[str, dict[str, object]], is_first: bool) -> Iterator[str]:
-    """Yield a line for the ledger for each way to ask."""
+def ledger(gap: str, cells: dict[str, dict[str, object]]) -> Iterator[str]:
+    """Yield a line for the ledger for each way to ask, below its head."""
     kinds = [kind for kind in cells if kind not in ABSENT]
-    if is_first:
+    if gap == HERE:
         yield f"\n| date, commit | way | texts and images | {' | '.join(kinds)} |"
         yield f"| --- | --- | --- |{' ---: |' * len(kinds)}"
     for way in WAYS:
         means = [f"{cells[kind][way].mean:.3f}" for kind in kinds]  # type: ignore[attr-defined]
-        yield f"| {machine.today()}, {machine.commit()} | {way} | {gap} | {' | '.join(means)} |"
+        yield f"| {STAMP} | {way} | {gap} | {' | '.join(means)} |"
 
 
 def worst(values: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -226,12 +227,14 @@ def write_sheets(folder: Path, asked: Sequence[Asked], values: pd.DataFrame) -> 
         sheet(asked, values, kind).save(folder / f"{kind.replace(', ', ' ')}.png")
 
 
-def report(pools: dict[int, Pool], encoder: ClipEncoder, sheets: str) -> Iterator[str]:
+def report(
+    pools: dict[int, Pool], encoder: ClipEncoder, sheets: str, each: int = EACH
+) -> Iterator[str]:
     """Yield the lines of all tables; refuse what cannot be."""
     every: dict[str, list[Asked]] = {}
     for seed, pool in pools.items():
         for gap, (texts, images) in situations(encoder, pool.vectors).items():
-            made = ask(replace(pool, vectors=images), texts, seed)
+            made = ask(replace(pool, vectors=images), texts, seed, each)
             possible.refuse(impossible(made.values, len(made.judgements)))
             every.setdefault(gap, []).append(made)
             print(f"seed {seed}, {gap}", file=sys.stderr)
@@ -239,13 +242,13 @@ def report(pools: dict[int, Pool], encoder: ClipEncoder, sheets: str) -> Iterato
     lines: list[str] = []
     lists: list[str] = []
     for gap, asked in every.items():
-        values = pd.concat([each.values for each in asked], ignore_index=True)
+        values = pd.concat([one.values for one in asked], ignore_index=True)
         for part, seeds in PARTS.items():
             cells = figures(values[values["seed"].isin(seeds)])
             if cells:
                 tables += table(f"{gap}, {part}", cells)
             if cells and part == "held out":
-                lines += ledger(gap, cells, not lines)
+                lines += ledger(gap, cells)
         lists += [f"\nThe worst, {gap}:\n", *worst_lines(values)]
         if sheets:
             write_sheets(Path(sheets) / gap.replace(": ", " "), asked, values)
