@@ -183,6 +183,16 @@ def evaluations(more: np.ndarray) -> dict[str, Evaluation]:
     return found | {MEAN: replace(made, values=more_values)}
 
 
+def test_questions_that_are_queries_are_asked_as_queries():
+    judged = shown(80)
+    texts = [f"nothing {number}" for number in range(80)]
+    asked = [Query([text]) for text in judged.queries]
+    made = tune(Shared(3.0), remembers(), replace(judged, queries=texts, asked=asked))
+    assert made.best == MEAN
+    assert made.gain.mean > 0.5
+    assert tune(Shared(3.0), remembers(), replace(judged, queries=texts)).gain.mean < 0.1
+
+
 def test_the_choice_has_no_part_in_the_judgement():
     """What is better on one half alone is chosen there, and refused."""
     first = np.arange(80) < 40

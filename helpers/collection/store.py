@@ -154,7 +154,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         What cannot be read is a way as well, which nobody knows.
         """
         kept = self._remembered().get("way", "{}")
-        return or_else({"unread": kept}, lambda: dict(json.loads(kept)))
+        with suppress(ValueError, TypeError):
+            return dict(json.loads(kept))
+        return {"unread": kept}
 
     def keep_way(self, way: Mapping[str, Any], calibration: Mapping[str, Any]) -> None:
         """Keep how texts are best asked for here, and where matches begin if one asks so.

@@ -101,10 +101,9 @@ def tune(
     judgements = once_each(judgements or from_labels(store))
     parts = judgements.queries, judgements.relevant, judgements.groups
     every = zip(*parts, judgements.asked or judgements.queries, strict=True)
-    rows, chance = [row for row in every if len(row[1])], random.Random(seed)
-    rows = chance.sample(rows, min(len(rows), _MOST))
-    known = list(dict.fromkeys(row[2] for row in rows))
-    half = set(chance.sample(known, (len(known) + 1) // 2))
+    rows = [row for row in every if len(row[1])]
+    rows = random.Random(seed).sample(rows, min(len(rows), _MOST))
+    half = list(dict.fromkeys(row[2] for row in rows))[::2]
     if len(half) < _ENOUGH:
         few = f"These are too few: the half that judges needs {_ENOUGH}, so judge {2 * _ENOUGH}"
         return Tuning(pd.DataFrame(), len(half), len(judgements.pool), note=few)
