@@ -49,8 +49,9 @@ models: .venv/dev  ## compare the models of the README's table with open_clip, w
 latency: .venv/dev  ## from Enter to pictures: time the search panel in a browser
 	$(BIN)/python -m tests.benchmarks.latency
 
-evaluation: .venv/dev  ## evaluate 50,000 random vectors: seconds and memory
+evaluation: .venv/dev  ## evaluate 50,000 random vectors: seconds and memory; then the hard questions, the worst in runs/
 	$(BIN)/python -m tests.benchmarks.evaluation
+	$(BIN)/python -m tests.benchmarks.questions --sheets runs/questions
 
 feedback: .venv/dev  ## what thumbs up and down are worth, by a simulated person and the demo's drawings
 	$(BIN)/python -m tests.benchmarks.feedback

@@ -36,6 +36,7 @@ _PUBLIC = {
     "evaluation.judgements": ["Judgements", "judgements_of"],
     "evaluation.measuring": ["compare", "evaluate", "evaluate_captions", "zero_shot"],
     "evaluation.calibration": ["calibrate"],
+    "evaluation.tuning": ["tune"],
     "views.charts": [
         "best_and_worst",
         "confusion_heatmap",

@@ -21,9 +21,9 @@ from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
 from .images.files import look_at
-from .query.chance import NEAREST, SAMPLE, match_threshold
+from .query.chance import NEAREST, SAMPLE, match_threshold, way_in_use
 from .query.logic import Logic
-from .query.queries import Query, Question, Term, parse, visible
+from .query.queries import TEXT, Query, Question, Term, parse, visible
 from .query.results import Hit, SearchResults
 from .settings import check_flags, check_whole
 
@@ -65,7 +65,8 @@ def search(
     filter : str
         A Milvus expression (https://milvus.io/docs/boolean.md) that must hold as well as `where`.
     templates : sequence of str, optional
-        Phrasings for the texts, such as "a photo of {}"; see `ClipEncoder.encode_texts`.
+        Phrasings for the texts, such as "a photo of {}"; see `ClipEncoder.encode_texts`. By
+        default the way that `tune` found to be better here; else texts as they are.
     unique : bool
         Merge near-duplicates (images whose cosine is at least 0.95) into the best of them.
     group_by : str
@@ -104,6 +105,7 @@ def search(
         raise ValueError(f"sort_by is {known}, or '' for the best first, not {sort_by!r}")
     expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
+    encoder, templates, way = way_in_use(encoder, store, templates)
     threshold, note = match_threshold(question, encoder, store, templates)
     alone = question.is_sum and len(question.terms) == 1
     stored = {} if alone else _stored_vectors(question, store)
@@ -133,7 +135,9 @@ def search(
     options = {n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d}
     times = {"encoding": encoded - started, "searching": searched - encoded}
     times["total"] = 1000 * time.perf_counter() - started
-    return SearchResults(question, tuple(hits), options, folder, best, threshold, note, times)
+    sums = [*question.ways, *(each for each, _ in question.away)]
+    way = way if rows and any(TEXT in each.kinds for each in sums) else ""
+    return SearchResults(question, tuple(hits), options, folder, best, threshold, note, times, way)
 
 
 _DEFAULTS: dict[str, Any] = search.__kwdefaults__ or {}

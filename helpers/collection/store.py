@@ -147,6 +147,27 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         """
         self._keep(calibration=json.dumps(dict(calibration)))
 
+    @property
+    def way(self) -> dict[str, Any]:
+        """How texts are best asked for here, as `helpers.tune` found; empty if as they are.
+
+        What cannot be read is a way as well, which nobody knows.
+        """
+        kept = self._remembered().get("way", "{}")
+        with suppress(ValueError, TypeError):
+            return dict(json.loads(kept))
+        return {"unread": kept}
+
+    def keep_way(self, way: Mapping[str, Any], calibration: Mapping[str, Any]) -> None:
+        """Keep how texts are best asked for here, and where matches begin if one asks so.
+
+        Raises
+        ------
+        OSError
+            If it cannot be kept: not every user of a server may change a collection.
+        """
+        self._keep(way=json.dumps(dict(way)), calibration=json.dumps(dict(calibration)))
+
     def count(self, filter: str = "") -> int:
         """Return the number of images that a filter lets through; 0 if there is no collection."""
         counted = self._ask(filter, ["count(*)"], done="counted")

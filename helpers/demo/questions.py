@@ -107,7 +107,7 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     each : int
         How many questions of a kind; fewer where there are not as many.
     seed : int
-        Which of them.
+        Which of them, in whatever order the drawings come.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def hard_questions(rows: pd.DataFrame, each: int = 30, seed: int = 0) -> list[Ha
     """
     questions: list[HardQuestion] = []
     for kind, candidates in _KINDS.items() if rows["object"].notna().any() else ():
-        drawn = list(candidates(rows))
+        drawn = sorted(candidates(rows), key=lambda one: one.words)  # whatever the rows' order
         random.Random(f"{kind} {seed}").shuffle(drawn)
         answered = ((one, _right(one, rows)) for one in drawn)
         fit = ((one, right) for one, right in answered if (kind in ABSENT) != bool(right))
@@ -158,7 +158,7 @@ def _known(rows: pd.DataFrame, *columns: str) -> list[dict]:
 
 
 def _values(column: str, rows: pd.DataFrame) -> list:
-    return rows[column].dropna().unique().tolist()
+    return sorted(rows[column].dropna().unique())
 
 
 def _alone(column: str, rows: pd.DataFrame) -> Iterator[_Candidate]:
@@ -180,9 +180,11 @@ def _not(wanted: Sequence[str], hidden: Sequence[str], rows: pd.DataFrame) -> It
     for values in _known(rows, *wanted, *hidden):
         words = _described({name: values[name] for name in wanted})
         shown = {name: [values[name]] for name in wanted}
+        terms = tuple(_TERMS[name](values[name]) for name in wanted)
         against = [(name, values[name]) for name in hidden]
         unlike = tuple(_TERMS[name](value) for name, value in against)
-        yield _Candidate(f"{words} {_denied(against)}", (words,), shown, unlike, against)
+        like = terms if len(terms) > 1 else (words,)
+        yield _Candidate(f"{words} {_denied(against)}", like, shown, unlike, against)
 
 
 def _denied(against: Sequence[tuple[str, object]]) -> str:
@@ -239,7 +241,7 @@ _KINDS: dict[str, Callable[[pd.DataFrame], Iterator[_Candidate]]] = {
     "not a colour": lambda rows: _not(["object"], ["colour"], rows),
     "not an object": lambda rows: _not(["colour"], ["object"], rows),
     "not a background": lambda rows: _not(["object"], ["background"], rows),
-    "and not": lambda rows: _not(["colour", "object"], ["background"], rows),
+    "and not": lambda rows: _not(["object", "colour"], ["background"], rows),
     "neither nor": lambda rows: _not(["object"], ["colour", "background"], rows),
     "not one of two": _neither,
     "or": lambda rows: _or("object", rows),

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder
-from ..query.chance import FEWEST, NEAREST, above_chance, is_coin, random_texts
+from ..query.chance import FEWEST, NEAREST, above_chance, is_coin, random_texts, way_in_use, wording
 from ..query.queries import PLAIN
 from ..settings import check_flags
 from .figures import UNKNOWN, Interval, Tabled, area_interval, interval, total
@@ -122,7 +122,8 @@ def calibrate(
     judgements : Judgements, optional
         By default the class folders.
     templates : sequence of str, optional
-        The threshold then holds for searches with the same templates.
+        The threshold then holds for searches with the same templates. By default it is of the way
+        that `helpers.tune` kept; else of texts as they are.
     keep : bool
         Whether the collection remembers it, instead of what it remembered before.
     seed : int
@@ -145,14 +146,15 @@ def calibrate(
     """
     check_flags(keep=keep)
     store.check_model(encoder)
-    judgements = _once_each(judgements or from_labels(store))
-    phrasings = list(templates or PLAIN)
-    found = _largest_margins(judgements, encoder, phrasings, seed)
+    encoder, templates, _ = way_in_use(encoder, store, templates)
+    judgements = once_each(judgements or from_labels(store))
+    found = _largest_margins(judgements, encoder, templates or PLAIN, seed)
     margins = pd.DataFrame(found, columns=["query", "kind", "group", "margin"])
     margins["group"] = pd.factorize(margins["group"])[0]
     margins["part"] = np.where(margins["group"].isin(_judging_half(margins, seed)), "judge", "set")
     images, note = len(judgements.pool), judgements.note
-    made = _choose(Calibration(margins, judgements.source, phrasings, images, note=note))
+    way = wording(encoder, templates)
+    made = _choose(Calibration(margins, judgements.source, way, images, note=note))
     older = store.calibration
     if made.threshold is None and older and not is_coin(older):
         words = f"The threshold of {older['threshold']:.1f} still holds, which was measured before"
@@ -246,7 +248,7 @@ def _kept(made: Calibration, store: ImageStore) -> Calibration:
     return replace(made, kept=bool(known))
 
 
-def _once_each(judgements: Judgements) -> Judgements:
+def once_each(judgements: Judgements) -> Judgements:
     """Ask a caption that several photos have once, for all of them."""
     if judgements.source != CAPTIONS:
         return judgements

@@ -122,8 +122,7 @@ class Judgements(Tabled):
         """Return each query, how many images are relevant, and one of them."""
         examples = [self.pool.filepaths[each[0]] if len(each) else "" for each in self.relevant]
         counts = [len(each) for each in self.relevant]
-        columns = {"query": list(self.queries), "relevant images": counts, "such as": examples}
-        return pd.DataFrame(columns)
+        return pd.DataFrame({"query": self.queries, "relevant images": counts, "such as": examples})
 
     def _heading(self) -> str:
         queries = counted(len(self), "query", "queries")

@@ -43,12 +43,13 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder, unit_vectors
-from .queries import IMAGE, PLAIN, TEXT, Question, Sum
+from .queries import IMAGE, PLAIN, TEMPLATES, TEXT, Question, Sum
 
 FEWEST = 20
 """Images; fewer say too little about chance."""
@@ -61,11 +62,23 @@ NEAREST = 10
 
 AGAIN = "No verdict: the threshold kept here is a coin's. Run 07_no_match to measure it again"
 
+# Ways to ask that suit what people type: phrasings, and whether `FromMean`; the plain one first.
+# Each costs a search four texts at most. Collections remember the names.
+WAYS = {
+    "texts as they are": (PLAIN, False),
+    "texts in four phrasings": (TEMPLATES, False),
+    "texts from their mean": (PLAIN, True),
+    "texts in four phrasings, from their mean": (TEMPLATES, True),
+}
+
+UNKNOWN_WAY = "This version does not know the way to ask that is kept here: run 06_evaluation again"
+
 _WORDS = 100  # common words that stand for all texts
 _PHRASINGS = 4  # more would take seconds
 _COMMON = 0.2  # of a query's own influence, what it shares with all others may have
 _ALIKE = 1e-6  # a spread below it is rounding
 _NOTHING = 1e-3  # a sum that is shorter has no direction
+_CENTRES: WeakKeyDictionary[Encoder, dict[tuple[str, ...], np.ndarray]] = WeakKeyDictionary()
 
 
 class Scale(NamedTuple):
@@ -242,7 +255,7 @@ def match_threshold(
     """Return the margin at which a best hit begins to count as a match, and a note.
 
     It is measured for one model and one collection (with fewer kinds of images, margins are
-    smaller), for single texts in the same phrasings. `helpers.calibrate` keeps it with the
+    smaller), for single texts that are asked in the same way. `helpers.calibrate` keeps it with the
     collection. For the demo's, it comes with the model, in `calibration_file`. It is None if it was
     not measured; the note says what to do if the one that is kept `is_coin`.
 
@@ -253,12 +266,12 @@ def match_threshold(
     """
     if not question.is_one_text:
         return None, ""
-    kept = store.calibration
+    kept, asked = store.calibration, wording(encoder, templates)
     note = AGAIN if is_coin(kept) else ""
-    if kept.get("templates") == list(templates or PLAIN) and not note:
+    if kept.get("templates") == asked and not note:
         return float(kept["threshold"]), ""
     path = calibration_file(encoder)
-    if templates or not path.exists():
+    if asked != [*PLAIN] or not path.exists():
         return None, note
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -279,3 +292,56 @@ def is_coin(kept: Mapping[str, Any]) -> bool:
 def calibration_file(encoder: Encoder) -> Path:
     """Return the path of a model's calibration file, beside its checkpoint."""
     return encoder.path.with_suffix(".calibration.json")
+
+
+class FromMean:
+    """An encoder whose texts are taken from the mean of their kind; the rest is as it was.
+
+    Where texts lie far from images, what all texts share has its own cosine with each image, which
+    ranks that image high or low whatever is asked for. Without the mean of common words in the
+    same phrasings, this bias is gone: to take it off the text is to take it off each image. Nearest
+    Neighbor Normalization takes off what an image's nearest of many queries share (Chowdhury et
+    al. 2024, https://arxiv.org/abs/2410.24114), and Li et al. 2025 the mean of either kind
+    (https://arxiv.org/abs/2507.19054). It helps some models and harms others, see `helpers.tune`.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = PLAIN) -> np.ndarray:
+        """Return the unit vectors of texts, seen from their mean, which is made only once."""
+        centres, phrasings = _CENTRES.setdefault(self._encoder, {}), tuple(templates)
+        if phrasings not in centres:
+            centres[phrasings] = random_texts(self._encoder, phrasings).mean(axis=0)
+        return unit_vectors(self._encoder.encode_texts(texts, templates) - centres[phrasings])
+
+
+def way_in_use(
+    encoder: Encoder, store: ImageStore, templates: Sequence[str] | None
+) -> tuple[Any, Sequence[str] | None, str]:
+    """Return the encoder and the phrasings to ask a collection with, and words about them.
+
+    The caller's own phrasings come first, then the way that `helpers.tune` kept. A way that this
+    version does not know is not used, and the words say what to do.
+    """
+    way = store.way
+    if templates or not way:
+        return encoder, templates, ""
+    if (name := str(way.get("name"))) not in WAYS:
+        return encoder, templates, UNKNOWN_WAY
+    return *asked_by(encoder, name), str(way.get("words"))
+
+
+def asked_by(encoder: Encoder, way: str) -> tuple[Any, Sequence[str]]:
+    """Return the encoder and the phrasings of one of the `WAYS`."""
+    phrasings, moved = WAYS[way]
+    return FromMean(encoder) if moved else encoder, phrasings
+
+
+def wording(encoder: Encoder, templates: Sequence[str] | None) -> list[str]:
+    """Return how texts are asked, as a calibration keeps it: a threshold is of one way."""
+    moved = ["from their mean"] if isinstance(encoder, FromMean) else []
+    return [*(templates or PLAIN), *moved]

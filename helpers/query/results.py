@@ -82,6 +82,8 @@ class SearchResults(Sequence):
     milliseconds : dict
         How long the whole search took (`total`), and the parts of it in the model (`encoding`)
         and in Milvus (`searching`).
+    way : str
+        How texts were asked, and what that gained here, if `helpers.tune` found it to be better.
     """
 
     question: Question
@@ -92,6 +94,7 @@ class SearchResults(Sequence):
     threshold: float | None
     note: str
     milliseconds: Mapping[str, float] = field(compare=False)
+    way: str = ""
 
     def __getitem__(self, index):
         return self.hits[index]
@@ -134,9 +137,10 @@ class SearchResults(Sequence):
 
     @property
     def summary(self) -> str:
-        """The query, how many images it found, how long it took, and a note if nothing matches."""
+        """The query, how many images it found, how long it took, its way, and if none matches."""
         title, spent = isolated(self.question.title), self.milliseconds["total"]
-        words = f"{title}: {self.counted} in {spent:.0f} ms"
+        way = f", {self.way}" if self.way else ""
+        words = f"{title}: {self.counted} in {spent:.0f} ms{way}"
         more = self.verdict if self.matches is False else self.note
         return f"{words}. {more}" if more else words
 

@@ -36,11 +36,14 @@ class Apart(Moved):
     def __init__(self, encoder: ClipEncoder) -> None:
         super().__init__(encoder)
         self.dim = 2 * encoder.dim
+        self._own: dict[str, list[float]] = {}  # of each text; to draw them takes long
 
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
         vectors = self._encoder.encode_texts(texts, templates)
-        own = [random.Random(text) for text in texts]
-        drawn = np.array([[each.gauss(0, 1) for _ in range(vectors.shape[1])] for each in own])
+        for text in {*texts} - {*self._own}:
+            own = random.Random(text)
+            self._own[text] = [own.gauss(0, 1) for _ in range(vectors.shape[1])]
+        drawn = np.array([self._own[text] for text in texts])
         return unit_vectors(np.hstack([vectors, APART * unit_vectors(drawn)]))
 
 
