@@ -212,8 +212,9 @@ def sheet(asked: Sequence[Asked], values: pd.DataFrame, kind: str) -> Image.Imag
         pool, top = one.judgements.pool, line * (SIDE + 20)
         asked_there = one.values[one.values["kind"] == kind]
         number = int(asked_there.index[asked_there["query"] == row["query"]][0])
-        words = f"{row['query']}: R-precision {row[ASKED]:.2f} of {row['relevant']}"
-        brush.text((4, top + 4), words, fill="black")
+        value = f"R-precision {row[ASKED]:.2f}, {row['relevant']} are right"
+        value = "said to match, nothing is right" if kind in ABSENT else value
+        brush.text((4, top + 4), f"{row['query']}: {value}", fill="black")
         right = set(one.judgements.relevant[number].tolist())
         found = nearest(one.evaluation, one.judgements, number, max(FIRST, len(right)))
         first = found[: FIRST // 2]
