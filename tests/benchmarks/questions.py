@@ -154,11 +154,11 @@ def ledger(gap: str, cells: dict[str, dict[str, object]]) -> Iterator[str]:
     """Yield a line for the ledger for each way to ask, below its head."""
     kinds = [kind for kind in cells if kind not in ABSENT]
     if gap == HERE:
-        yield f"\n| date, commit | way | texts and images | {' | '.join(kinds)} |"
-        yield f"| --- | --- | --- |{' ---: |' * len(kinds)}"
+        yield f"\n| date, commit | what changed | way | texts and images | {' | '.join(kinds)} |"
+        yield f"| --- | --- | --- | --- |{' ---: |' * len(kinds)}"
     for way in WAYS:
         means = [f"{cells[kind][way].mean:.3f}" for kind in kinds]  # type: ignore[attr-defined]
-        yield f"| {STAMP} | {way} | {gap} | {' | '.join(means)} |"
+        yield f"| {STAMP} | | {way} | {gap} | {' | '.join(means)} |"
 
 
 def worst(values: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -199,7 +199,11 @@ def impossible(values: pd.DataFrame, claimed: int) -> Iterator[str]:
 
 
 def sheet(asked: Sequence[Asked], values: pd.DataFrame, kind: str) -> Image.Image:
-    """Return a picture of a kind's worst questions: the first hits, in green if they are right."""
+    """Return a picture of a kind's worst questions, in green what is right.
+
+    That is the first five hits, and then the first that are wrong, down to where as many are found
+    as there are right ones.
+    """
     rows = worst(values, kind)
     made = Image.new("RGB", (FIRST * SIDE, max(1, len(rows)) * (SIDE + 20)), "white")
     brush = ImageDraw.Draw(made)
@@ -208,14 +212,17 @@ def sheet(asked: Sequence[Asked], values: pd.DataFrame, kind: str) -> Image.Imag
         pool, top = one.judgements.pool, line * (SIDE + 20)
         asked_there = one.values[one.values["kind"] == kind]
         number = int(asked_there.index[asked_there["query"] == row["query"]][0])
-        words = f"{row['query']}: R-precision {row[ASKED]:.2f} of {row['relevant']}"
-        brush.text((4, top + 4), words, fill="black")
-        found = nearest(one.evaluation, one.judgements, number, FIRST)
+        value = f"R-precision {row[ASKED]:.2f}, {row['relevant']} are right"
+        value = "said to match, nothing is right" if kind in ABSENT else value
+        brush.text((4, top + 4), f"{row['query']}: {value}", fill="black")
+        right = set(one.judgements.relevant[number].tolist())
+        found = nearest(one.evaluation, one.judgements, number, max(FIRST, len(right)))
+        first = found[: FIRST // 2]
+        found = (first + [place for place in found[len(first) :] if place not in right])[:FIRST]
         for column, (place, path) in enumerate(zip(found, pool.paths(found), strict=True)):
-            is_right = place in one.judgements.relevant[number]
             with Image.open(path) as picture:
                 small = ImageOps.fit(picture.convert("RGB"), (SIDE - 12, SIDE - 12))
-            colour = "seagreen" if is_right else "crimson"
+            colour = "seagreen" if place in right else "crimson"
             made.paste(ImageOps.expand(small, 4, colour), (column * SIDE, top + 20))
     return made
 
