@@ -6,7 +6,10 @@ Seconds count from the start of 1970. Not about finding dates in a photo: that i
 import calendar
 import re
 import unicodedata
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+import pandas as pd
 
 _EPOCH = datetime(1970, 1, 1)
 _NAMES = "January February March April May June July August September October November December"
@@ -19,6 +22,14 @@ _WRITTEN = re.compile(rf"(\d{{4}})(?:{_PART}(?:{_PART}{_TIME})?)?", re.IGNORECAS
 _YEAR_LAST = re.compile(rf"^(.{{1,30}}?){_AFTER}(\d{{4}})\b", re.IGNORECASE)
 _UNBROKEN = re.compile(r"^(\d{4})(:?)(\d\d)\2(\d\d)\b")  # 20190615, and EXIF's 2019:06:15
 _NO_MONTH = "there is no such month: write 1 to 12, or an English name"
+
+_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}  # their first months
+_UNITS = {"day": "D", "week": "W", "month": "M", "year": "Y"}  # as pandas calls them
+_COUNTS = ["today this", "yesterday last a an one", "two", "three", "four", "five", "six"]
+_BACK = {word: number for number, words in enumerate(_COUNTS) for word in words.split()}
+_SEASON, _UNIT, _COUNT = "|".join(_SEASONS), "|".join(_UNITS), "|".join([r"\d{1,3}", *_BACK])
+_MONTH = "|".join(rf"{name[:3]}(?:{name[3:]})?\.?" for name in [*_NAMES.lower().split(), "sept"])
+_DAY = r"\d\d?(?:st|nd|rd|th)?\.?"
 
 
 def seconds(moment: datetime) -> int:
@@ -90,3 +101,75 @@ def _days(month: str, day: str) -> set[tuple[int, int]]:
     named = sum(n for n, name in enumerate(_MONTHS, 1) if name.startswith(month.title()))
     number = int(month) if month.isdecimal() else named
     return {(number, int(day))} if day.isdecimal() and 1 <= number <= 12 else set()
+
+
+def spoken(said: str, today: date) -> tuple[int, int]:
+    """Return the first and the last second of what people call a date; see `SPOKEN`.
+
+    That is a day, a month or a year as `period` reads them, a season or a decade with its year, or
+    what counts from today. Seasons are those of the north; winter 2019 begins in December 2019.
+    Weeks begin on Monday. The last summer, or June, is the latest that is over. The last three
+    weeks are the three before this one, and this one until today.
+
+    Raises
+    ------
+    ValueError
+        If it is no date, or no day of the calendar.
+    """
+    text = " ".join(said.lower().split())
+    for pattern, read in _SHAPES.items():
+        if match := re.fullmatch(pattern, text):
+            return read(today, *match.groups())
+    raise ValueError(f"{said!r} is not a date")
+
+
+def _back(today: date, count: str, unit: str = "day") -> tuple[int, int]:
+    number = int(count) if count.isdecimal() else _BACK[count]
+    return _seconds_of(pd.Period(today, _UNITS[unit]) - number)
+
+
+def _lately(today: date, count: str, unit: str) -> tuple[int, int]:
+    return _back(today, count, unit)[0], period(today)[1]
+
+
+def _written(_today: date, text: str) -> tuple[int, int]:
+    return period(text)
+
+
+def _named(_today: date, name: str, year: str | int) -> tuple[int, int]:
+    if name not in _SEASONS:
+        return period(f"{name} {year}")
+    return _seconds_of(pd.Period(date(int(year), _SEASONS[name], 1), "Q-NOV"))
+
+
+def _latest(today: date, which: str, name: str) -> tuple[int, int]:
+    """Return the seconds of the last summer (or June) that is over, or of this year's."""
+    years = [_named(today, name, today.year - back) for back in range(3)]
+    over = [days for days in years if days[1] < period(today)[0]]
+    return over[0] if which == "last" else years[max(0, 2 - len(over))]
+
+
+def _decade(today: date, century: str, tens: str) -> tuple[int, int]:
+    year = int(f"{century or 20}{tens}")
+    year -= 0 if century or year <= today.year else 100  # the 90s are the latest that began
+    return period(year)[0], period(year + 9)[1]
+
+
+def _seconds_of(days: pd.Period) -> tuple[int, int]:
+    return period(days.start_time.date())[0], period(days.end_time.date())[1]
+
+
+_SHAPES: dict[str, Callable[..., tuple[int, int]]] = {
+    "(today|yesterday)": _back,
+    f"(last|this) ({_UNIT})": _back,
+    f"({_COUNT}) ({_UNIT})s? ago": _back,
+    f"last ({_COUNT}) ({_UNIT})s?": _lately,
+    f"(last|this) ({_SEASON}|{_MONTH})": _latest,
+    rf"({_SEASON})(?: of)? (\d{{4}})(?:[-/]\d\d(?:\d\d)?)?": _named,
+    r"(\d\d)(\d0)s": _decade,
+    r"the ['’]?()(\d0)s": _decade,
+    rf"((?:{_DAY}(?: of)? )?(?:{_MONTH})(?: {_DAY}| of)?,? \d{{4}}"
+    r"|\d\d?[-/.](?:\d\d?[-/.])?\d{4}|\d{4}(?:[-/.]\d\d?(?:[-/.]\d\d?)?)?(?!\d))": _written,
+}
+SPOKEN = re.sub(r"\((?!\?)", "(?:", f"(?:{'|'.join(_SHAPES)})")
+"""A pattern of what may be a date, in small letters; whether it is one, `spoken` says."""

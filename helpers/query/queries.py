@@ -10,15 +10,19 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..encoding import Encoder, unit_vectors
 from ..settings import resolve_path
+
+if TYPE_CHECKING:
+    from .reading import Reading
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}")
 """Phrasings for texts as people type them, with or without an article."""
@@ -100,6 +104,13 @@ class Query:
         kept += [resolve_path(image, image_dir)] if image else []
         away = [*asked.unlike, *([unlike] if unlike else [])]
         return cls(kept if kept or away else [""], away)
+
+    @classmethod
+    def read(cls, words: str, today: date | None = None, literal: Sequence[str] = ()) -> "Reading":
+        """Return how what a person typed is read: not, or, quotes and dates; see `reading.read`."""
+        from .reading import read
+
+        return read(words, today, literal)
 
     def with_feedback(
         self, good: Terms = (), bad: Terms = (), more: float = GOOD, less: float = BAD
