@@ -21,7 +21,7 @@ from .collection.filters import Where, build_filter, names_in, plain
 from .collection.store import MAX_LIMIT, ImageStore
 from .encoding import Encoder
 from .images.files import look_at
-from .query.chance import NEAREST, SAMPLE, among_others, match_threshold
+from .query.chance import NEAREST, SAMPLE, match_threshold
 from .query.logic import Logic
 from .query.queries import Query, Question, Term, parse, visible
 from .query.results import Hit, SearchResults
@@ -106,8 +106,7 @@ def search(
     remembered = store.check_model(encoder)
     threshold, note = match_threshold(question, encoder, store, templates)
     stored = _stored_vectors(question, store) if len(question.terms) > 1 else {}
-    drawn: dict[str, Any] = {"images": store.sample(SAMPLE), "known": stored}
-    logic = Logic.of(question, partial(among_others, encoder=encoder, templates=templates, **drawn))
+    logic = Logic.of(question, encoder, templates, store.sample(SAMPLE), stored)
     encoded = 1000 * time.perf_counter()
 
     first, number = offset, min(max(limit, NEAREST), MAX_LIMIT - offset)

@@ -7,7 +7,7 @@ from helpers.encoding import unit_vectors
 from helpers.query.chance import among_others
 from helpers.query.queries import BAD, GOOD, parse
 
-from .benchmarks import feedback
+from .benchmarks import feedback, gaps
 from .benchmarks.possible import Impossible, refuse
 
 
@@ -23,7 +23,7 @@ def test_our_way_is_what_a_search_with_thumbs_does(tiny, drawings):
     paths = list_images(drawings)
     images = tiny.encode_images(paths)
     query = Query(["a star"]).with_feedback(paths[:3], paths[20:25])
-    asked = among_others(parse(query), tiny, None, images, {}).vector
+    asked = among_others(parse(query).ways[0], tiny, None, images, {}).vector
     way = feedback.ways(tiny, images)["means, on one scale (ours)"]
     vector = way.vector(tiny.encode_texts(["a star"])[0], images[:3], images[20:25])
     assert way.weights == (GOOD, BAD)
@@ -64,19 +64,19 @@ def test_a_pair_of_vague_queries_for_one_target_is_in_one_half(few):
 
 
 def test_texts_are_as_far_away_as_is_said(tiny, few):
-    moved, apart = feedback.Moved(tiny), feedback.Apart(tiny)
+    moved, apart = gaps.Moved(tiny), gaps.Apart(tiny)
     texts = ["a star", "a fish", "two blue birds"]
     plain = tiny.encode_texts(texts)
     assert (moved.encode_texts(texts) @ moved.encode_texts(texts).T).min() > 0.7
     own = apart.encode_texts(texts)
-    assert np.allclose(own[:, : tiny.dim], plain / np.hypot(1, feedback.APART), atol=1e-5)
+    assert np.allclose(own[:, : tiny.dim], plain / np.hypot(1, gaps.APART), atol=1e-5)
     assert np.allclose(np.linalg.norm(own, axis=1), 1, atol=1e-5)
 
 
 def test_the_report_has_a_table_for_each_gap(tiny, few):
     rows, images = few
     lines = "\n".join(feedback.report(tiny, rows, images)).splitlines()
-    for name in feedback.situations(tiny, images):
+    for name in gaps.situations(tiny, images):
         assert any(line.startswith(f"| {name} | weights |") for line in lines)
     tables = [line.count("|") for line in lines if line.startswith("| means")]
     assert tables

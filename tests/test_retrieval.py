@@ -100,7 +100,7 @@ def test_a_search_with_thumbs_can_be_asked_again_by_its_code(ingested, encoder, 
 def test_thumbs_are_not_encoded_again(ingested, encoder, drawings, monkeypatch):
     paths = list_images(drawings)
     query = Query(["a star"]).with_feedback(paths[:3], paths[30:31])
-    vector = among_others(parse(query), encoder, None, ingested.sample(1000), {}).vector
+    vector = among_others(parse(query).ways[0], encoder, None, ingested.sample(1000), {}).vector
     monkeypatch.setattr(encoder, "encode_images", None)
     found = search(query, encoder, ingested)
     best = ingested.search(vector, 10)

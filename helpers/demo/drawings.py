@@ -204,6 +204,15 @@ def draw_demo_images(folder: str | os.PathLike, n: int = 1000, seed: int = 0) ->
     return rows
 
 
+def listed_drawings(folder: str | os.PathLike) -> pd.DataFrame:
+    """Return the list that `draw_demo_images` wrote into a folder; without it, an empty one."""
+    try:
+        rows = pd.read_csv(Path(folder) / "captions.csv")
+    except (OSError, ValueError):  # no such file, or one that others wrote
+        rows = pd.DataFrame()
+    return rows if set(_COLUMNS) <= set(rows) else pd.DataFrame(columns=_COLUMNS)
+
+
 def _plan(n: int, seed: int) -> pd.DataFrame:
     """Return the list of the drawings of a seed."""
     if n < _PER_CLASS or n % _PER_CLASS:

@@ -1,8 +1,8 @@
 """What is right: which images of a collection each query should find.
 
-There are three ways to know: folders of classes, captions, and queries that somebody judged. All
-become `Judgements`, which hold the vectors of the images as well: they are read from Milvus once,
-and never encoded again.
+There are three ways to know: folders of classes, captions, and queries that somebody judged. And of
+the demo's drawings it is known what hard questions should find. All become `Judgements`, which hold
+the vectors of the images as well: they are read from Milvus once, and never encoded again.
 """
 
 import csv
@@ -21,12 +21,14 @@ import numpy as np
 import pandas as pd
 
 from ..collection.store import ImageStore
-from ..query.queries import visible
+from ..demo.drawings import listed_drawings
+from ..demo.questions import Texts, hard_questions
+from ..query.queries import AnyOf, Query, Term, visible
 from ..query.results import as_written, safe_csv
 from ..settings import FLAGS, resolve_path
 from .figures import Tabled, counted
 
-CAPTIONS, BY_HAND, LABELS = "captions", "judged queries", "class folders"
+CAPTIONS, BY_HAND, LABELS, DRAWINGS = "captions", "judged queries", "class folders", "drawings"
 _SHOWN = 5  # queries
 _NAMED = 3  # examples of paths
 _COLUMNS = ("query", "filepath", "relevant")
@@ -85,7 +87,7 @@ class Judgements(Tabled):
 
     Attributes
     ----------
-    source : {"class folders", "captions", "judged queries"}
+    source : {"class folders", "captions", "judged queries", "drawings"}
     queries : sequence of n str
     relevant : sequence of n ndarrays of int
     groups : sequence of n
@@ -96,6 +98,10 @@ class Judgements(Tabled):
         is not relevant is wrong.
     note : str
         What was left out.
+    kinds : sequence of n str
+        Which kind each query is, if they are hard questions.
+    asked : sequence of n Query
+        What to search for instead of each text, if not for the text.
     """
 
     source: str
@@ -105,6 +111,8 @@ class Judgements(Tabled):
     pool: Pool
     wrong: Sequence[np.ndarray] = ()
     note: str = ""
+    kinds: Sequence[str] = ()
+    asked: Sequence[Query] = ()
     _most = _SHOWN
 
     def __len__(self) -> int:
@@ -301,6 +309,32 @@ def judged_csv(query: str, judged: Mapping[Path, bool], folder: Path) -> str:
     paths = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in judged]
     columns = (query, [path.as_posix() for path in paths], [*map(int, judged.values())])
     return safe_csv(pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True))))
+
+
+def from_drawings(pool: Pool, typed: bool = False, each: int = 30, seed: int = 0) -> Judgements:
+    """Take hard questions about the demo's drawings, such as "a star that is not red".
+
+    Parameters
+    ----------
+    pool : Pool
+        See `read_pool`. If its images are not the drawings, there is no question, and the note
+        says so.
+    typed : bool
+        Ask them as they are typed, as one text each, and not as a `Query`.
+    each, seed : int
+        How many of a kind, and which; see `hard_questions`.
+    """
+    rows = listed_drawings(pool.folder).set_index("filepath").reindex(pool.filepaths)
+    questions = hard_questions(rows, each, seed)
+    words, kinds = [one.words for one in questions], [one.kind for one in questions]
+    asked = [] if typed else [Query(_terms(one.like), _terms(one.unlike)) for one in questions]
+    relevant = [np.array(one.wanted, int) for one in questions]
+    note = "" if questions else "What hard questions should find is known of the drawings alone"
+    return Judgements(DRAWINGS, words, relevant, words, pool, note=note, kinds=kinds, asked=asked)
+
+
+def _terms(texts: Texts) -> list[Term]:
+    return [AnyOf(*text) if isinstance(text, tuple) else text for text in texts]
 
 
 def _find(names: Iterable[str], pool: Pool, beside: Path) -> dict[str, list[int]]:

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ..encoding import Encoder
-from ..query.queries import PLAIN
+from ..query.chance import SAMPLE
+from ..query.logic import Logic
+from ..query.queries import PLAIN, parse
 from .figures import Interval, Tabled, counted, difference, interval
 from .judgements import CAPTIONS, LABELS, Judgements, Pool
 from .metrics import measure, rank
@@ -42,15 +44,15 @@ class Evaluation(Tabled):
     title : str
         What was searched for what.
     values : DataFrame
-        A row a query: `query`, how many are `relevant`, and its metrics.
+        A row a query: `query`, how many are `relevant`, its `kind` if any, and its metrics.
     chance : DataFrame
         The same metrics for scores that say nothing.
     groups : sequence
         Queries of one group are not independent, see `interval`.
     pool : int
         How many items each query was compared with.
-    vectors : ndarray of float32, shape (queries, dim)
-        The queries themselves.
+    rankers : ndarray of float32, shape (queries, dim), or list of Logic
+        The queries themselves; if they are not texts, what `search` ranks by for each.
     note : str
     """
 
@@ -59,7 +61,7 @@ class Evaluation(Tabled):
     chance: pd.DataFrame
     groups: Sequence[Hashable]
     pool: int
-    vectors: np.ndarray
+    rankers: np.ndarray | list
     note: str = ""
 
     def of(self, metric: str) -> Interval:
@@ -69,10 +71,9 @@ class Evaluation(Tabled):
     def table(self) -> pd.DataFrame:
         """Return each metric's mean, its 95 % interval, what chance gets, and how they compare."""
         rows = []
-        for metric in self.chance.columns:
-            found, chance = self.of(metric), float(self.chance[metric].mean())
-            verdict = found.beside(chance, "no better than chance")
-            rows.append((found.mean, found.range, chance, verdict))
+        for metric, luck in self.chance.mean().items():
+            own = self.of(metric)
+            rows.append((own.mean, own.range, luck, own.beside(luck, "no better than chance")))
         columns = ["mean", "95 % interval", "chance", "compared with chance"]
         return pd.DataFrame(rows, self.chance.columns, columns)
 
@@ -144,13 +145,17 @@ def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = No
     Parameters
     ----------
     judgements : Judgements
+        Where they say what to ask instead of a text, that ranks as it does in `search`.
     encoder : ClipEncoder
         The model that filled the collection.
     templates : sequence of str, optional
         Phrasings for the queries, see `ClipEncoder.encode_texts`.
     """
-    vectors = encoder.encode_texts(judgements.queries, templates or PLAIN)
-    return _evaluated(f"texts to images, {judgements.source}", judgements, vectors)
+    rankers: np.ndarray | list = encoder.encode_texts(judgements.queries, templates or PLAIN)
+    if judgements.asked:
+        some = judgements.pool.vectors[:: -(-len(judgements.pool) // SAMPLE)]
+        rankers = [Logic.of(parse(q), encoder, templates, some, {}) for q in judgements.asked]
+    return _evaluated(f"texts to images, {judgements.source}", judgements, rankers)
 
 
 def evaluate_captions(
@@ -208,18 +213,18 @@ def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> J
     return Judgements(judgements.source, names, relevant, list(own), pool, note=judgements.note)
 
 
-def _evaluated(title: str, judgements: Judgements, vectors: np.ndarray) -> Evaluation:
-    """Measure queries, a vector each, against what is right; refuse if nothing is."""
+def _evaluated(title: str, judgements: Judgements, rankers: np.ndarray | list) -> Evaluation:
+    """Measure what queries find against what is right; refuse if nothing is."""
     _refuse_nothing(judgements)
-    scores = chain.from_iterable(score_blocks(vectors, judgements.pool))
+    scores = chain.from_iterable(score_blocks(rankers, judgements.pool))
     pairs = zip(scores, judgements.relevant, strict=True)
-    values = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
+    metrics = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
     numbers, pool = [len(places) for places in judgements.relevant], len(judgements.pool)
-    values.insert(0, "query", list(judgements.queries))
-    values.insert(1, "relevant", numbers)
+    about = {"query": list(judgements.queries), "kind": list(judgements.kinds) or ""}
+    values = pd.DataFrame(about | {"relevant": numbers}).join(metrics)
     by_chance = {n: measure(rank(np.zeros(pool), np.arange(n)), AT) for n in set(numbers)}
     chance = pd.DataFrame([by_chance[number] for number in numbers if number])
-    return Evaluation(title, values, chance, judgements.groups, pool, vectors, judgements.note)
+    return Evaluation(title, values, chance, judgements.groups, pool, rankers, judgements.note)
 
 
 def _refuse_nothing(judgements: Judgements) -> None:
@@ -230,11 +235,15 @@ def _refuse_nothing(judgements: Judgements) -> None:
         )
 
 
-def score_blocks(vectors: np.ndarray, pool: Pool) -> Iterator[np.ndarray]:
-    """Yield the cosines of queries and pool, a few rows at once, rounded so that copies tie."""
+def score_blocks(rankers: np.ndarray | list, pool: Pool) -> Iterator[np.ndarray]:
+    """Yield the scores of queries and pool, a few rows at once, rounded so that copies tie."""
     step = max(1, _CELLS // max(len(pool), 1))
-    for start in range(0, len(vectors), step):
-        yield (vectors[start : start + step] @ pool.vectors.T).round(_DIGITS)
+    for start in range(0, len(rankers), step):
+        some = rankers[start : start + step]
+        if isinstance(some, np.ndarray):
+            yield (some @ pool.vectors.T).round(_DIGITS)
+        else:
+            yield np.array([each.ranking(pool.vectors) for each in some]).round(_DIGITS)
 
 
 def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int, list[str]]:
@@ -261,7 +270,7 @@ def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int,
 
 def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: int) -> list[int]:
     """Return the places of the images nearest to a query, the nearest first."""
-    scores = judgements.pool.vectors @ evaluation.vectors[query]
+    (scores,) = next(score_blocks(evaluation.rankers[query : query + 1], judgements.pool))
     return np.argsort(-scores, kind="stable")[:limit].tolist()
 
 
@@ -284,60 +293,66 @@ def phrasings(judgements: Judgements) -> dict[str, Sequence[str]]:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Tabled):
-    """Several ways to search, and how each differs from the first; shown as a table.
+    """Ways to search, compared query by query; shown as a table.
 
     Attributes
     ----------
-    metric : str
-    figures : dict of Interval
-        The metric's mean for each way.
-    differences : dict of Interval
-        By how much each way but the first is higher than the first, query by query.
+    figures : DataFrame
+        That table, with intervals.
     queries, pool : int
         How many queries with something to find, and how many images.
     """
 
-    metric: str
-    figures: Mapping[str, Interval]
-    differences: Mapping[str, Interval]
+    figures: pd.DataFrame
     queries: int
     pool: int
 
     def table(self) -> pd.DataFrame:
-        """Return the figures, the differences and the verdicts, a row a way."""
-        rows = []
-        for way, found in self.figures.items():
-            change = ["", "", ""]
-            if more := self.differences.get(way):
-                change = [f"{more.mean:+.3f}", more.range, more.beside(0, "no difference seen")]
-            rows.append((found.mean, found.range, *change))
-        columns = [self.metric, "95 % interval", "difference", "its 95 % interval", "so it is"]
-        return pd.DataFrame(rows, list(self.figures), columns)
+        """Return the figures."""
+        return self.figures
 
     def _heading(self) -> str:
         return f"{counted(self.queries, 'query', 'queries')}, a pool of {self.pool:,} images"
 
 
 def compare(evaluations: Mapping[str, Evaluation], metric: str = "R-precision") -> Comparison:
-    """Compare several ways to search with the first of them, query by query.
+    """Compare several ways to search with the first of them, query by query; a row a way.
 
     Raises
     ------
     ValueError
         If they are not of the same queries and the same number of images.
     """
-    (first, base), *others = evaluations.items()
-    for name, evaluation in others:
+    first, base = next(iter(evaluations.items()))
+    rows = []
+    for name, evaluation in evaluations.items():
         if list(evaluation.values["query"]) != list(base.values["query"]):
             raise ValueError(f"{name!r} and {first!r} are not of the same queries")
         if evaluation.pool != base.pool:
             raise ValueError(f"{name!r} and {first!r} have pools of different sizes")
-    differences = {
-        name: difference(evaluation.values[metric], base.values[metric], base.groups)
-        for name, evaluation in others
-    }
-    figures = {name: evaluation.of(metric) for name, evaluation in evaluations.items()}
-    return Comparison(metric, figures, differences, base.queries, base.pool)
+        found = evaluation.of(metric)
+        more = difference(evaluation.values[metric], base.values[metric], base.groups)
+        change = f"{more.mean:+.3f}", more.range, more.beside(0, "no difference seen")
+        rows.append((found.mean, found.range, *change))
+    columns = [metric, "95 % interval", "difference", "its 95 % interval", "so it is"]
+    figures = pd.DataFrame(rows, list(evaluations), columns)
+    figures.iloc[0, 2:] = ""
+    return Comparison(figures, base.queries, base.pool)
+
+
+def by_kind(typed: Evaluation, asked: Evaluation, metric: str = "R-precision") -> Comparison:
+    """Compare hard questions as they are typed with the same as queries; a row a kind.
+
+    Both are of the same questions, see `judgements.from_drawings`. A kind for which nothing is
+    right has no row.
+    """
+    values, rows = typed.values.assign(asked=asked.values[metric]).dropna(), {}
+    for kind, some in values.groupby("kind", sort=False):
+        one, other, words = some[metric], some["asked"], some["query"]
+        found = interval(one, words), interval(other, words), difference(other, one, words)
+        rows[kind] = len(some), *map(str, found), found[-1].beside(0, "no difference seen")
+    columns = ["questions", "typed", "as a query", "difference", "so as a query it is"]
+    return Comparison(pd.DataFrame(rows, columns).T, typed.queries, typed.pool)
 
 
 def beside_published(

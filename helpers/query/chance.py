@@ -40,7 +40,7 @@ that tells "a star" from a word that means nothing.
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,11 +89,14 @@ class Chance(NamedTuple):
     images, queries : ndarrays, shape (n, dim)
         Random images, and random queries without any that cancel out; none if there are fewer
         than 20 images.
+    centre : ndarray, shape (dim,)
+        The mean of the random queries, if these are texts; else empty.
     """
 
     vector: np.ndarray
     images: np.ndarray
     queries: np.ndarray
+    centre: np.ndarray
 
     def margins(self, vectors: np.ndarray) -> list[float | None]:
         """Return how far images with unit vectors (n, dim) are above chance.
@@ -106,20 +109,19 @@ class Chance(NamedTuple):
         return [None] * len(vectors) if above is None else above.tolist()
 
     def aim(self) -> np.ndarray:
-        """Return the vector without most of what all queries of its kind say, shape (dim,).
+        """Return the vector without most of what all texts say, shape (dim,).
 
-        What they say is their mean. Where it moves the images' cosines more than what this query
+        What they say is their mean. Where it moves the images' cosines more than what this text
         says beyond it, it would decide alone; so it is left a fifth of that influence at most. To
         take all of it away costs more than it gains where there is little of it. Both were measured
         on drawings: see `tests/benchmarks`.
         """
-        mean = self.queries.mean(axis=0) if len(self.queries) else np.zeros_like(self.vector)
-        own = self.vector - mean
-        if np.linalg.norm(own) < _NOTHING or len(self.images) < FEWEST:
+        if not len(self.centre):
             return self.vector
-        influence = (self.images @ mean).std()
-        left = _COMMON * (self.images @ own).std() / max(influence, _ALIKE)
-        return own + min(left, 1) * mean
+        own = self.vector - self.centre
+        most = _COMMON * (self.images @ own).std()
+        left = most / max((self.images @ self.centre).std(), most, _ALIKE)
+        return own + left * self.centre
 
 
 def among_others(
@@ -128,6 +130,7 @@ def among_others(
     templates: Sequence[str] | None,
     images: np.ndarray,
     known: Mapping[Any, np.ndarray],
+    pools: Mapping[str, np.ndarray] | None = None,
 ) -> Chance:
     """Draw random queries like a sum of terms, and bring the terms to one scale.
 
@@ -140,6 +143,8 @@ def among_others(
         A sample of the collection.
     known : dict
         From paths of images to vectors, which need not be encoded.
+    pools : dict, optional
+        What `random_terms` returns, if it is there already.
 
     Raises
     ------
@@ -148,10 +153,8 @@ def among_others(
     OSError
         If an image cannot be read.
     """
-    pools: dict[str, np.ndarray] = {}
-    if len(images) >= FEWEST:
-        texts = random_texts(encoder, templates) if TEXT in question.kinds else images
-        pools = {TEXT: texts, IMAGE: images}
+    if pools is None:
+        pools = random_terms(question.kinds, encoder, templates, images)
     units = scales(**pools) if question.mixes and pools else {}
     vectors, others = [], []
     for place, term in enumerate(question.terms):
@@ -159,13 +162,25 @@ def among_others(
         vector = known[term.path] if is_known else term.vector(encoder, templates or PLAIN)
         scale, pool = units.get(term.kind, Scale()), pools.get(term.kind, vector[None])
         vectors.append(scale(vector))
-        # Each term starts elsewhere, so that no word is both liked and disliked.
+        # Each term starts elsewhere, so that no word is added to itself.
         others.append(scale(pool[(np.arange(_WORDS) + 7 * place) % len(pool)]))
     total, drawn = (combine(each, question.weights) for each in (vectors, others))
     if np.linalg.norm(total) < _NOTHING:
         raise ValueError("the query cancels itself out: its terms for and against are the same")
     queries = unit_vectors(drawn[np.linalg.norm(drawn, axis=1) > _NOTHING])
-    return Chance(unit_vectors(total), images.reshape(-1, encoder.dim), queries)
+    are_texts = question.kinds == {TEXT} and len(queries) > 1
+    centre = queries.mean(axis=0) if are_texts else np.empty(0, np.float32)
+    return Chance(unit_vectors(total), images.reshape(-1, encoder.dim), queries, centre)
+
+
+def random_terms(
+    kinds: Collection[str], encoder: Encoder, templates: Sequence[str] | None, images: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return unit vectors of random texts and images; none if there are fewer than 20 images."""
+    if len(images) < FEWEST:
+        return {}
+    texts = random_texts(encoder, templates) if TEXT in kinds else images
+    return {TEXT: texts, IMAGE: images}
 
 
 def random_texts(encoder: Encoder, templates: Sequence[str] | None) -> np.ndarray:

@@ -20,14 +20,14 @@ best: see `Logic.highest_unseen`.
 A query that is but one sum is left alone: images rank by its cosine, as Milvus returns them.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..encoding import unit_vectors
-from .chance import FEWEST, Chance
-from .queries import Question, Sum
+from ..encoding import Encoder, unit_vectors
+from .chance import FEWEST, Chance, among_others, random_terms
+from .queries import Question
 
 _SAME = 0.999  # correlation of what is looked for and what is not, if they are one and the same
 _ALIKE = 1e-6  # a spread below it is rounding
@@ -48,16 +48,32 @@ class Logic(NamedTuple):
     away: Sequence[tuple[Chance, float]]
 
     @classmethod
-    def of(cls, question: Question, draw: Callable[[Sum], Chance]) -> "Logic":
-        """Take a question apart; `draw` is `among_others`, with all that it needs beside a sum.
-
-        ValueError if it cancels itself out.
-        """
-        ways = [draw(way) for way in question.ways]
-        made = cls(ways, [(draw(each), weight) for each, weight in question.away])
-        if len(made.ways) and made.away:
-            made.ranking(made._among(made.vectors()))
+    def of(
+        cls,
+        question: Question,
+        encoder: Encoder,
+        templates: Sequence[str] | None,
+        images: np.ndarray,
+        known: Mapping[Any, np.ndarray],
+    ) -> "Logic":
+        """Take a question apart; for the other arguments and errors see `among_others`."""
+        away = question.away
+        sums = [*question.ways, *(each for each, _ in away)]
+        kinds = set().union(*(each.kinds for each in sums))
+        pools = random_terms(kinds, encoder, templates, images)
+        drawn = [among_others(each, encoder, templates, images, known, pools) for each in sums]
+        ways = drawn[: len(drawn) - len(away)]
+        weights = [weight for _, weight in away]
+        made = cls(ways, [*zip(drawn[len(ways) :], weights, strict=True)])
+        if ways and away:
+            made.ranking(made.images)  # raises if it cancels itself out
         return made
+
+    @property
+    def images(self) -> np.ndarray:
+        """Random images; none if there are too few."""
+        images = (self.ways[0] if self.ways else self.away[0][0]).images
+        return images if len(images) >= FEWEST else images[:0]
 
     @property
     def is_sum(self) -> bool:
@@ -110,7 +126,7 @@ class Logic(NamedTuple):
         """
         if self.is_sum:
             return self.ways[0].margins(vectors)
-        known = len(self._among(vectors[:0])) > 0
+        known = self.images.std(axis=0).max(initial=0) > _ALIKE
         return self.ranking(vectors).tolist() if known else [None] * len(vectors)
 
     def highest_unseen(self, vectors: np.ndarray, nearest: int) -> float:
@@ -125,8 +141,7 @@ class Logic(NamedTuple):
 
     def _among(self, vectors: np.ndarray) -> np.ndarray:
         """Return random images; where there are too few, the ones that are compared."""
-        images = (self.ways[0] if self.ways else self.away[0][0]).images
-        return images if len(images) >= FEWEST else vectors
+        return self.images if len(self.images) else vectors
 
 
 def _standing(sum_: Chance, vectors: np.ndarray, among: np.ndarray) -> np.ndarray:

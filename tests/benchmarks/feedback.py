@@ -22,17 +22,16 @@ from scipy import stats
 
 from helpers import ClipEncoder, draw_demo_images
 from helpers.demo.drawings import COUNTS, with_article
-from helpers.encoding import unit_vectors
 from helpers.evaluation.figures import Interval, difference, interval
 from helpers.query.chance import Scale, combine, random_texts, scales
 from helpers.query.queries import BAD, GOOD, IMAGE, TEXT
 
 from . import machine, possible
+from .gaps import situations
 
 PAGE, PAGES = 10, 3
 WEIGHTS = [(more, more / 3) for more in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)]  # 3 to 1 as in textbooks
 FEWEST = 20  # drawings of a target that is no single class
-APART = 3.0  # how far texts are moved, and how long their own directions are; theirs is 1
 
 
 class Target(NamedTuple):
@@ -41,31 +40,6 @@ class Target(NamedTuple):
     words: str
     wanted: np.ndarray
     is_half: bool
-
-
-class Moved:
-    """An encoder whose texts are all moved by the same vector: a simulated gap."""
-
-    def __init__(self, encoder: ClipEncoder) -> None:
-        self._encoder = encoder
-        offset = np.random.default_rng(1).standard_normal(encoder.dim)
-        self._offset = APART * unit_vectors(offset)
-
-    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
-        return unit_vectors(self._encoder.encode_texts(texts, templates) + self._offset)
-
-    def common_words(self) -> Sequence[str]:
-        return self._encoder.common_words()
-
-
-class Apart(Moved):
-    """An encoder whose texts say most where images say nothing, as if in other dimensions."""
-
-    def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = ("{}",)) -> np.ndarray:
-        vectors = self._encoder.encode_texts(texts, templates)
-        own = [random.Random(text) for text in texts]
-        drawn = np.array([[each.gauss(0, 1) for _ in range(vectors.shape[1])] for each in own])
-        return unit_vectors(np.hstack([vectors, APART * unit_vectors(drawn)]))
 
 
 class Way(NamedTuple):
@@ -175,19 +149,6 @@ def _left(alone: np.ndarray, mixed: np.ndarray) -> tuple[float, float]:
     """Return what is left of a ranking: its rank correlation with another, and of its ten best."""
     best, others = (set(np.argsort(-scores)[:PAGE].tolist()) for scores in (alone, mixed))
     return float(stats.spearmanr(alone, mixed).statistic), len(best & others) / PAGE
-
-
-def situations(encoder: ClipEncoder, images: np.ndarray) -> dict[str, tuple[object, np.ndarray]]:
-    """Return the demo as it is, and with simulated gaps: an encoder and images each."""
-    flat = np.zeros_like(images)
-    return {
-        "the demo": (encoder, images),
-        "simulated: all texts moved": (Moved(encoder), images),
-        "simulated: texts with directions of their own": (
-            Apart(encoder),
-            np.hstack([images, flat]),
-        ),
-    }
 
 
 def ways(encoder, images: np.ndarray) -> dict[str, Way]:
