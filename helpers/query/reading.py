@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..dates import FIRST, SPOKEN, moment, period, seconds, spoken
@@ -18,28 +17,29 @@ from . import queries
 
 _FOREIGN = (  # words that English does not have
     r"(?i)\b(der|das|ein|eine|einen|und|oder|nicht|ohne|mit|auf|ist|une|des|avec|sans|dans|et|pas|"
-    r"un|uno|una|pero|perro|gli|nel|senza|che|um|uma|com|sem|não|em|een|het|zonder|niet)\b"
+    r"un|uno|una|pero|perro|gato|gli|nel|senza|um|uma|com|sem|não|em|een|het|zonder|niet)\b"
 )
-_SIGNS = "parking|smoking|swimming|fishing|entry|exit|trespassing|photography"
 _FIXED = (  # sayings, in which no word is read
     r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|why not|"
-    rf"no (?:{_SIGNS})(?= signs?\b|$|,)|no (?:man['’]s|idea|matter|doubt|longer|more|way|problem)|"
-    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|yes or no|whether or not|"
-    r"more or less|trick or treat|dead or alive|all or nothing|black or white (?:photo|picture)s?|route \d+"
+    r"no (?:parking|smoking|swimming|fishing|entry|exit|\w+ allowed)(?= signs?\b|$|,)|"
+    "no (?:man['’]s|idea|matter|doubt|longer|more|way|problem)|black or white (?:photo|picture)s?|"
+    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|whether or not|more or less|"
+    "yes or no|trick or treat|dead or alive|rain or shine|(?:one|two|three) or (?:two|three)"
 )
 _LEAD = "(?:(?:that|which|who|it|is|are|was|has|have|with|but|and|everything|anything) )*"
 _NOT = (
     "not|no|without|except(?: for)?|excluding|other than|rather than|instead of|apart from|neither|"
-    "everything but|(?:is|are|was|has)n['’]t|(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?"
+    "(?:every|any)thing but|(?:is|are|has)n['’]t|(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?"
 )
-_TIME = f"(?:the )?{SPOKEN}"
+_TIME = f"(?:the )?(?:year )?{SPOKEN}"
 _TIMES = f"{_TIME} ?(?:-|–|and|to|until|till) ?{_TIME}"
-_KINDS = {  # of tokens, tried in this order
-    "q": r'(?<!\w)"\S[^"]*"|[“„«][^“”„«»]+[”“»]',  # quoted
+_KINDS = {  # of tokens, in the order in which they are tried
+    "q": r"(?<!\w)\"\S[^\"]*\"|[“„«][^“”„«»]+[”“»]|‘[^‘’]+’|(?<!\w)'\w[^']* [^']*\w'",  # quoted
     "w": _FIXED,
-    "t": f"(?:between|from) {_TIMES}|"  # a time
-    f"(?:in|on|during|from|since|after|before|until|till|taken|taken in|dated) {_TIME}",
-    "l": f"{_TIMES}|{_TIME}",  # one that stands alone
+    "t": f"(?:between|from) {_TIMES}|from {_TIME} on(?:wards)?(?= *(?:,|$))|(?:in|on|during|from|"
+    f"since|after|before|until|till|taken|taken in|dated|(?<=photos )of) {_TIME}",  # a time
+    "y": r"\d{4}(?! ?[-–] ?\d| (?:to|until|till) )",  # a lone year
+    "l": f"{_TIMES}|{_TIME}",  # another lone time
     "x": "or (?:not|no|without)",
     "z": f"{_LEAD}(?:nobody|no[ -]one)",
     "n": f"{_LEAD}(?:{_NOT})",
@@ -56,37 +56,40 @@ _KINDS = {  # of tokens, tried in this order
     "light|big|large|small|little|old|young|wet|dry",
 }
 _REST = (
-    r"(?P<c>[,;:.!?()\[\]—]+|--+|(?<!\S)[-–](?!\S))"
+    r"(?P<c>[,;:.!?()\[\]—]+|--+|(?<!\S)[-–](?!\S))"  # a comma, or what is like one
     r"|(?P<m>(?<![^\s(,])[-−–](?=[\"“„«]|[^\W\d_]{2}))"  # a minus
     r"|(?:[^\s,;:.!?()\[\]—]|(?<=\d),(?=\d)|(?<=\w)[.:](?=\w))+"
 )
 _WORD, _ANY = "[adiqw]", "[adfhipqw]"
-_TIDY = {
+_LETTERS = {
     "co": "oo",  # a comma before an or
     r"(?<![adiqw])([adiqw])([adfiqw]*)c(?=(?:\1[adfiqw]*c){0,9}\1[adfiqw]*o)": r"\1\2o",  # a list
-    "(?<![dfhip])l(?![afqw])|(?<![adfhipqw])y(?![adfhiqw])|(?<![dfhip])y(?![adfhipqw])": "t",
+    "(?:(?<![dfhipo])|(?<=[tly]o))l(?![afqw])": "t",
+    "(?<![adfhipqwo])y(?![adfhiqw])|(?:(?<![dfhipo])|(?<=[tly]o))y(?![adfhipqw])": "t",
     "[ly]|t(?=f)": "w",
 }
 _THING = f"[hp]?{_WORD}+(?:[fh]{_WORD}+)*"
 _GRAMMAR = re.compile(
-    rf"(?P<word>(?<!{_ANY})[adfhipqwo]+x{_ANY}*)"  # "a dog or not a cat": no query says that
+    rf"(?P<word>(?<!{_ANY})[adfhipqwo]+x{_ANY}*)"  # a dog or not a cat: no query says that
     rf"|(?P<unlike>n{_THING}(?:[ox]+n?{_THING})*b?|m{_ANY}|z)"
     rf"|(?P<like>(?<!{_ANY})e?{_ANY}+(?:o+{_ANY}+)+)"
     "|(?P<taken>n?t(?:ot)*)|(?P<literal>k)|(?P<quote>q)"
 )
 _SHARED = (  # what stands before and after alternatives of one kind belongs to each of them
-    f"({_ANY}*?)(a(?:o+a)+|[di]a(?:o+[di]a)+|(?<![afw])w(?:o+w)+)({_ANY}*)",  # a red or blue car
+    f"({_ANY}*?)(a(?:o+a)+|[di]a(?:o+[di]a)+)({_ANY}*)",  # a red or blue car
+    f"((?:{_ANY}*[di])?)(w(?:o+w)+)(w{_ANY}*)",  # a wooden or metal chair
     f"({_ANY}*?)([hp]{_WORD}+(?:o+[hp]{_WORD}+)+)()",  # a dog on the beach or in the snow
-    rf"({_ANY}*?)(([adiw]){_WORD}*(?:o+\3{_WORD}*)+)()",  # a man with a dog or a cat
-    rf"()(([adiw]){_WORD}*(?:o+\3{_WORD}*)+)([hp]{_ANY}*)",  # a dog or a cat in the snow
+    rf"((?:{_ANY}*[dfhp])?)(([adiw]){_WORD}*(?:o+\3{_WORD}*)+)()",  # a man with a dog or a cat
+    f"()({_WORD}+(?:o+{_WORD}+)+)([hp]{_ANY}*)",  # a dog or a cat in the snow
     "()(.*)()",
 )
 _MEANINGS = {
-    "like": "either {}",
-    "unlike": "unlike {}",
-    "taken": "taken {}",
+    "like": "either ",
+    "unlike": "unlike ",
+    "taken": "taken ",
     "literal": "plain words",
     "quote": "as it stands",
+    "word": "",
 }
 _LAST = seconds(datetime.max)
 _Periods = list[tuple[int, int]]
@@ -123,97 +126,104 @@ class Reading:
         return both
 
 
-class _Token(NamedTuple):
-    kind: str
-    start: int
-    end: int
-    words: str
-    when: _Periods
-
-
 def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> Reading:
     """..."""
-    text = " ".join(queries.visible(words).split())
-    tokens = [] if re.search(_FOREIGN, text) else _tokens(text, today or date.today(), literal)
-    terms: dict[str, list] = {"like": [], "unlike": []}
-    left, times, parts = [*tokens], [], []
-    for match in _GRAMMAR.finditer("".join(token.kind for token in tokens)):
-        role, own = match.lastgroup or "word", tokens[match.start() : match.end()]
-        typed, meaning = text[own[0].start : own[-1].end], ""
-        if role in terms:
-            options = _alternatives([token for token in own if token.kind not in "nmeb"])
-            terms[role].append(queries.AnyOf(*options) if len(options) > 1 else options[0])
-            meaning = " or ".join(options)
-        elif role == "taken":
-            times.append((typed, _when(own)))
-            meaning = _told(times[-1][1])
+    text, today = " ".join(queries.visible(words).split()), today or date.today()
+    tokens = [] if re.search(_FOREIGN, text) else _tokens(text, literal)
+    kinds = _kinds(tokens, today)
+    found: dict[str, list] = {"like": [], "unlike": [], "taken": []}
+    parts, left = [], kinds
+    for match in _GRAMMAR.finditer(kinds):
+        role, own = match.lastgroup or "word", tokens[slice(*match.span())]
+        typed = text[own[0].start() : own[-1].end()]
+        meaning = _MEANINGS[role]
+        if role in found:
+            value = _when(own, today) if role == "taken" else _alternatives(own, match.group())
+            found[role].append((typed, value))
+            meaning += _told(value) if role == "taken" else " or ".join(value)
+            left = left[: match.start()] + "-" * len(own) + left[match.end() :]
         if meaning:
-            left = [token for token in left if token not in own]
-        if role != "word":
-            parts.append(Part(typed, _MEANINGS[role].format(meaning), role != "literal"))
-    rest = _joined(text, left) if parts else text
-    like = [rest, *terms["like"]] if rest else terms["like"]
-    like = like or [text] * (not terms["unlike"])
-    simple = len(like) == 1 and not terms["unlike"]
-    query = like[0] if simple else queries.Query(like, terms["unlike"])
-    return Reading(query, {"taken": _agreed(times)} if times else {}, tuple(parts))
+            parts.append(Part(typed, meaning, role != "literal"))
+    taken, *sides = found.pop("taken"), *map(_terms, found.values())
+    query = _query(_joined(tokens, left) if parts else text, *sides) or text
+    return Reading(query, {"taken": _agreed(taken)} if taken else {}, tuple(parts))
 
 
-def _tokens(text: str, today: date, literal: Sequence[str]) -> list[_Token]:
+def _query(rest: str, like: list, unlike: list) -> "queries.Term | queries.Query":
+    like = [rest, *like] if rest else like
+    simple = len(like) < 2 and not unlike
+    return next(iter(like), "") if simple else queries.Query(like, unlike)
+
+
+def _terms(found: list[tuple[str, list[str]]]) -> list[queries.Term]:
+    return [queries.AnyOf(*some) if len(some) > 1 else some[0] for _, some in found]
+
+
+def _tokens(text: str, literal: Sequence[str]) -> list[re.Match]:
     kinds = {"k": "|".join(map(re.escape, literal)) or "(?!)", **_KINDS}
-    pattern = "|".join(rf"(?P<{kind}>{words})(?![\w'’-])" for kind, words in kinds.items())
-    tokens = []
-    for match in re.finditer(f"{pattern}|{_REST}", text, re.IGNORECASE):
-        kind, words = match.lastgroup or "w", match.group()
-        when = _days(words.lower(), today) if kind in "tl" else []
-        if kind in "tl":
-            kind = ("y" if words.isdecimal() else kind) if when else "w"
-        if kind == "q":
-            words = words[1:-1].strip()
-        tokens.append(_Token(kind, *match.span(), "people" if kind == "z" else words, when))
-    kinds = "".join(token.kind for token in tokens)
-    for pattern, letters in _TIDY.items():
+    end = r"(?![\w'’/-]|\.\d)"
+    pattern = "|".join(f"(?P<{kind}>{words}){end}" for kind, words in kinds.items())
+    return [*re.finditer(f"{pattern}|{_REST}", text, re.IGNORECASE)]
+
+
+def _kinds(tokens: list[re.Match], today: date) -> str:
+    """Return the kinds of tokens, once it is known which are dates, and which commas mean or."""
+    found = [(token, token.lastgroup or "w") for token in tokens]
+    kinds = "".join("w" if k in "tly" and not _days(token, today) else k for token, k in found)
+    for pattern, letters in _LETTERS.items():
         kinds = re.sub(pattern, letters, kinds)
-    return [token._replace(kind=kind) for token, kind in zip(tokens, kinds, strict=True)]
+    return kinds
 
 
-def _days(words: str, today: date) -> _Periods:
-    """Return the period that words ask for, if they are dates of photos."""
+def _words(token: re.Match) -> str:
+    words = token.group()
+    return words[1:-1] if token.lastgroup == "q" else words.strip("()[]")
+
+
+def _days(token: re.Match, today: date) -> _Periods:
+    """Return the period that a token asks for, if it is a date that a photo may have."""
+    words = token.group().lower()
     try:
         times = [spoken(each, today) for each in re.findall(SPOKEN, words)]
     except ValueError:
         return []
     first, last = min(times)[0], max(times)[1]
-    how = words.split()[0]
+    how = "since" if words.endswith(("on", "onwards")) else words.split()[0]
     starts = {"before": FIRST, "until": FIRST, "till": FIRST, "after": last + 1}
     ends = {"before": first - 1, "since": _LAST, "after": _LAST}
     possible = 1826 <= moment(first).year <= today.year + 1  # from the first photo on
     return [(starts.get(how, first), ends.get(how, last))] if possible else []
 
 
-def _alternatives(tokens: list[_Token]) -> list[str]:
+def _alternatives(tokens: list[re.Match], kinds: str) -> list[str]:
     """Return the alternatives of an or, each with what it shares with the others."""
-    kinds = "".join(token.kind for token in tokens)
+    if kinds == "z":
+        return ["people"]
+    tokens = [token for token, kind in zip(tokens, kinds, strict=True) if kind not in "nmeb"]
+    kinds = re.sub("[nmeb]", "", kinds)
     match = next(filter(None, (re.fullmatch(pattern, kinds) for pattern in _SHARED)))
     before, after = tokens[: match.end(1)], tokens[match.start(match.lastindex) :]
-    split = groupby(tokens[slice(*match.span(2))], lambda token: token.kind in "ox")
-    options = [[*before, *option, *after] for is_or, option in split if not is_or]
-    return [" ".join(token.words for token in option) for option in options]
+    either = re.compile("[^ox]+").finditer(kinds, *match.span(2))
+    options = [[*before, *tokens[slice(*each.span())], *after] for each in either]
+    return [" ".join(map(_words, option)) for option in options]
 
 
-def _joined(text: str, tokens: list[_Token]) -> str:
-    """Return words as they stood, with a comma only where words are on both sides."""
-    kinds = "".join(token.kind for token in tokens)
-    kept = [tokens[match.start()] for match in re.finditer("[^c]|(?<=[^c])c(?=c*[^c])", kinds)]
-    spaces = [" " * (text[token.start - 1 : token.start] == " ") for token in kept]
-    return "".join(map("".join, zip(spaces, (token.words for token in kept), strict=True))).strip()
+def _joined(tokens: list[re.Match], kinds: str) -> str:
+    """Return the words that are left, with commas only between them."""
+    left = [token for token, kind in zip(tokens, kinds, strict=True) if kind != "-"]
+    kept = re.finditer("[^c]|(?<=[^c])c(?=c*[^c])", kinds.replace("-", ""))
+    words = [_words(left[match.start()]) for match in kept]
+    return re.sub(r" +([,;:.!?])", r"\1", " ".join(filter(None, words)))
 
 
-def _when(tokens: list[_Token]) -> _Periods:
-    when = [each for token in tokens for each in token.when]
-    if tokens[0].kind != "n":
+def _when(tokens: list[re.Match], today: date) -> _Periods:
+    """Return the periods that some of the tokens are, or all others if the first is a not."""
+    dates = (token for token in tokens if (token.lastgroup or "") in "tly")
+    when = [each for token in dates for each in _days(token, today)]
+    if tokens[0].lastgroup != "n":
         return when
-    return reduce(_common, [[(FIRST, first - 1), (last + 1, _LAST)] for first, last in when])
+    others = [[(FIRST, first - 1), (last + 1, _LAST)] for first, last in when]
+    return reduce(_common, others, [(FIRST, _LAST)])
 
 
 def _common(some: _Periods, others: _Periods) -> _Periods:
@@ -231,16 +241,10 @@ def _agreed(asked: list[tuple[str, _Periods]]) -> Any:
 
 
 def _periods(taken: Any) -> _Periods:
-    """Return what a condition on dates asks for."""
     values = listed(taken)
-    pairs = [
-        each if isinstance(each, tuple) else (each, each)
-        for each in (values if isinstance(values, list) else [values])
-    ]
-    return [
-        (FIRST if low is None else period(low)[0], _LAST if high is None else period(high)[1])
-        for low, high in pairs
-    ]
+    ranges = values if isinstance(values, list) else [values]
+    pairs = [each if isinstance(each, tuple) else (each, each) for each in ranges]
+    return [(period(low or date.min)[0], period(high or date.max)[1]) for low, high in pairs]
 
 
 def _ends(when: tuple[int, int]) -> tuple[str | None, str | None]:
