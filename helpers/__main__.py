@@ -20,7 +20,9 @@ from urllib.parse import unquote
 from .settings import PROFILES, as_text, project_root, require, without_password
 
 # What notebooks are called, or were in an earlier version: files of these names are a run's.
-_EVER = ("01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation")
+_EVER = ["01_setup", "02_ingestion", "03_search", "04_visualization", "05_evaluation"]
+_EVER += ["06_evaluation", "07_no_match"]
+_NOW = {"05_evaluation": ["06_evaluation", "07_no_match"]}  # what became of an earlier name
 _LINK = re.compile(r"""(<a [^<>]*?href=["'])([^"':?#]+)(?=["'#])""")
 
 
@@ -58,9 +60,10 @@ def _main() -> int:
     parameters = _taken_from(words)
     options = parser.parse_args(words)
     require("papermill", "nbconvert", "ipykernel")
-    for name in set(options.notebooks) - set(names):
+    asked = _named_now(options.notebooks)
+    for name in set(asked) - set(names):
         parser.error(f"no notebook {name!r}; there are {', '.join(names)}")
-    notebooks = [folder / f"{name}.ipynb" for name in options.notebooks or names]
+    notebooks = [folder / f"{name}.ipynb" for name in asked or names]
     parameters |= {"profile": options.profile} if options.profile else {}
     import papermill
 
@@ -74,14 +77,14 @@ def _main() -> int:
     if options.output.samefile(folder):
         parser.error("--output is the folder of the notebooks, which would be overwritten")
     # What an earlier run wrote of these notebooks, and no other file.
-    for name in options.notebooks or {*_EVER, *names}:
+    for name in {*options.notebooks, *asked} or {*_EVER, *names}:
         for ending in (".ipynb", ".html"):
             (options.output / f"{name}{ending}").unlink(missing_ok=True)
     outputs = [options.output / notebook.name for notebook in notebooks]
     try:
         for notebook, output in zip(notebooks, outputs, strict=True):
             own = {name: value for name, value in parameters.items() if name in known[notebook]}
-            if not _run(notebook, output, own, options.timeout, bool(options.notebooks)):
+            if not _run(notebook, output, own, options.timeout, bool(asked)):
                 return 1
             if output is outputs[0]:
                 print(_told([output], "settings"), flush=True)
@@ -115,6 +118,13 @@ def _taken_from(words: list[str]) -> dict[str, str]:
         parameters[words[at + 1]] = os.fsencode(words[at + 2]).decode("utf-8", "replace")
         del words[at : at + 3]
     return parameters
+
+
+def _named_now(asked: Sequence[str]) -> list[str]:
+    """Return which notebooks are asked for, each once; say what an earlier name has become."""
+    for name in filter(_NOW.get, asked):
+        print(f"{name} is now {' and '.join(_NOW[name])}", flush=True)
+    return list(dict.fromkeys(now for name in asked for now in _NOW.get(name, [name])))
 
 
 def _run(notebook: Path, output: Path, parameters: dict, timeout: int, by_name: bool) -> bool:

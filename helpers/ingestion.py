@@ -207,7 +207,7 @@ def _note(store: ImageStore, rows: Iterable[dict]) -> str:
     if before and not before / 2 < (now := store.count()) < 2 * before:
         notes.append(
             f"Where matches begin was measured with {before:,} images, and there are {now:,} now: "
-            "run 05_evaluation again"
+            "run 07_no_match again"
         )
     return ". ".join(notes)
 

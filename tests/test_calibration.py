@@ -166,7 +166,7 @@ def test_an_ingestion_says_that_a_collection_outgrew_its_calibration(images, tin
         assert report.note == ""
         report = ingest(images, tiny, grows, progress=False)
         assert "measured with 100 images, and there are 240 now" in repr(report)
-        assert "run 05_evaluation again" in report._repr_html_()
+        assert "run 07_no_match again" in report._repr_html_()
         ingest(images, tiny, grows, recreate=True, progress=False)
         assert grows.calibration == {}
 
@@ -289,7 +289,7 @@ def test_a_coin_of_an_earlier_version_is_not_used_and_said(store, tiny):
     store.keep_calibration(coin)
     found = search("qwertyuiop", tiny, store)
     assert (found.matches, found.threshold, found.verdict, found.note) == (None, None, "", AGAIN)
-    assert "Run 05_evaluation to measure it again" in found.to_html()
+    assert "Run 07_no_match to measure it again" in found.to_html()
     assert search(found[0].path, tiny, store).note == ""  # no verdict is given for an image
     assert "No image passes" in search("a star", tiny, store, where={"width": 1}).note
     store.keep_calibration(coin | {"area": 0.6})

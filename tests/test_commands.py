@@ -115,7 +115,8 @@ def test_ones_own_flat_photos_are_ingested_once_and_known_by_name_from_then_on(p
         named = f"Collection photos: images of {clone.home / 'Photos'}, by the model tiny"
         assert named in words or words.startswith("Input Notebook")  # papermill's own
     assert "a beach: 10 images" in first
-    assert "05_evaluation ends early: Nothing says what is right" in first
+    for name in ("06_evaluation", "07_no_match"):
+        assert f"{name} ends early: Nothing says what is right" in first
     assert "Traceback" not in "".join(own)
 
 
@@ -145,7 +146,7 @@ def test_what_is_not_run_exists(clone):
     assert clone.run("make --dry-run run").strip() == ".venv/bin/python -m helpers"
     for words, options in {
         "run PROFILE=demo": "-m helpers --profile demo",
-        "run PARAMS='05_evaluation -p judged a.csv'": "-m helpers 05_evaluation -p judged a.csv",
+        "run PARAMS='06_evaluation -p judged a.csv'": "-m helpers 06_evaluation -p judged a.csv",
         "server PARAMS='--port 19530'": "-m tests.support.server --port 19530",
     }.items():
         started = clone.run(f"make --dry-run {words}").split()

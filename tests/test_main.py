@@ -143,7 +143,7 @@ def test_a_failing_notebook_makes_the_run_fail_and_names_notebook_and_cell(
 def test_a_notebook_that_finds_nothing_to_judge_ends_there_without_a_traceback(
     run, capfd, tmp_path
 ):
-    """As 05 does with photos of which nobody said what is right; the run goes on."""
+    """As 06 and 07 do with photos of which nobody said what is right; the run goes on."""
     source = "class NothingJudgedError(ValueError): ...\nraise NothingJudgedError('none\\ndo it')"
     assert run(source) == 0
     printed = capfd.readouterr()
@@ -228,7 +228,24 @@ def test_other_links_lead_to_the_projects_files(links, tmp_path, output):
 
 def test_every_name_of_a_notebook_is_known_to_later_versions():
     """Whoever renames one leaves the old name in the list."""
-    assert {path.stem for path in NOTEBOOKS} <= set(runner._EVER)
+    names = {path.stem for path in NOTEBOOKS}
+    assert names <= set(runner._EVER)
+    assert set(runner._NOW) <= set(runner._EVER) - names
+    assert {now for became in runner._NOW.values() for now in became} <= names
+
+
+def test_an_earlier_name_runs_what_it_has_become_and_says_so(run, tmp_path, monkeypatch, capfd):
+    """Each once, and what runs of that name have left goes."""
+    for name in ("06_evaluation", "07_no_match"):
+        write_notebook(tmp_path / "project" / "notebooks" / f"{name}.ipynb", "")
+    for name in ("05_evaluation", "1_one"):
+        (tmp_path / f"{name}.html").write_text("earlier")
+    monkeypatch.setattr(runner, "_run", lambda path, output, *_: shutil.copy(path, output))
+    assert run("", "07_no_match", "05_evaluation") == 0
+    said = "05_evaluation is now 06_evaluation and 07_no_match\n"
+    assert capfd.readouterr().out.startswith(said)
+    pages = {path.name for path in tmp_path.glob("*.html")}
+    assert pages == {"06_evaluation.html", "07_no_match.html", "1_one.html"}
 
 
 def test_no_page_of_an_earlier_run_stays_beside_new_ones(run, tmp_path):

@@ -50,7 +50,7 @@ def test_a_notebook_is_stripped(path):
 def test_a_notebook_is_a_lesson_and_not_machinery(path):
     notebook = nbformat.read(path, as_version=4)
     assert len(re.findall(r"^# .+", notebook.cells[0].source, re.MULTILINE)) == 1
-    longest = 30 if path.stem == "05_evaluation" else 22
+    longest = 30 if path.stem == "06_evaluation" else 22
     assert 12 <= len(notebook.cells) <= longest
     lines = {cell.id: len(cell.source.splitlines()) for cell in code(notebook)}
     (parameters,) = tagged(notebook, "parameters")
@@ -139,20 +139,22 @@ def test_the_second_ingestion_of_02_encodes_nothing(demo_run):
     assert counts == found_inserted_updated_unchanged
 
 
-def test_05_is_a_report_with_an_interval_for_every_figure(demo_run):
-    page = (demo_run.runs / "05_evaluation.html").read_text(encoding="utf-8")
+def test_06_is_a_report_with_an_interval_for_every_figure(demo_run):
+    page = (demo_run.runs / "06_evaluation.html").read_text(encoding="utf-8")
     for words in ("texts to images, class folders: 100 queries, a pool of 1,000", "R-precision"):
         assert words in page
     intervals = re.findall(r"<td>(-?\d\.\d{3} to \d\.\d{3})</td>", page)
-    assert len(intervals) >= 9 + 1 + 4 + 3 + 5  # evaluation, zero-shot, comparisons, calibration
-    tables = [o.data for o in outputs(demo_run.runs / "05_evaluation.ipynb") if "data" in o]
+    assert len(intervals) >= 9 + 1 + 4 + 3  # evaluation, zero-shot, comparisons
+    tables = [o.data for o in outputs(demo_run.runs / "06_evaluation.ipynb") if "data" in o]
     pictures = "".join(data.get("text/html", "") for data in tables).split("<figure")[1:]
     assert len(pictures) >= 20
     assert all(re.search("<figcaption[^>]*><bdi>[^<]", picture) for picture in pictures)
 
 
-def test_05_says_where_matches_begin_and_search_uses_it(demo_run):
-    executed = (demo_run.runs / "05_evaluation.ipynb").read_text(encoding="utf-8")
+def test_07_says_where_matches_begin_and_search_uses_it(demo_run):
+    page = (demo_run.runs / "07_no_match.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"<td>(-?\d\.\d{3} to \d\.\d{3})</td>", page)) == 5
+    executed = (demo_run.runs / "07_no_match.ipynb").read_text(encoding="utf-8")
     printed = re.search(r"matches begin at a margin of +(\d\.\d+)", executed)[1]
     threshold = f"{float(printed):.1f}"
     assert re.search(rf"a zebra on a train: .*Nothing here .*begin at {threshold}", executed)

@@ -455,7 +455,8 @@ def test_the_notebooks_that_measure_and_search_run_with_such_a_model(folders, dr
     own |= {"collection_name": "other", "milvus_uri": tmp_path / "milvus.db"}
     parameters = [word for name, value in own.items() for word in ("-p", name, value)]
     env = environment(tmp_path / "data", IMAGE_SEARCH_PROFILE="demo")
-    command = ["-m", "helpers", "03_search", "05_evaluation", "--output", tmp_path / "runs"]
+    command = ["-m", "helpers", "03_search", "06_evaluation", "07_no_match"]
+    command += ["--output", tmp_path / "runs"]
     done = python(*command, *parameters, env=env)
     assert done.returncode == 0, done.stderr
     assert "a red star: 10 images in" in done.stdout

@@ -44,8 +44,8 @@ To measure the search, judge some of its answers:
 {}
 3. Run this notebook again with the parameter judged: -p judged judged.csv
 
-Twenty queries or more also tell where matches begin. If you have captions, name their file as the
-parameter captions instead."""
+With twenty queries or more, 07_no_match can also tell where matches begin. If you have captions,
+name their file as the parameter captions instead."""
 _MARKS = FLAGS | dict.fromkeys("✓✔☑☒✅○👍", True) | dict.fromkeys("✗✘❌×☐👎", False)
 
 

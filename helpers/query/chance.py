@@ -59,7 +59,7 @@ SAMPLE = 1000
 NEAREST = 10
 """Hits at least whose margins give the verdict, so that a small limit does not change it."""
 
-AGAIN = "No verdict: the threshold kept here is a coin's. Run 05_evaluation to measure it again"
+AGAIN = "No verdict: the threshold kept here is a coin's. Run 07_no_match to measure it again"
 
 _WORDS = 100  # common words that stand for all texts
 _PHRASINGS = 4  # more would take seconds

@@ -358,7 +358,7 @@ class Form:
         self.templates = widgets.Checkbox(description="several phrasings", indent=False)
         self.numbers = widgets.Checkbox(description="show numbers", indent=False)
         self.save = _button("save as CSV", "The chosen photos, or all, with their facts")
-        self.save_thumbs = _button("save thumbs", "As a CSV file, which notebook 5 reads")
+        self.save_thumbs = _button("save thumbs", "As a CSV file, which notebooks 6 and 7 read")
         self.paths = _button("copy paths", "Where the chosen photos are, or all")
         self.folder = _text("copy into", "a folder: the chosen photos, or all")
         self.copy = _button("Copy", "No file is written over")
