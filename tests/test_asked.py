@@ -184,9 +184,12 @@ def test_an_address_says_the_same(whole, drawings):
     assert Asked().address(drawings) == ""
 
 
-@given(st.text(), st.text(), st.lists(st.text(min_size=1), unique=True))
-def test_any_text_survives_an_address(words, unlike, labels):
-    asked = Asked(words, unlike=unlike, labels=tuple(labels))
+texts = st.lists(st.text(min_size=1), unique=True).map(tuple)
+
+
+@given(st.text(), texts, st.text(), texts)
+def test_any_text_survives_an_address(words, literal, unlike, labels):
+    asked = Asked(words, literal, unlike=unlike, labels=labels)
     assert Asked.at(asked.address(None), None) == asked
 
 

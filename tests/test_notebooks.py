@@ -193,13 +193,13 @@ def ask_in_words(panel) -> None:
     assert panel.asked.literal == ("not blue",)
 
 
-def run_cells(panel, query_text: str | None, **parameters) -> SearchResults:
+def run_cells(panel, words: str | None, /, **parameters) -> SearchResults:
     """Return what 03_search finds, in its cells for parameters and for hits."""
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
     names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
     exec(cells[0], names)
-    names |= {"settings": Settings.resolve(query_text=query_text), "display": lambda *_: None}
+    names |= {"settings": Settings.resolve(query_text=words), "display": lambda *_: None}
     exec(cells[1], names | parameters, result := {})
     return result["results"]
 

@@ -153,7 +153,8 @@ class SearchPanel:
         """Search for what the parts say and show the pictures, or the error."""
         if self._settling:
             return
-        self.literal = tuple(part.typed for part in self.asked.parts if not part.on)  # no others
+        # A phrase in which nothing would be read is forgotten, as when others were typed since.
+        self.literal = tuple(sorted({part.typed for part in self.asked.parts if not part.on}))
         asked = self.asked
         gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
         if gone:  # else they would be in the way of all that follows
