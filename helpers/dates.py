@@ -104,12 +104,21 @@ def _days(month: str, day: str) -> set[tuple[int, int]]:
 
 
 def spoken(said: str, today: date) -> tuple[int, int]:
-    """Return the first and the last second of what people call a date; see `SPOKEN`.
+    """Return the first and the last second of what people call a date.
 
-    That is a day, a month or a year as `period` reads them, a season or a decade with its year, or
-    what counts from today. Seasons are those of the north; winter 2019 begins in December 2019.
-    Weeks begin on Monday. The last summer, or June, is the latest that is over. The last three
-    weeks are the three before this one, and this one until today.
+    Parameters
+    ----------
+    said : str
+        What `period` reads, a season with its year ("winter of 2019"), a decade ("1990s", "the
+        90s"), or what counts from today: "yesterday", "last week", "this year", "two days ago",
+        "last three weeks", "last summer", "last June". `SPOKEN` finds these in a text.
+    today : date
+
+    Notes
+    -----
+    Seasons are those of the north, in whole months, and winter 2019 begins in December 2019. Weeks
+    begin on Monday. The last summer, or June, is the latest that is over. The last three weeks are
+    the three before this one, and this one until today.
 
     Raises
     ------
@@ -120,7 +129,7 @@ def spoken(said: str, today: date) -> tuple[int, int]:
     for pattern, read in _SHAPES.items():
         if match := re.fullmatch(pattern, text):
             return read(today, *match.groups())
-    raise ValueError(f"{said!r} is not a date")
+    return period(text)
 
 
 def _back(today: date, count: str, unit: str = "day") -> tuple[int, int]:
@@ -130,10 +139,6 @@ def _back(today: date, count: str, unit: str = "day") -> tuple[int, int]:
 
 def _lately(today: date, count: str, unit: str) -> tuple[int, int]:
     return _back(today, count, unit)[0], period(today)[1]
-
-
-def _written(_today: date, text: str) -> tuple[int, int]:
-    return period(text)
 
 
 def _named(_today: date, name: str, year: str | int) -> tuple[int, int]:
@@ -149,7 +154,7 @@ def _latest(today: date, which: str, name: str) -> tuple[int, int]:
     return over[0] if which == "last" else years[max(0, 2 - len(over))]
 
 
-def _decade(today: date, century: str, tens: str) -> tuple[int, int]:
+def _decade(today: date, century: str | None, tens: str) -> tuple[int, int]:
     year = int(f"{century or 20}{tens}")
     year -= 0 if century or year <= today.year else 100  # the 90s are the latest that began
     return period(year)[0], period(year + 9)[1]
@@ -166,10 +171,11 @@ _SHAPES: dict[str, Callable[..., tuple[int, int]]] = {
     f"last ({_COUNT}) ({_UNIT})s?": _lately,
     f"(last|this) ({_SEASON}|{_MONTH})": _latest,
     rf"({_SEASON})(?: of)? (\d{{4}})(?:[-/]\d\d(?:\d\d)?)?": _named,
-    r"(\d\d)(\d0)s": _decade,
-    r"the ['’]?()(\d0)s": _decade,
-    rf"((?:{_DAY}(?: of)? )?(?:{_MONTH})(?: {_DAY}| of)?,? \d{{4}}"
-    r"|\d\d?[-/.](?:\d\d?[-/.])?\d{4}|\d{4}(?:[-/.]\d\d?(?:[-/.]\d\d?)?)?(?!\d))": _written,
+    r"['’]?(\d\d)?(\d0)s": _decade,
 }
-SPOKEN = re.sub(r"\((?!\?)", "(?:", f"(?:{'|'.join(_SHAPES)})")
+_CALENDAR = (
+    rf"(?:{_DAY}(?: of)? )?(?:{_MONTH})(?: {_DAY}| of)?,? \d{{4}}|"
+    r"\d\d?[-/.](?:\d\d?[-/.])?\d{4}|\d{4}(?:[-/.]\d\d?(?:[-/.]\d\d?)?)?(?!\d)"
+)
+SPOKEN = re.sub(r"\((?!\?)", "(?:", f"(?:{'|'.join([*_SHAPES, _CALENDAR])})")
 """A pattern of what may be a date, in small letters; whether it is one, `spoken` says."""

@@ -6,7 +6,6 @@ add a word, add it to a table. Not about searching for what was read: that is `q
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from typing import Any, NamedTuple
@@ -26,20 +25,23 @@ _FIXED = (  # sayings, in which no word is read
     "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|whether or not|more or less|"
     "yes or no|trick or treat|dead or alive|rain or shine|(?:one|two|three) or (?:two|three)"
 )
-_LEAD = "(?:(?:that|which|who|it|is|are|was|has|have|with|but|and|everything|anything) )*"
+_LEAD = "(?:(?:that|which|who|it|is|are|was|has|have|with|but|and|everything|anything) ){0,4}"
 _NOT = (
     "not|no|without|except(?: for)?|excluding|other than|rather than|instead of|apart from|neither|"
     "(?:every|any)thing but|(?:is|are|has)n['’]t|(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?"
 )
 _TIME = f"(?:the )?(?:year )?{SPOKEN}"
-_TIMES = f"{_TIME} ?(?:-|–|and|to|until|till) ?{_TIME}"
+_TIMES = f"{_TIME} ?(?:-|–|to|until|till) ?{_TIME}"
 _KINDS = {  # of tokens, in the order in which they are tried
-    "q": r"(?<!\w)\"\S[^\"]*\"|[“„«][^“”„«»]+[”“»]|‘[^‘’]+’|(?<!\w)'\w[^']* [^']*\w'",  # quoted
+    "q": r"(?<!\w)\"[^\s\"][^\"]*\"|[“„«] ?[^ “”„«»][^“”„«»]*[”“»]|‘[^ ‘’][^‘’]*’|"
+    r"(?<!\w)'\w[^']* [^']*\w'",  # quoted, in single straight quotes only if it is two words
     "w": _FIXED,
-    "t": f"(?:between|from) {_TIMES}|from {_TIME} on(?:wards)?(?= *(?:,|$))|(?:in|on|during|from|"
-    f"since|after|before|until|till|taken|taken in|dated|(?<=photos )of) {_TIME}",  # a time
+    "t": f"between {_TIME} and {_TIME}|from {_TIMES}|from {_TIME} on(?:wards)?(?= *(?:,|$))|"
+    f"(?:(?:and |but )?(?:since|after|before|until|till)|in|on|during|from|taken|taken in|dated|"
+    f"(?<=photos )of) {_TIME}",  # a time
     "y": r"\d{4}(?! ?[-–] ?\d| (?:to|until|till) )",  # a lone year
     "l": f"{_TIMES}|{_TIME}",  # another lone time
+    "g": f"and(?= (?:in |on |from )?{_TIME})",
     "x": "or (?:not|no|without)",
     "z": f"{_LEAD}(?:nobody|no[ -]one)",
     "n": f"{_LEAD}(?:{_NOT})",
@@ -60,20 +62,20 @@ _REST = (
     r"|(?P<m>(?<![^\s(,])[-−–](?=[\"“„«]|[^\W\d_]{2}))"  # a minus
     r"|(?:[^\s,;:.!?()\[\]—]|(?<=\d),(?=\d)|(?<=\w)[.:](?=\w))+"
 )
-_WORD, _ANY = "[adiqw]", "[adfhipqw]"
+_WORD, _ANY, _ITEM = "[adiqw]", "[adfhipqw]", "[adfiqw]*"
 _LETTERS = {
     "co": "oo",  # a comma before an or
-    r"(?<![adiqw])([adiqw])([adfiqw]*)c(?=(?:\1[adfiqw]*c){0,9}\1[adfiqw]*o)": r"\1\2o",  # a list
-    "(?:(?<![dfhipo])|(?<=[tly]o))l(?![afqw])": "t",
-    "(?<![adfhipqwo])y(?![adfhiqw])|(?:(?<![dfhipo])|(?<=[tly]o))y(?![adfhipqw])": "t",
-    "[ly]|t(?=f)": "w",
+    rf"(?<![aqw])(?:(?<![di])|(?=a))([adiqw])({_ITEM})c(?=(?:\1{_ITEM}c)*\1{_ITEM}o)": r"\1\2o",
+    "(?:(?<![dfhipo])|(?<=[tly][go]))l(?![afqw])": "t",
+    "(?<![adfhipqwo])y(?![adfhiqw])|(?:(?<![dfhipo])|(?<=[tly][go]))y(?![adfhipqw])": "t",
+    "[ly]|t(?=f)|g(?!t)|(?<!t)g": "w",
 }
 _THING = f"[hp]?{_WORD}+(?:[fh]{_WORD}+)*"
 _GRAMMAR = re.compile(
     rf"(?P<word>(?<!{_ANY})[adfhipqwo]+x{_ANY}*)"  # a dog or not a cat: no query says that
     rf"|(?P<unlike>n{_THING}(?:[ox]+n?{_THING})*b?|m{_ANY}|z)"
-    rf"|(?P<like>(?<!{_ANY})e?{_ANY}+(?:o+{_ANY}+)+)"
-    "|(?P<taken>n?t(?:ot)*)|(?P<literal>k)|(?P<quote>q)"
+    rf"|(?P<like>(?<!{_ANY})e?{_ANY}+(?:o+{_ANY}+)+)(?![adfhipqwo])"
+    "|(?P<taken>n?t(?:[go]t)*)|(?P<literal>k)|(?P<quote>q)"
 )
 _SHARED = (  # what stands before and after alternatives of one kind belongs to each of them
     f"({_ANY}*?)(a(?:o+a)+|[di]a(?:o+[di]a)+)({_ANY}*)",  # a red or blue car
@@ -83,14 +85,8 @@ _SHARED = (  # what stands before and after alternatives of one kind belongs to 
     f"()({_WORD}+(?:o+{_WORD}+)+)([hp]{_ANY}*)",  # a dog or a cat in the snow
     "()(.*)()",
 )
-_MEANINGS = {
-    "like": "either ",
-    "unlike": "unlike ",
-    "taken": "taken ",
-    "literal": "plain words",
-    "quote": "as it stands",
-    "word": "",
-}
+_MEANINGS = {"like": "either ", "unlike": "unlike ", "taken": "taken ", "word": ""}
+_MEANINGS |= {"literal": "plain words", "quote": "as it stands"}
 _LAST = seconds(datetime.max)
 _Periods = list[tuple[int, int]]
 
@@ -103,8 +99,7 @@ class Part(NamedTuple):
     on: bool
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What a text asks for: a query, conditions for `search`, and which words were read as what."""
 
     query: "queries.Term | queries.Query"
@@ -127,40 +122,79 @@ class Reading:
 
 
 def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> Reading:
-    """..."""
+    """Return how a text is read: a query, conditions, and what became of which words.
+
+    Parameters
+    ----------
+    words : str
+        "a dog, not black, in the snow, winter 2019" becomes
+        `Query(["a dog, in the snow"], ["black"])` and
+        `{"taken": ("2019-12-01", "2020-02-29")}`.
+    today : date, optional
+        What "last summer" counts from; today if it is not given.
+    literal : sequence of str
+        Parts, as typed, that are plain words this time, though they could be read.
+
+    Returns
+    -------
+    Reading
+        `query` is the text itself, or an `AnyOf`, where nothing else is asked, so that a text
+        alone keeps its verdict.
+
+    Raises
+    ------
+    ValueError
+        If no date suits all that were typed: "before 2018, since 2019".
+
+    Notes
+    -----
+    - What is neither a date, nor after a *not*, nor beside an *or*, stays one text, as it stood.
+    - *Not* takes what follows up to a comma, a "but", or a preposition; a preposition right after
+      it belongs to it, and so do "of" and "with". So "a dog without a leash on the beach" is on
+      the beach, and "not a cloud in the sky" is a sky without a cloud: to a model that overlooks
+      a *not*, these words mean clouds. A minus takes one word, or what is in quotes.
+    - *Or* binds closer than *not*: "not red or blue" is neither. Alternatives share what stands
+      around them, as in "a red or blue car" and "a dog or a cat in the snow". An *or* of which
+      one side is a *not* stays words, as no query says that.
+    - Quotes keep a phrase as it stands, sayings and signs ("no parking") need none. A quote that
+      is not closed is a letter like others.
+    - A date is read after a word such as "in", "since" or "before", or where it stands alone; a
+      year alone at the end or after a comma. Years are those of photos: from 1826 until the next.
+      "From 2019" is in 2019, "from 2019 on" is since. What is no date ("30 February 2019"), or may
+      be two ("01/02/2019"), stays words, and so does a month or season without a year. Where
+      nothing but a date was typed, it is the query as well.
+    - Only English is read. A text with a word that only another language has ("un", "nicht") stays
+      as it is. Without one, a Spanish "no" and a German "in 2019" are read as the English ones,
+      which is what they mean; a Portuguese "no" is not what it means.
+    """
     text, today = " ".join(queries.visible(words).split()), today or date.today()
     tokens = [] if re.search(_FOREIGN, text) else _tokens(text, literal)
-    kinds = _kinds(tokens, today)
-    found: dict[str, list] = {"like": [], "unlike": [], "taken": []}
-    parts, left = [], kinds
+    kinds = left = _kinds(tokens, today)
+    terms: dict[str, list[queries.Term]] = {"like": [], "unlike": []}
+    times, parts = [], []
     for match in _GRAMMAR.finditer(kinds):
-        role, own = match.lastgroup or "word", tokens[slice(*match.span())]
-        typed = text[own[0].start() : own[-1].end()]
-        meaning = _MEANINGS[role]
-        if role in found:
-            value = _when(own, today) if role == "taken" else _alternatives(own, match.group())
-            found[role].append((typed, value))
-            meaning += _told(value) if role == "taken" else " or ".join(value)
+        role, own = match.lastgroup or "", tokens[slice(*match.span())]
+        typed, meaning = text[own[0].start() : own[-1].end()], _MEANINGS[role]
+        if role in terms:
+            options = _alternatives(own, match.group())
+            terms[role].append(queries.AnyOf(*options) if options[1:] else options[0])
+            meaning += " or ".join(options)
+        elif role == "taken":
+            times.append((typed, _when(own, today)))
+            meaning += _told(times[-1][1])
+        if role in (*terms, "taken"):
             left = left[: match.start()] + "-" * len(own) + left[match.end() :]
-        if meaning:
-            parts.append(Part(typed, meaning, role != "literal"))
-    taken, *sides = found.pop("taken"), *map(_terms, found.values())
-    query = _query(_joined(tokens, left) if parts else text, *sides) or text
-    return Reading(query, {"taken": _agreed(taken)} if taken else {}, tuple(parts))
-
-
-def _query(rest: str, like: list, unlike: list) -> "queries.Term | queries.Query":
+        parts += [Part(typed, meaning, role != "literal")] if meaning else []
+    like, unlike = terms.values()
+    rest = _joined(tokens, left) if any(part.on for part in parts) else text
     like = [rest, *like] if rest else like
-    simple = len(like) < 2 and not unlike
-    return next(iter(like), "") if simple else queries.Query(like, unlike)
-
-
-def _terms(found: list[tuple[str, list[str]]]) -> list[queries.Term]:
-    return [queries.AnyOf(*some) if len(some) > 1 else some[0] for _, some in found]
+    query = queries.Query(like, unlike) if unlike or like[1:] else [*like, text][0]
+    return Reading(query, {"taken": _agreed(times)} if times else {}, tuple(parts))
 
 
 def _tokens(text: str, literal: Sequence[str]) -> list[re.Match]:
-    kinds = {"k": "|".join(map(re.escape, literal)) or "(?!)", **_KINDS}
+    taken_off = sorted(filter(None, literal), key=len, reverse=True)
+    kinds = {"k": "|".join(map(re.escape, taken_off)) or "(?!)", **_KINDS}
     end = r"(?![\w'’/-]|\.\d)"
     pattern = "|".join(f"(?P<{kind}>{words}){end}" for kind, words in kinds.items())
     return [*re.finditer(f"{pattern}|{_REST}", text, re.IGNORECASE)]
@@ -188,7 +222,8 @@ def _days(token: re.Match, today: date) -> _Periods:
     except ValueError:
         return []
     first, last = min(times)[0], max(times)[1]
-    how = "since" if words.endswith(("on", "onwards")) else words.split()[0]
+    how = re.sub("^(and|but) ", "", words).split()[0]
+    how = "since" if words.endswith(("on", "onwards")) else how
     starts = {"before": FIRST, "until": FIRST, "till": FIRST, "after": last + 1}
     ends = {"before": first - 1, "since": _LAST, "after": _LAST}
     possible = 1826 <= moment(first).year <= today.year + 1  # from the first photo on
@@ -202,7 +237,7 @@ def _alternatives(tokens: list[re.Match], kinds: str) -> list[str]:
     tokens = [token for token, kind in zip(tokens, kinds, strict=True) if kind not in "nmeb"]
     kinds = re.sub("[nmeb]", "", kinds)
     match = next(filter(None, (re.fullmatch(pattern, kinds) for pattern in _SHARED)))
-    before, after = tokens[: match.end(1)], tokens[match.start(match.lastindex) :]
+    before, after = tokens[: match.end(1)], tokens[match.start(match.lastindex or 0) :]
     either = re.compile("[^ox]+").finditer(kinds, *match.span(2))
     options = [[*before, *tokens[slice(*each.span())], *after] for each in either]
     return [" ".join(map(_words, option)) for option in options]
