@@ -318,6 +318,10 @@ def test_dates_that_contradict_each_other_are_said_and_the_pictures_stay(panel):
     ask(panel, "drop", id=panel.results.chips[0]["id"])
     assert "2010" not in panel.message.value
     assert panel.found.question.title == "a star, since 2010"
+    panel.form.taken_to.value = ""
+    panel.query.value = "a star, since 2010, before 2003"
+    assert {"2010", "2003"} <= set(re.findall(r"\d{4}", panel.message.value))
+    assert panel.found.question.title == "a star, since 2010"
 
 
 def test_a_suggestion_is_asked_as_it_is_even_if_it_could_be_read(encoder, filled, monkeypatch):
