@@ -30,7 +30,7 @@ _PUBLIC = {
     "collection.filters": ["like", "near"],
     "session": ["prepare", "open_collection"],
     "ingestion": ["ingest"],
-    "query.queries": ["TEMPLATES", "Query"],
+    "query.queries": ["TEMPLATES", "AnyOf", "Query"],
     "query.results": ["Hit", "SearchResults"],
     "retrieval": ["search"],
     "evaluation.judgements": ["Judgements", "judgements_of"],

@@ -105,7 +105,8 @@ def search(
     expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
     threshold, note = match_threshold(question, encoder, store, templates)
-    stored = _stored_vectors(question, store) if len(question.terms) > 1 else {}
+    alone = question.is_sum and len(question.terms) == 1
+    stored = {} if alone else _stored_vectors(question, store)
     logic = Logic.of(question, encoder, templates, store.sample(SAMPLE), stored)
     encoded = 1000 * time.perf_counter()
 

@@ -12,7 +12,7 @@ from PIL import Image
 from helpers import ImageStore, Query, ingest, list_images, search
 from helpers.encoding import unit_vectors
 from helpers.query.chance import FEWEST, Scale, among_others, match_threshold, random_texts, scales
-from helpers.query.queries import IMAGE, TEXT, parse
+from helpers.query.queries import IMAGE, TEXT, AnyOf, parse
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,7 @@ def test_every_kind_of_query_has_margins_but_bare_vectors(filled, tiny, drawings
         path,
         Image.open(path),
         Query([path, "a star"], ["a fish"]),
+        AnyOf(path, "a fish"),
         Query([path, other]),
         Query(["a star"], ["a fish"]),
     ):

@@ -4,7 +4,7 @@ import pytest
 
 from helpers import Query, draw_demo_images, list_images
 from helpers.encoding import unit_vectors
-from helpers.query.chance import among_others
+from helpers.query.logic import Logic
 from helpers.query.queries import BAD, GOOD, parse
 
 from .benchmarks import feedback, gaps
@@ -22,12 +22,14 @@ def few(tmp_path_factory, tiny):
 def test_our_way_is_what_a_search_with_thumbs_does(tiny, drawings):
     paths = list_images(drawings)
     images = tiny.encode_images(paths)
-    query = Query(["a star"]).with_feedback(paths[:3], paths[20:25])
-    asked = among_others(parse(query).ways[0], tiny, None, images, {}).vector
-    way = feedback.ways(tiny, images)["means, on one scale (ours)"]
-    vector = way.vector(tiny.encode_texts(["a star"])[0], images[:3], images[20:25])
+    way = feedback.ways(tiny, images)["good means on one scale, bad ones by logic (ours)"]
     assert way.weights == (GOOD, BAD)
-    assert unit_vectors(vector) @ asked == pytest.approx(1, abs=1e-4)
+    words = tiny.encode_texts(["a star"])[0]
+    for good, bad in ((slice(3), slice(20, 25)), (slice(0), slice(4)), (slice(2), slice(0))):
+        query = Query(["a star"]).with_feedback(paths[good], paths[bad])
+        asked = Logic.of(parse(query), tiny, None, images, {})
+        scores = way.scores(words, images[good], images[bad], images)
+        assert np.corrcoef(scores, asked.ranking(images))[0, 1] == pytest.approx(1, abs=1e-5)
 
 
 def test_what_was_judged_is_not_found_again():

@@ -168,7 +168,7 @@ def among_others(
     if np.linalg.norm(total) < _NOTHING:
         raise ValueError("the query cancels itself out: its terms for and against are the same")
     queries = unit_vectors(drawn[np.linalg.norm(drawn, axis=1) > _NOTHING])
-    are_texts = question.kinds == {TEXT} and len(queries) > 1
+    are_texts = bool(pools) and question.kinds == {TEXT}
     centre = queries.mean(axis=0) if are_texts else np.empty(0, np.float32)
     return Chance(unit_vectors(total), images.reshape(-1, encoder.dim), queries, centre)
 

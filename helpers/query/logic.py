@@ -65,7 +65,7 @@ class Logic(NamedTuple):
         ways = drawn[: len(drawn) - len(away)]
         weights = [weight for _, weight in away]
         made = cls(ways, [*zip(drawn[len(ways) :], weights, strict=True)])
-        if ways and away:
+        if ways and away and len(made.images):
             made.ranking(made.images)  # raises if it cancels itself out
         return made
 
@@ -126,8 +126,9 @@ class Logic(NamedTuple):
         """
         if self.is_sum:
             return self.ways[0].margins(vectors)
-        known = self.images.std(axis=0).max(initial=0) > _ALIKE
-        return self.ranking(vectors).tolist() if known else [None] * len(vectors)
+        if not len(self.images) or self.images.std(axis=0).max() < _ALIKE:
+            return [None] * len(vectors)
+        return self.ranking(vectors).tolist()
 
     def highest_unseen(self, vectors: np.ndarray, nearest: int) -> float:
         """Return what images may rank by at most that are not among the nearest of any way."""

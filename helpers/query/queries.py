@@ -98,7 +98,7 @@ class Query:
         The words may be what a `Reading` made of them. The image is a path; for relative ones see
         `resolve_path`, with `image_dir` as base.
         """
-        unlike = (unlike or "").strip()
+        unlike, words = (unlike or "").strip(), words.strip() if isinstance(words, str) else words
         asked = words if isinstance(words, Query) else Query([words or ""])
         kept = [each for each in asked.like if not _is_blank(each)]
         kept += [resolve_path(image, image_dir)] if image else []

@@ -22,8 +22,10 @@ from scipy import stats
 
 from helpers import ClipEncoder, draw_demo_images
 from helpers.demo.drawings import COUNTS, with_article
+from helpers.encoding import unit_vectors
 from helpers.evaluation.figures import Interval, difference, interval
-from helpers.query.chance import Scale, combine, random_texts, scales
+from helpers.query.chance import Chance, Scale, combine, random_texts, scales
+from helpers.query.logic import Logic
 from helpers.query.queries import BAD, GOOD, IMAGE, TEXT
 
 from . import machine, possible
@@ -45,12 +47,27 @@ class Target(NamedTuple):
 class Way(NamedTuple):
     """A way to search with thumbs: the scales of texts and of images, and the weights.
 
-    Without weights, every picture has as much say as the words.
+    Without weights, every picture has as much say as the words. If it decides, the bad pictures are
+    no part of the sum: each is something to stay away from, see `logic`.
     """
 
     text: Scale
     image: Scale
     weights: tuple[float, float] | None
+    decides: bool = False
+
+    def scores(
+        self, words: np.ndarray, good: np.ndarray, bad: np.ndarray, images: np.ndarray
+    ) -> np.ndarray:
+        """Return what images rank by, shape (n,)."""
+        if not self.decides or not len(bad) or not self.weights:
+            return images @ self.vector(words, good, bad)
+        none = np.empty((0, len(words)), np.float32)
+        centre = none if len(good) else self.text.centre
+        like = words if not len(good) else self.vector(words, good, none)
+        way = Chance(unit_vectors(like), images, none, np.asarray(centre))
+        away = [(Chance(each, images, none, none), self.weights[1]) for each in bad]
+        return Logic([way], away).ranking(images)
 
     def vector(self, words: np.ndarray, good: np.ndarray, bad: np.ndarray) -> np.ndarray:
         """Return what to search with: `Query.with_feedback`, from vectors."""
@@ -84,8 +101,9 @@ def judge(target: Target, words: np.ndarray, images: np.ndarray, way: Way | None
     precisions = []
     for _ in range(PAGES):
         good, bad = images[seen & is_good], images[seen & ~is_good]
-        vector = way.vector(words, good, bad) if way and seen.any() else words
-        best = np.argsort(np.where(seen, np.inf, -(images @ vector)), kind="stable")[:PAGE]
+        asked = way if way and seen.any() else Way(Scale(), Scale(), None)
+        scores = asked.scores(words, good, bad, images)
+        best = np.argsort(np.where(seen, np.inf, -scores), kind="stable")[:PAGE]
         precisions.append(float(is_good[best].mean()))
         seen[best] = True
     return precisions
@@ -103,7 +121,8 @@ def choose(asked: Sequence[Target], encoder, images: np.ndarray, way: Way) -> Wa
 
     Small, so that the words keep their say. What counts is how much is found after judging.
     """
-    ways = [way._replace(weights=pair) for pair in WEIGHTS]
+    pairs = [(more, BAD) for more, _ in WEIGHTS] if way.decides else WEIGHTS
+    ways = [way._replace(weights=pair) for pair in pairs]
     found = [pages(asked, encoder, images, each)[:, 1:].sum(axis=1) for each in ways]
     best = max(found, key=np.mean)
     groups = [target.words for target in asked]
@@ -159,7 +178,8 @@ def ways(encoder, images: np.ndarray) -> dict[str, Way]:
     return {
         "plain sum": Way(plain, plain, None),
         "means of good and bad": Way(plain, plain, weights),
-        "means, on one scale (ours)": Way(text, image, weights),
+        "means, on one scale": Way(text, image, weights),
+        "good means on one scale, bad ones by logic (ours)": Way(text, image, weights, True),
         "the same, images from their mean": Way(text, around, weights),
     }
 
