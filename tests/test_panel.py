@@ -319,8 +319,8 @@ def test_dates_that_contradict_each_other_are_said_and_the_pictures_stay(panel):
     assert "2010" not in panel.message.value
     assert panel.found.question.title == "a star, since 2010"
     panel.form.taken_to.value = ""
-    panel.query.value = "a star, since 2010, before 2003"
-    assert {"2010", "2003"} <= set(re.findall(r"\d{4}", panel.message.value))
+    panel.query.value = "a star, since 2012, before 2003"
+    assert {"2012", "2003"} <= set(re.findall(r"\d{4}", panel.message.value))
     assert panel.found.question.title == "a star, since 2010"
 
 
