@@ -109,9 +109,10 @@ def spoken(said: str, today: date) -> tuple[int, int]:
     Parameters
     ----------
     said : str
-        What `period` reads, a season with its year ("winter of 2019"), a decade ("1990s", "the
-        90s"), or what counts from today: "yesterday", "last week", "this year", "two days ago",
-        "last three weeks", "last summer", "last June". `SPOKEN` finds these in a text.
+        What `period` reads, months of one year ("June to August 2019"), a season with its year
+        ("winter of 2019"), a decade ("1990s", "the 90s"), or what counts from today: "yesterday",
+        "last week", "this year", "two days ago", "last three weeks", "last summer", "last June".
+        `SPOKEN` finds these in a text.
     today : date
 
     Notes
@@ -147,6 +148,10 @@ def _named(_today: date, name: str, year: str | int) -> tuple[int, int]:
     return _seconds_of(pd.Period(date(int(year), _SEASONS[name], 1), "Q-NOV"))
 
 
+def _months(_today: date, first: str, last: str, year: str) -> tuple[int, int]:
+    return period(f"{first} {year}")[0], period(f"{last} {year}")[1]
+
+
 def _latest(today: date, which: str, name: str) -> tuple[int, int]:
     """Return the seconds of the last summer (or June) that is over, or of this year's."""
     years = [_named(today, name, today.year - back) for back in range(3)]
@@ -170,6 +175,7 @@ _SHAPES: dict[str, Callable[..., tuple[int, int]]] = {
     f"({_COUNT}) ({_UNIT})s? ago": _back,
     f"last ({_COUNT}) ({_UNIT})s?": _lately,
     f"(last|this) ({_SEASON}|{_MONTH})": _latest,
+    rf"({_MONTH})(?: ?[-–] ?| (?:to|until|and) )({_MONTH}) (\d{{4}})": _months,
     rf"({_SEASON})(?: of)? (\d{{4}})(?:[-/]\d\d(?:\d\d)?)?": _named,
     r"['’]?(\d\d)?(\d0)s": _decade,
 }

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, date, datetime, time
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.dates import FIRST, moment, period, seconds
+from helpers.dates import FIRST, SPOKEN, moment, period, seconds, spoken
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,73 @@ def test_seconds_and_moments_are_each_others_inverse(when):
     assert moment(seconds(when)) == when.replace(microsecond=0)
     assert seconds(when) >= FIRST
     assert period(when) == (seconds(when),) * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "last"),
+    [
+        ("today", "2026-11-28", "2026-11-28"),
+        ("Yesterday", "2026-11-27", "2026-11-27"),
+        ("this week", "2026-11-23", "2026-11-29"),
+        ("last week", "2026-11-16", "2026-11-22"),
+        ("last month", "2026-10-01", "2026-10-31"),
+        ("this year", "2026-01-01", "2026-12-31"),
+        ("two days ago", "2026-11-26", "2026-11-26"),
+        ("an year ago", "2025-01-01", "2025-12-31"),
+        ("21 months ago", "2025-02-01", "2025-02-28"),
+        ("last three weeks", "2026-11-02", "2026-11-28"),
+        ("last summer", "2026-06-01", "2026-08-31"),
+        ("this summer", "2026-06-01", "2026-08-31"),
+        ("last autumn", "2025-09-01", "2025-11-30"),
+        ("this fall", "2026-09-01", "2026-11-30"),
+        ("last winter", "2025-12-01", "2026-02-28"),
+        ("this winter", "2026-12-01", "2027-02-28"),
+        ("last June", "2026-06-01", "2026-06-30"),
+        ("last november", "2025-11-01", "2025-11-30"),
+        ("winter 2019", "2019-12-01", "2020-02-29"),
+        ("winter of 2019/20", "2019-12-01", "2020-02-29"),
+        ("spring 2019", "2019-03-01", "2019-05-31"),
+        ("June to August 2019", "2019-06-01", "2019-08-31"),
+        ("1990s", "1990-01-01", "1999-12-31"),
+        ("90s", "1990-01-01", "1999-12-31"),
+        ("'20s", "2020-01-01", "2029-12-31"),
+        ("June 15th, 2019", "2019-06-15", "2019-06-15"),
+        ("15. june 2019", "2019-06-15", "2019-06-15"),
+        ("sept. 2019", "2019-09-01", "2019-09-30"),
+        ("15.06.2019", "2019-06-15", "2019-06-15"),
+        ("2019-06", "2019-06-01", "2019-06-30"),
+        ("2019", "2019-01-01", "2019-12-31"),
+    ],
+)
+def test_what_people_call_a_date_counts_from_a_day(said, first, last):
+    assert spoken(said, date(2026, 11, 28)) == (period(first)[0], period(last)[1])
+    assert re.search(SPOKEN, f"a dog, {said.lower()}, in the snow").group() == said.lower()
+
+
+@pytest.mark.parametrize(
+    ("said", "today", "first"),
+    [
+        ("this winter", "2027-01-05", "2026-12-01"),
+        ("last winter", "2027-01-05", "2025-12-01"),
+        ("this summer", "2027-01-05", "2027-06-01"),
+        ("last summer", "2027-07-15", "2026-06-01"),
+        ("this summer", "2027-07-15", "2027-06-01"),
+        ("last summer", "2027-09-01", "2027-06-01"),
+        ("last week", "2027-01-01", "2026-12-21"),
+        ("last month", "2027-01-31", "2026-12-01"),
+    ],
+)
+def test_the_last_is_over_and_this_is_not_unless_it_was_this_year(said, today, first):
+    assert spoken(said, date.fromisoformat(today))[0] == period(first)[0]
+
+
+@pytest.mark.parametrize("said", ["", "June", "next week", "30 February 2019", "01/02/2019", "0s"])
+def test_what_nobody_calls_a_date_is_refused(said):
+    with pytest.raises(ValueError, match="is not a date"):
+        spoken(said, date(2026, 11, 28))
+
+
+@given(st.dates(date(1826, 1, 1), date(2100, 1, 1)), st.sampled_from(["summer", "winter", "may"]))
+def test_the_last_one_is_over_for_less_than_a_year(today, name):
+    first, last = spoken(f"last {name}", today)
+    assert first < last < period(today)[0] <= last + 367 * 86_400

@@ -184,7 +184,7 @@ def test_no_word_is_lost(phrase):
         assert set(re.findall(r"\w+", phrase)) <= set(re.findall(r"\w+", kept))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)  # each compiles its own pattern
 @given(some_phrases)
 def test_with_all_parts_taken_off_the_words_are_as_typed(phrase):
     literal: list[str] = []
@@ -199,5 +199,5 @@ def test_with_all_parts_taken_off_the_words_are_as_typed(phrase):
 
 def test_a_long_text_is_read_as_well():
     for words in ("not ", "a dog, ", "red or ", "and ", "that is ", '"', "2019 ", "- "):
-        read(words * 1000)
+        read(words * 300)
     assert len(Query.read("a dog" + " -black" * 500, TODAY).query.unlike) == 500

@@ -20,10 +20,10 @@ _FOREIGN = (  # words that English does not have
 )
 _FIXED = (  # sayings, in which no word is read
     r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|why not|"
-    r"no (?:parking|smoking|swimming|fishing|entry|exit|\w+ allowed)(?= signs?\b|$|,)|"
+    r"no (?:parking|smoking|swimming|fishing|entry|exit|u-turns?|\w+ allowed)(?= signs?\b|$|,)|yes or no|"
     "no (?:man['’]s|idea|matter|doubt|longer|more|way|problem)|black or white (?:photo|picture)s?|"
     "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|whether or not|more or less|"
-    "yes or no|trick or treat|dead or alive|rain or shine|(?:one|two|three) or (?:two|three)"
+    r"trick or treat|dead or alive|rain or shine|(?:an? \w+|one|two|three) or (?:two|three)"
 )
 _LEAD = "(?:(?:that|which|who|it|is|are|was|has|have|with|but|and|everything|anything) ){0,4}"
 _NOT = (
@@ -37,7 +37,7 @@ _KINDS = {  # of tokens, in the order in which they are tried
     r"(?<!\w)'\w[^']* [^']*\w'",  # quoted, in single straight quotes only if it is two words
     "w": _FIXED,
     "t": f"between {_TIME} and {_TIME}|from {_TIMES}|from {_TIME} on(?:wards)?(?= *(?:,|$))|"
-    f"(?:(?:and |but )?(?:since|after|before|until|till)|in|on|during|from|taken|taken in|dated|"
+    f"(?:(?:and |but )?(?:since|after|before|until|till)|in|on|during|from|taken|taken in|between|"
     f"(?<=photos )of) {_TIME}",  # a time
     "y": r"\d{4}(?! ?[-–] ?\d| (?:to|until|till) )",  # a lone year
     "l": f"{_TIMES}|{_TIME}",  # another lone time
@@ -54,8 +54,8 @@ _KINDS = {  # of tokens, in the order in which they are tried
     "f": "of|to|for|about|like|as|than",
     "i": "an?|some|any",
     "d": r"the|my|our|your|his|her|their|its|this|that|early|late|\w+['’]s",
-    "a": "red|orange|yellow|green|blue|purple|pink|brown|black|white|gr[ae]y|golden|silver|dark|"
-    "light|big|large|small|little|old|young|wet|dry",
+    "a": "red|orange|yellow|green|blue|purple|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver|"
+    "dark|light|big|large|small|little|old|young|wet|dry",
 }
 _REST = (
     r"(?P<c>[,;:.!?()\[\]—]+|--+|(?<!\S)[-–](?!\S))"  # a comma, or what is like one
@@ -227,7 +227,7 @@ def _days(token: re.Match, today: date) -> _Periods:
     starts = {"before": FIRST, "until": FIRST, "till": FIRST, "after": last + 1}
     ends = {"before": first - 1, "since": _LAST, "after": _LAST}
     possible = 1826 <= moment(first).year <= today.year + 1  # from the first photo on
-    return [(starts.get(how, first), ends.get(how, last))] if possible else []
+    return [(starts.get(how, first), ends.get(how, last))] if possible and first < last else []
 
 
 def _alternatives(tokens: list[re.Match], kinds: str) -> list[str]:
