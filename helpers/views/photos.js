@@ -304,7 +304,7 @@ function render({ model, el }) {
   // ---- what Python changes
   const does = (text, off) => (off ? `Read ${text} again` : off === false ? `${text}: as plain words` : `Without ${text}`);
   const chip = ({ id, text, off, picture, weight }) => make("li", { className: off ? "off" : "", data: { chip: id } },
-    picture && make("img", { src: picture, alt: "" }), make("span", {}, text),
+    picture && make("img", { src: picture, alt: "" }), make("span", { title: text }, text),
     weight && make("input", {
       type: "number", min: 0.1, max: 10, step: 0.1, value: weight, required: true, label: `Weight of ${text}`,
       onchange: ({ target }) => target.validity.valid && ask("weigh", { id, weight: +target.value }),
