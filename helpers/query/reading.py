@@ -19,15 +19,15 @@ _FOREIGN = (  # words that English does not have
     r"un|uno|una|pero|perro|gato|gli|nel|senza|um|uma|com|sem|não|em|een|het|zonder|niet)\b"
 )
 _FIXED = (  # sayings, in which no word is read
-    r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|why not|"
-    r"no (?:parking|smoking|swimming|fishing|entry|exit|u-turns?|\w+ allowed)(?= signs?\b|$|,)|yes or no|"
+    r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|yes or no|"
+    r"no (?:parking|smoking|swimming|fishing|entry|exit|u-turns?|\w+ allowed)(?= signs?\b|$|,)|"
     "no (?:man['’]s|idea|matter|doubt|longer|more|way|problem)|black or white (?:photo|picture)s?|"
-    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|whether or not|more or less|"
+    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|why not|whether or not|more or less|"
     r"trick or treat|dead or alive|rain or shine|(?:an? \w+|one|two|three) or (?:two|three)"
 )
-_LEAD = "(?:(?:that|which|who|it|is|are|was|has|have|with|but|and|everything|anything) ){0,4}"
+_LEAD = "(?:(?:that|which|who|where|there|is|are|has|have|with|but|and|everything|anything) ){0,4}"
 _NOT = (
-    "not|no|without|except(?: for)?|excluding|other than|rather than|instead of|apart from|neither|"
+    "not(?: showing)?|no|without|except(?: for)?|excluding|other than|instead of|neither|"
     "(?:every|any)thing but|(?:is|are|has)n['’]t|(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?"
 )
 _TIME = f"(?:the )?(?:year )?{SPOKEN}"
@@ -41,6 +41,7 @@ _KINDS = {  # of tokens, in the order in which they are tried
     f"(?<=photos )of) {_TIME}",  # a time
     "y": r"\d{4}(?! ?[-–] ?\d| (?:to|until|till) )",  # a lone year
     "l": f"{_TIMES}|{_TIME}",  # another lone time
+    # an "and" between two dates, an "or" before a not, a not with its noun
     "g": f"and(?= (?:in |on |from )?{_TIME})",
     "x": "or (?:not|no|without)",
     "z": f"{_LEAD}(?:nobody|no[ -]one)",
@@ -48,10 +49,12 @@ _KINDS = {  # of tokens, in the order in which they are tried
     "o": "n?or",
     "e": "either",
     "b": "but",
+    # prepositions: those that end what a not takes, those that do not, those that end no noun
     "p": "in front of|next to|in|on|at|under|over|near|behind|beside|beneath|below|above|by|from|"
     "through|across|along|around|against|among|between|inside|outside|before|after|during|into",
     "h": "with|wearing|holding|carrying",
     "f": "of|to|for|about|like|as|than",
+    # what begins a noun: unknown things, known things, adjectives
     "i": "an?|some|any",
     "d": r"the|my|our|your|his|her|their|its|this|that|early|late|\w+['’]s",
     "a": "red|orange|yellow|green|blue|purple|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver|"
@@ -62,10 +65,12 @@ _REST = (
     r"|(?P<m>(?<![^\s(,])[-−–](?=[\"“„«]|[^\W\d_]{2}))"  # a minus
     r"|(?:[^\s,;:.!?()\[\]—]|(?<=\d),(?=\d)|(?<=\w)[.:](?=\w))+"
 )
+# besides: a comma (c), a minus (m), what was taken off (k), and another word (w)
 _WORD, _ANY, _ITEM = "[adiqw]", "[adfhipqw]", "[adfiqw]*"
-_LETTERS = {
+_LETTERS = {  # of tokens whose kind is known only from those around them
     "co": "oo",  # a comma before an or
     rf"(?<![aqw])(?:(?<![di])|(?=a))([adiqw])({_ITEM})c(?=(?:\1{_ITEM}c)*\1{_ITEM}o)": r"\1\2o",
+    # a date, unless it belongs to a noun: the 2019 model, a march of people, class of 2019
     "(?:(?<![dfhipo])|(?<=[tly][go]))l(?![afqw])": "t",
     "(?<![adfhipqwo])y(?![adfhiqw])|(?:(?<![dfhipo])|(?<=[tly][go]))y(?![adfhipqw])": "t",
     "[ly]|t(?=f)|g(?!t)|(?<!t)g": "w",
