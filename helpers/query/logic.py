@@ -38,14 +38,17 @@ class Logic(NamedTuple):
 
     Attributes
     ----------
-    ways : sequence of Chance
-        An image should be like one of them; none if the query only says what to stay away from.
-    away : sequence of pairs (Chance, float)
-        What an image should be like none of, with weights above 0.
+    sums : sequence of Chance
+        First the ways: an image should be like one of them. Then what it should be like none of.
+    ways : int
+        How many ways there are; none if the query only says what to stay away from.
+    weights : sequence of float
+        Of each that an image should not be like, above 0.
     """
 
-    ways: Sequence[Chance]
-    away: Sequence[tuple[Chance, float]]
+    sums: Sequence[Chance]
+    ways: int
+    weights: Sequence[float]
 
     @classmethod
     def of(
@@ -62,33 +65,31 @@ class Logic(NamedTuple):
         kinds = set().union(*(each.kinds for each in sums))
         pools = random_terms(kinds, encoder, templates, images)
         drawn = [among_others(each, encoder, templates, images, known, pools) for each in sums]
-        ways = drawn[: len(drawn) - len(away)]
-        weights = [weight for _, weight in away]
-        made = cls(ways, [*zip(drawn[len(ways) :], weights, strict=True)])
-        if ways and away and len(made.images):
+        made = cls(drawn, len(question.ways), [weight for _, weight in away])
+        if len(made.images):
             made.ranking(made.images)  # raises if it cancels itself out
         return made
 
     @property
     def images(self) -> np.ndarray:
         """Random images; none if there are too few."""
-        images = (self.ways[0] if self.ways else self.away[0][0]).images
+        images = self.sums[0].images
         return images if len(images) >= FEWEST else images[:0]
 
     @property
     def is_sum(self) -> bool:
         """Whether there is nothing to decide."""
-        return len(self.ways) == 1 and not self.away
+        return self.ways == len(self.sums) == 1
 
     def vectors(self) -> np.ndarray:
         """Return what to ask Milvus for the nearest of, unit vectors of shape (n, dim)."""
         if self.is_sum:
-            return self.ways[0].vector[None]
+            return self.sums[0].vector[None]
+        aims = np.array([each.aim() for each in self.sums])
         if self.ways:
-            return unit_vectors([way.aim() for way in self.ways])
-        among = self._among(self.away[0][0].vector[None])
-        aims = [weight * each.aim() / _spread(among @ each.aim()) for each, weight in self.away]
-        return unit_vectors([-np.sum(aims, axis=0)])
+            return unit_vectors(aims[: self.ways])
+        spreads = _spread(aims @ self.images.T) if len(self.images) else np.ones(len(aims))
+        return unit_vectors(-(self.weights / spreads) @ aims)[None]
 
     def ranking(self, vectors: np.ndarray) -> np.ndarray:
         """Return what images with unit vectors (n, dim) rank by, the best highest: shape (n,).
@@ -96,28 +97,28 @@ class Logic(NamedTuple):
         Of a sum it is the cosine. Else its unit is a standard deviation of random images.
         """
         if self.is_sum:
-            return self.scores(vectors)
-        among = self._among(vectors)
+            return vectors @ self.sums[0].vector
+        among = self.images if len(self.images) else vectors
+        standings, others = self._standings(vectors), self._standings(among)
+        away, aways = standings[self.ways :], others[self.ways :]
         if not self.ways:
-            taken = [weight * _standing(each, vectors, among) for each, weight in self.away]
-            return -np.sum(taken, axis=0)
-        like, likes = (self._standings(some, among).max(axis=0) for some in (vectors, among))
-        rank = like
-        for each, weight in self.away:
-            away, aways = (_standing(each, some, among) for some in (vectors, among))
-            rank = np.minimum(rank, like - weight * _beyond(away, like, aways, likes))
-        return rank
+            return -np.array(self.weights) @ away
+        like, likes = (each[: self.ways].max(axis=0) for each in (standings, others))
+        ranks = [like]
+        for weight, here, there in zip(self.weights, away, aways, strict=True):
+            ranks.append(like - weight * _beyond(here, like, there, likes))
+        return np.min(ranks, axis=0)
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """Return the cosines with the way that images suit best, shape (n,).
 
         If there is none, it is minus the largest of the cosines with what to stay away from.
         """
+        cosines = np.array([each.vector for each in self.sums]) @ vectors.T
         if not self.ways:
-            return -np.max([vectors @ each.vector for each, _ in self.away], axis=0)
-        cosines = np.array([vectors @ way.vector for way in self.ways])
-        best = self._standings(vectors, self._among(vectors)).argmax(axis=0)
-        return np.take_along_axis(cosines, best[None], axis=0)[0]
+            return -cosines.max(axis=0)
+        best = self._standings(vectors)[: self.ways].argmax(axis=0)
+        return cosines[best, np.arange(len(vectors))]
 
     def margins(self, vectors: np.ndarray) -> list[float | None]:
         """Return how far images are above chance; None where there is no telling.
@@ -125,7 +126,7 @@ class Logic(NamedTuple):
         Of a sum, see `Chance.margins`. Else it is the ranking.
         """
         if self.is_sum:
-            return self.ways[0].margins(vectors)
+            return self.sums[0].margins(vectors)
         if not len(self.images) or self.images.std(axis=0).max() < _ALIKE:
             return [None] * len(vectors)
         return self.ranking(vectors).tolist()
@@ -134,27 +135,22 @@ class Logic(NamedTuple):
         """Return what images may rank by at most that are not among the nearest of any way."""
         if len(vectors) < nearest or not self.ways:
             return -np.inf
-        standings = self._standings(vectors, self._among(vectors))
-        return float(np.sort(standings, axis=1)[:, -nearest].max())
+        return float(np.sort(self._standings(vectors)[: self.ways])[:, -nearest].max())
 
-    def _standings(self, vectors: np.ndarray, among: np.ndarray) -> np.ndarray:
-        return np.array([_standing(way, vectors, among) for way in self.ways])
+    def _standings(self, vectors: np.ndarray) -> np.ndarray:
+        """Return by how many standard deviations images are above random ones: (sums, n).
 
-    def _among(self, vectors: np.ndarray) -> np.ndarray:
-        """Return random images; where there are too few, the ones that are compared."""
-        return self.images if len(self.images) else vectors
-
-
-def _standing(sum_: Chance, vectors: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Return by how many standard deviations images are above random ones, shape (n,)."""
-    aim = sum_.aim()
-    others = among @ aim
-    return (vectors @ aim - others.mean()) / _spread(others)
+        Where there are too few of these, by how many above their own mean.
+        """
+        aims = np.array([each.aim() for each in self.sums])
+        among = aims @ (self.images if len(self.images) else vectors).T
+        return (aims @ vectors.T - among.mean(axis=1)[:, None]) / _spread(among)[:, None]
 
 
-def _spread(values: np.ndarray) -> float:
-    spread = float(values.std())
-    return spread if spread > _ALIKE else 1.0
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each row; 1 of a row whose values are alike."""
+    spreads = values.std(axis=-1)
+    return np.where(spreads > _ALIKE, spreads, 1.0)
 
 
 def _beyond(away: np.ndarray, like: np.ndarray, aways: np.ndarray, likes: np.ndarray) -> np.ndarray:
@@ -162,7 +158,7 @@ def _beyond(away: np.ndarray, like: np.ndarray, aways: np.ndarray, likes: np.nda
 
     `aways` and `likes` are both standings of random images. What is below 0 is 0.
     """
-    spread = _spread(likes)
+    spread = float(_spread(likes))
     shared = max(float(np.mean((aways - aways.mean()) * (likes - likes.mean()))) / spread, 0.0)
     if shared > _SAME:
         raise ValueError("the query cancels itself out: its terms for and against are the same")

@@ -66,8 +66,8 @@ class Way(NamedTuple):
         centre = none if len(good) else self.text.centre
         like = words if not len(good) else self.vector(words, good, none)
         way = Chance(unit_vectors(like), images, none, np.asarray(centre))
-        away = [(Chance(each, images, none, none), self.weights[1]) for each in bad]
-        return Logic([way], away).ranking(images)
+        away = [Chance(each, images, none, none) for each in bad]
+        return Logic([way, *away], 1, [self.weights[1]] * len(bad)).ranking(images)
 
     def vector(self, words: np.ndarray, good: np.ndarray, bad: np.ndarray) -> np.ndarray:
         """Return what to search with: `Query.with_feedback`, from vectors."""
