@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
@@ -24,7 +24,8 @@ def photos(drawings) -> list[Path]:
 def whole(photos) -> Asked:
     """A question in which everything is set."""
     return Asked(
-        query_text="a fish & chips",
+        query_text="a fish & chips, not salt, not 50 % off?",
+        literal=("not 50 % off?",),
         query_image=photos[0],
         unlike="50 % off?",
         labels=("two red apples", "Café"),
@@ -36,6 +37,10 @@ def whole(photos) -> Asked:
         templates=True,
         judged={photos[1]: 1.0, photos[2]: -0.5},
     )
+
+
+def asks(asked: Asked) -> str:
+    return parse(asked.query).code()
 
 
 def test_everything_that_can_be_set_is_set_here(whole):
@@ -72,6 +77,7 @@ def test_words_to_stay_away_from_have_half_a_weight_wherever_they_are_asked_agai
 
 
 def test_words_pictures_and_thumbs_are_one_query(whole, photos):
+    whole = replace(whole, query_text="a fish & chips")
     assert whole.query == Query(
         ["a fish & chips", photos[0], (photos[1], GOOD)], ["50 % off?", (photos[2], BAD / 2)]
     )
@@ -80,6 +86,7 @@ def test_words_pictures_and_thumbs_are_one_query(whole, photos):
 
 
 def test_each_chip_can_be_taken_away_until_the_words_are_left(whole):
+    whole = replace(whole, query_text="a fish & chips", literal=())
     chips = whole.chips()
     assert [chip["text"] for chip in chips][1:8] == [
         "unlike 50 % off?",
@@ -100,6 +107,48 @@ def test_each_chip_can_be_taken_away_until_the_words_are_left(whole):
     assert asked == Asked("a fish & chips", templates=True)
 
 
+def test_what_is_read_is_a_chip_and_plain_words_again_without_it_and_read_again_after_that():
+    asked = Asked("a star, not red")
+    assert asks(asked) == "Query(like=['a star'], unlike=['red'])"
+    (chip,) = asked.chips()
+    assert chip["text"] == "unlike red"
+    assert not chip.get("off")
+    plain = asked.without(chip["id"])
+    assert asks(plain) == "'a star, not red'"
+    assert (plain.query_text, plain.literal) == ("a star, not red", ("not red",))
+    (again,) = plain.chips()
+    assert again["off"]
+    assert again["text"] == "not red"
+    assert (again["id"], plain.without(again["id"])) == (chip["id"], asked)
+
+
+def test_of_several_chips_each_is_taken_off_alone():
+    asked = Asked("a star, not red, not black, since 2019")
+    first, second, third = [chip["id"] for chip in asked.chips()]
+    one = asked.without(second)
+    assert [bool(chip.get("off")) for chip in one.chips()] == [False, True, False]
+    assert one.without(first).without(second) == asked.without(first)
+    none = asked.without(third).without(first).without(second)
+    assert none == asked.without(first).without(second).without(third)
+    assert asks(none) == asks(Asked.plainly(asked.query_text))
+    assert asks(none) == repr(asked.query_text)
+
+
+@pytest.mark.parametrize("label", ["no parking", "black or white", "not sure", "a star"])
+def test_a_label_is_asked_as_it_is(label):
+    assert asks(Asked.plainly(label)) == repr(label)
+
+
+def test_dates_in_the_words_and_in_the_boxes_count_together(drawings, encoder, store):
+    ingest(drawings, encoder, store, progress=False)
+    found = Asked("a star, since 2010", taken_to="2020").search(encoder, store, limit=50)
+    assert 0 < len(found) < 50
+    assert all(2010 <= hit.taken.year <= 2020 for hit in found)
+    assert found.question.title == "a star"
+    with pytest.raises(ValueError, match=r"2010.*2000|2000.*2010"):
+        Asked("a star, since 2010", taken_to="2000").search(encoder, store, limit=5)
+
+
 def test_a_chip_says_nothing_about_where_a_photo_is(whole, drawings):
     assert str(drawings) not in str([chip | {"picture": ""} for chip in whole.chips()])
 
@@ -115,6 +164,7 @@ def test_the_parameters_are_those_of_03_search(whole, drawings, photos):
     parameters = whole.parameters(drawings)
     assert parameters["query_image"] == photos[0].relative_to(drawings).as_posix()
     assert parameters["labels"] == ["two red apples", "Café"]
+    assert parameters["literal"] == ["not 50 % off?"]
     assert {"camera", "name", "judged"}.isdisjoint(parameters)
     assert whole.parameters(Path("elsewhere"))["query_image"] == photos[0].as_posix()
     assert Asked().parameters(None) == {"query_text": ""}
@@ -129,13 +179,17 @@ def test_a_command_asks_the_same_or_says_that_none_does(whole):
 
 
 def test_an_address_says_the_same(whole, drawings):
+    assert whole.literal
     assert Asked.at(whole.address(drawings), drawings) == whole
     assert Asked().address(drawings) == ""
 
 
-@given(st.text(), st.text(), st.lists(st.text(min_size=1), unique=True))
-def test_any_text_survives_an_address(words, unlike, labels):
-    asked = Asked(words, unlike=unlike, labels=tuple(labels))
+texts = st.lists(st.text(min_size=1), unique=True).map(tuple)
+
+
+@given(st.text(), texts, st.text(), texts)
+def test_any_text_survives_an_address(words, literal, unlike, labels):
+    asked = Asked(words, literal, unlike=unlike, labels=labels)
     assert Asked.at(asked.address(None), None) == asked
 
 

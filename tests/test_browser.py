@@ -247,6 +247,18 @@ def test_filters_narrow_the_search_and_their_chips_take_them_back(panel):
     panel.wait_for("a red star: 9 images", {"blue bird"})
 
 
+def test_what_is_read_becomes_a_chip_and_plain_words_again_without_it(panel):
+    panel.enter("a star, not red")
+    panel.wait_for("a star, unlike red: 50 images")
+    assert "red star" not in panel.labels()[:5]
+    panel.chips.get_by_role("button", name="unlike red: as plain words").click()
+    panel.wait_for("a star, not red: 50 images")
+    assert panel.query.input_value() == "a star, not red"
+    panel.chips.get_by_role("button", name="Read not red again").click()
+    panel.wait_for("a star, unlike red: 50 images")
+    assert panel.chips.all_inner_texts() == ["unlike red\n×"]
+
+
 def test_on_a_narrow_page_photos_are_still_beside_each_other(panel):
     panel.page.evaluate("() => jupyterapp.shell.collapseLeft()")
     panel.page.set_viewport_size({"width": 360, "height": 740})

@@ -16,10 +16,12 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from helpers import (
+    AnyOf,
     ClipEncoder,
     ImageStore,
     Query,
     SearchPanel,
+    SearchResults,
     Settings,
     list_images,
     search,
@@ -52,7 +54,7 @@ def test_a_notebook_is_a_lesson_and_not_machinery(path):
     assert 12 <= len(notebook.cells) <= longest
     lines = {cell.id: len(cell.source.splitlines()) for cell in code(notebook)}
     (parameters,) = tagged(notebook, "parameters")
-    assert lines.pop(notebook.cells[parameters].id) <= 16
+    assert lines.pop(notebook.cells[parameters].id) <= 17
     assert max(lines.values()) <= 12
     assert max(len(line) for cell in code(notebook) for line in cell.source.splitlines()) <= 92
     assert statistics.median(lines.values()) <= 4
@@ -182,25 +184,42 @@ def ask_for_everything(panel) -> None:
     panel.query.value = 'a "red" star'
 
 
-@pytest.mark.parametrize("combined", [True, False], ids=["combined", "unlike alone"])
-def test_panel_and_cell_give_the_same_hits(panel, combined):
-    panel.form.unlike.value = "a yellow thing"
-    if combined:
-        ask_for_everything(panel)
-    names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
-    assert eval(panel.found.code, names).hits == panel.found.hits
+def ask_in_words(panel) -> None:
+    panel.form.taken_to.value = "2021"
+    panel.query.value = "a star or a heart, not red, not blue, since 2016"
+    _, _, blue, *_ = panel.results.chips
+    panel.asked = panel.asked.without(blue["id"])
+    panel.button.click()
+    assert panel.asked.literal == ("not blue",)
+
+
+def run_cells(panel, words: str | None, /, **parameters) -> SearchResults:
+    """Return what 03_search finds, in its cells for parameters and for hits."""
     notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
     cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
+    names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
     exec(cells[0], names)
-    names |= {"settings": Settings.resolve(query_text=panel.parameters["query_text"] or None)}
-    exec(cells[1], names | panel.parameters, result := {})
-    assert result["results"].hits == panel.found.hits
+    names |= {"settings": Settings.resolve(query_text=words), "display": lambda *_: None}
+    exec(cells[1], names | parameters, result := {})
+    return result["results"]
+
+
+@pytest.mark.parametrize("ask", [ask_for_everything, ask_in_words, lambda panel: None])
+def test_panel_and_cell_give_the_same_hits(panel, ask):
+    panel.form.unlike.value = "a yellow thing"
+    ask(panel)
+    names = {"search": search, "Query": Query, "AnyOf": AnyOf}
+    names |= {"encoder": panel._encoder, "store": panel._store}
+    assert eval(panel.found.code, names).hits == panel.found.hits
+    found = run_cells(panel, panel.parameters["query_text"] or None, **panel.parameters)
+    assert found.hits == panel.found.hits
 
 
 def test_panel_and_papermill_give_the_same_hits(panel, demo_run, tmp_path):
     """What is found by hand can be run again."""
     panel.form.unlike.value = "a yellow thing"
     ask_for_everything(panel)
+    ask_in_words(panel)
     table = panel.found.to_frame()
     path = ROOT / "notebooks" / "03_search.ipynb"
     own = panel.parameters | {"output_csv": str(tmp_path / "hits.csv")}
@@ -211,20 +230,29 @@ def test_panel_and_papermill_give_the_same_hits(panel, demo_run, tmp_path):
 
 
 def test_the_parameters_of_dates_choose_and_sort(panel):
-    notebook = nbformat.read(ROOT / "notebooks" / "03_search.ipynb", as_version=4)
-    cells = [notebook.cells[tagged(notebook, tag)[0]].source for tag in ("parameters", "hits")]
-    names = {"search": search, "Query": Query, "encoder": panel._encoder, "store": panel._store}
-    names |= {"settings": Settings.resolve(query_text="a red star")}
-    exec(cells[0], names)
-    names |= {"taken_from": "2018", "taken_to": "2021-06", "sort_by": "taken"}
-    exec(cells[1], names, result := {})
-    found = result["results"]
+    dates = {"taken_from": "2018", "taken_to": "2021-06", "sort_by": "taken"}
+    found = run_cells(panel, "a red star", **dates)
     days = [str(hit.taken.date()) for hit in found]
     assert days == sorted(days, reverse=True)
     assert all("2018" <= day < "2021-07" for day in days)
     assert all(hit.margin >= found.threshold for hit in found)
     drawn = pd.read_csv(found.image_dir / "captions.csv").query("label == 'red star'").taken
     assert {day for day in drawn if "2018" <= day < "2021-07"} <= set(days)
+
+
+@pytest.mark.parametrize(
+    ("literal", "title"),
+    [
+        (None, "a star, unlike red + blue"),
+        (["not red"], "a star, not red, unlike blue"),
+        (["all"], "a star, not red, not blue, since 2010"),
+    ],
+)
+def test_a_parameter_turns_it_off_that_words_are_read(panel, literal, title):
+    words = "a star, not red, not blue, since 2010"
+    found = run_cells(panel, words, literal=literal)
+    assert found.question.title == title
+    assert ("where" in found.options) == (literal != ["all"])
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import html
 import io
 import os
+import re
 import shutil
 import struct
 import warnings
@@ -268,6 +269,70 @@ def test_judged_photos_become_a_file_that_05_reads(panel, sent, filled, tmp_path
     assert read.queries == ['a "fish", or not']
     found = [read.pool.filepaths[places[0]] for places in (read.relevant[0], read.wrong[0])]
     assert found == [good.filepath, bad.filepath]
+
+
+def test_what_was_read_is_a_chip_that_can_be_taken_off_and_is_in_the_way_of_no_other_words(panel):
+    panel.query.value = "a star, not red"
+    read = panel.found
+    assert read.question.title == "a star, unlike red"
+    (chip,) = panel.results.chips
+    assert chip["text"] == "unlike red"
+    ask(panel, "drop", id=chip["id"])
+    assert panel.query.value == "a star, not red"
+    assert panel.literal == ("not red",)
+    assert panel.found.question.title == "a star, not red"
+    panel.query.value = "a blue star, not red"  # the phrase is still there
+    assert panel.found.question.title == "a blue star, not red"
+    panel.query.value = "a star"
+    panel.query.value = "a star, not red"
+    assert panel.found.hits == read.hits
+    panel.form.back.click()
+    panel.form.back.click()
+    assert panel.found.question.title == "a blue star, not red"
+    assert panel.results.chips[0]["off"]
+    ask(panel, "drop", id=panel.results.chips[0]["id"])
+    assert panel.found.question.title == "a blue star, unlike red"
+
+
+def test_the_lines_and_the_address_know_what_was_taken_off(panel, encoder, filled):
+    panel.query.value = "a star, not red, not blue, since 2000"
+    ask(panel, "drop", id=panel.results.chips[1]["id"])
+    assert panel.parameters["query_text"] == "a star, not red, not blue, since 2000"
+    assert panel.parameters["literal"] == ["not blue"]
+    given = {"search": search, "Query": Query, "encoder": encoder, "store": filled}
+    assert eval(panel.found.code, given).hits == panel.found.hits
+    other = SearchPanel(encoder, filled, visitors=True, address=panel.results.address)
+    assert other.asked == panel.asked
+    assert other.found.hits == panel.found.hits
+    ask(other, "visit", address="query_text=a+star&literal=not+blue")
+    assert other.asked == Asked("a star")
+    assert parse_qs(other.results.address) == {"query_text": ["a star"]}
+
+
+def test_dates_that_contradict_each_other_are_said_and_the_pictures_stay(panel):
+    panel.query.value = "a star, since 2010"
+    before = names(panel)
+    panel.form.taken_to.value = "2000"
+    assert {"2010", "2000"} <= set(re.findall(r"\d{4}", panel.message.value))
+    assert names(panel) == before
+    ask(panel, "drop", id=panel.results.chips[0]["id"])
+    assert "2010" not in panel.message.value
+    assert panel.found.question.title == "a star, since 2010"
+    panel.form.taken_to.value = ""
+    panel.query.value = "a star, since 2012, before 2003"
+    assert {"2012", "2003"} <= set(re.findall(r"\d{4}", panel.message.value))
+    assert panel.found.question.title == "a star, since 2010"
+
+
+def test_a_suggestion_is_asked_as_it_is_even_if_it_could_be_read(encoder, filled, monkeypatch):
+    monkeypatch.setattr(panel_module, "suggestions", lambda labels: ["not sure", "no parking"])
+    panel = SearchPanel(encoder, filled, visitors=True)
+    assert panel.found.question.title == "not sure"
+    _, tries, _ = panel.form.widget.children
+    tries.children[2].click()
+    assert panel.found.question.title == panel.query.value == "no parking"
+    panel.query.value = "not sure"  # typed
+    assert panel.found.question.title == "unlike sure"
 
 
 def test_one_goes_back_and_forward_through_the_questions(panel):
@@ -845,7 +910,8 @@ def test_each_box_and_the_button_search(panel):
     panel.query.value = "a fish"
     number = panel.results.number
     for name, box in panel.form.fields.items():
-        box.value = {"templates": True, "sort_by": "taken"}.get(name, "2019")
+        own = {"query_text": "a star", "templates": True, "sort_by": "taken"}
+        box.value = own.get(name, "2019")
     panel.limit.value = 3
     panel.button.click()
     assert panel.results.number == number + len(panel.form.fields) + 2

@@ -4,6 +4,7 @@ To ask for something else that is typed, add a line to `Asked`: its box, its chi
 address and its condition follow from that. Not about widgets: that is `panel`.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from ..collection.store import ImageStore
 from ..encoding import Encoder
 from ..images.gallery import isolated, picture_address
 from ..query.queries import TEMPLATES, Query
+from ..query.reading import Part, Reading
 from ..query.results import SearchResults
 from ..retrieval import search
 
@@ -45,8 +47,12 @@ class Asked:
 
     Attributes
     ----------
-    query_text, unlike : str
-        Words to look for, and to stay away from; these have half a weight, see `Query`.
+    query_text : str
+        Words to look for, which are read, see `Query.read`.
+    literal : tuple of str
+        What somebody took off again of what was read: phrases that are plain words.
+    unlike : str
+        Words to stay away from, as they are.
     query_image : Path or None
         An image to be like.
     labels : tuple of str
@@ -64,6 +70,7 @@ class Asked:
     """
 
     query_text: str = _text("", "what to look for, in English")
+    literal: tuple[str, ...] = ()
     query_image: Path | None = None
     unlike: str = _text("unlike", "words to stay away from")
     labels: tuple[str, ...] = ()
@@ -77,18 +84,38 @@ class Asked:
     templates: bool = False
     judged: Mapping[Path, float] = field(default_factory=dict)
 
+    @classmethod
+    def plainly(cls, words: str) -> "Asked":
+        """Return the question for words in which nothing is read, such as a label."""
+        return cls(words, (words,) if cls(words).parts else ())
+
     def search(self, encoder: Encoder, store: ImageStore, **page: int) -> SearchResults:
-        """Ask for a page, by `limit` and `offset`; see `retrieval.search`."""
+        """Ask for a page, by `limit` and `offset`; see `retrieval.search`.
+
+        ValueError if the dates that were read contradict those of `taken_from` and `taken_to`.
+        """
         options: dict[str, Any] = {"where": self._where(), "sort_by": self.sort_by, **page}
         options["templates"] = list(TEMPLATES) if self.templates else None
         return search(self.query, encoder, store, **options)
+
+    @property
+    def reading(self) -> Reading:
+        """What the words mean, as of today; ValueError if nothing can be meant."""
+        return Query.read(self.query_text, literal=self.literal)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What was read in the words, and what is plain words again; none if that fails."""
+        with contextlib.suppress(ValueError):
+            return self.reading.parts
+        return ()
 
     @property
     def query(self) -> Query:
         """The words and images of the question."""
         good = [(path, weight) for path, weight in self.judged.items() if weight > 0]
         bad = [(path, -weight) for path, weight in self.judged.items() if weight < 0]
-        asked = Query.of(self.query_text, self.query_image, self.unlike)
+        asked = Query.of(self.reading.query, self.query_image, self.unlike)
         return asked.with_feedback(good, bad)
 
     def _where(self) -> dict[str, object]:
@@ -96,28 +123,34 @@ class Asked:
         where = {"label": list(self.labels), "taken": dates if any(dates) else None}
         typed = {column: getattr(self, name) for name, column in _PIECES.items()}
         where |= {column: like(f"*{piece}*") for column, piece in typed.items() if piece}
-        return {column: wanted for column, wanted in where.items() if wanted}
+        return self.reading.within({name: wanted for name, wanted in where.items() if wanted})
 
     def chips(self) -> list[dict[str, Any]]:
-        """Return what narrows the search beside the words: an `id`, a `text`, and of images more.
+        """Return what was read in the words, and what narrows the search beside them.
 
-        Those have a `picture`, empty if it cannot be read, and what is judged has its `weight`.
+        Each has an `id` and a `text`. What was read is `off` or not: then its text is the words.
+        Images have a `picture`, empty if it cannot be read, and what is judged has its `weight`.
         """
         image = self.query_image
-        chips = [_image_chip("query_image", "like", image)] if image else []
+        chips: list[dict[str, Any]] = [
+            {"id": f"literal:{typed}", "text": isolated(meaning if on else typed), "off": not on}
+            for typed, meaning, on in self.parts
+        ]
+        chips += [_image_chip("query_image", "like", image)] if image else []
         texts = {n: isolated(getattr(self, n)) for n, typed in TEXTS.items() if typed["chip"]}
         chips += [{"id": n, "text": f"{TEXTS[n]['chip']} {t}"} for n, t in texts.items() if t]
         chips += [{"id": f"labels:{label}", "text": isolated(label)} for label in self.labels]
         for path, weight in self.judged.items():
             words = "more like" if weight > 0 else "less like"
             chips.append(_image_chip(_chip(path), words, path) | {"weight": abs(weight)})
-        if self.sort_by:
-            chips.append({"id": "sort_by", "text": "newest first"})
+        chips += [{"id": "sort_by", "text": "newest first"}] if self.sort_by else []
         return chips
 
     def without(self, chip: str) -> "Asked":
-        """Return the question without what a chip stands for."""
+        """Return the question without what a chip stands for; what is off is read again."""
         name, _, part = chip.partition(":")
+        if name == "literal":
+            return replace(self, literal=tuple(sorted({*self.literal} ^ {part})))
         if name == "labels":
             return replace(self, labels=tuple(label for label in self.labels if label != part))
         if name == "judged":
@@ -137,7 +170,7 @@ class Asked:
     def parameters(self, folder: Path | None) -> dict[str, Any]:
         """Return what is set as parameters of 03_search; paths count from `folder` if they can."""
         image, values = self.query_image, dict(vars(self))
-        values["labels"] = list(self.labels)
+        values |= {"labels": list(self.labels), "literal": list(self.literal)}
         values["templates"] = list(TEMPLATES) if self.templates else None
         values["query_image"] = _relative(image, folder) or (image and image.as_posix())
         kept = {n: value for n, value in values.items() if value and n not in _HERE_ONLY}
@@ -174,6 +207,7 @@ class Asked:
         chosen["judged"] = {path: weight for path, weight in judged.items() if path and weight}
         chosen["sort_by"] = given["sort_by"] if given.get("sort_by") in sortable() else ""
         chosen["templates"] = given.get("templates") == "1"
+        chosen["literal"] = tuple(lists.get("literal", []))
         return cls(labels=tuple(dict.fromkeys(labels)), **chosen)
 
 

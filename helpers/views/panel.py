@@ -63,7 +63,7 @@ class SearchPanel:
         The parts, each a widget; a cell may set their values and call `button.click()`. The other
         boxes are those of `form`.
     image : Path or None
-        An image to be like; a cell may set it, and `labels` and `judged`, see `Asked`.
+        An image to be like; a cell may set it, and `literal`, `labels`, `judged`, see `Asked`.
     found : SearchResults or None
         What the pictures show at first.
     widget
@@ -95,7 +95,7 @@ class SearchPanel:
         self.widget = widgets.VBox(shown)
         widgets.dlink((self.form.numbers, "value"), (self.widget, "_dom_classes"), _CLASSES.get)
         asked = Asked.at(address, store.image_dir, self._meant)
-        first = Asked(query_text or next(iter(self.form.tries), ""))
+        first = Asked(query_text) if query_text else Asked.plainly(next(iter(self.form.tries), ""))
         self.asked = first if asked == Asked() else asked
         self._listen(self.form)
         if self.asked != Asked():
@@ -111,8 +111,7 @@ class SearchPanel:
         does: dict[widgets.Button, Does] = {form.button: self.show_results, form.save: self._save}
         does |= {form.back: partial(self._step, -1), form.forward: partial(self._step, 1)}
         does |= {form.save_thumbs: self._save_thumbs}
-        for text, button in form.tries.items():
-            does[button] = partial(setattr, form.query, "value", text)
+        does |= {button: partial(self._suggest, text) for text, button in form.tries.items()}
         if not self._visitors:  # whose page knows the models of all widgets, shown or not
             does |= {form.paths: self._paths, form.copy: self._copy}
         for button, do in does.items():
@@ -124,7 +123,8 @@ class SearchPanel:
         image = resolve_path(self.image, self._store.image_dir) if self.image else None
         said = {name: box.value for name, box in self.form.fields.items()}
         said |= {name: in_order(said[name]).strip() for name in TEXTS}
-        return Asked(query_image=image, labels=tuple(self.labels), judged=dict(self.judged), **said)
+        said |= {"literal": tuple(self.literal), "labels": tuple(self.labels)}
+        return Asked(query_image=image, judged=dict(self.judged), **said)
 
     @asked.setter
     def asked(self, asked: Asked) -> None:
@@ -132,7 +132,8 @@ class SearchPanel:
         for name, box in self.form.fields.items():
             box.value = getattr(asked, name)
         self._settling = False
-        self.image, self.labels, self.judged = asked.query_image, asked.labels, dict(asked.judged)
+        self.image, self.judged = asked.query_image, dict(asked.judged)
+        self.labels, self.literal = asked.labels, asked.literal
         self._show_chips()
 
     @property
@@ -152,6 +153,8 @@ class SearchPanel:
         """Search for what the parts say and show the pictures, or the error."""
         if self._settling:
             return
+        # A phrase in which nothing would be read is forgotten, as when others were typed since.
+        self.literal = tuple(sorted({part.typed for part in self.asked.parts if not part.on}))
         asked = self.asked
         gone = [path for path in (asked.query_image, *asked.judged) if path and not path.is_file()]
         if gone:  # else they would be in the way of all that follows
@@ -197,8 +200,7 @@ class SearchPanel:
 
     def _answers(self) -> dict[str, Does]:
         """Return what to do for each message of the pictures."""
-        does: dict[str, Does]
-        does = {"more": self._ask_more, "like": self._more_like, "enter": self._enter}
+        does = dict[str, Does](more=self._ask_more, like=self._more_like, enter=self._enter)
         does |= {"judge": self._judge, "weigh": self._weigh, "drop": self._drop}
         return does | {"visit": self._visit, "upload": self._take_upload, "say": self._say}
 
@@ -288,7 +290,12 @@ class SearchPanel:
 
     def _copy(self) -> None:
         folder = resolve_path(self.form.folder.value.strip() or "runs/photos")
-        self._say(_copied(self._results(self.results.picked()), folder))
+        number = len({*self._results(self.results.picked()).copy_to(folder)})
+        photos = "1 photo is" if number == 1 else f"{number:,} photos are"
+        self._say(f"{photos} in {isolated(str(folder))}")
+
+    def _suggest(self, text: str) -> None:
+        self._ask(replace(self.asked, query_text=text, literal=Asked.plainly(text).literal))
 
     def _take_label(self) -> None:
         if not (typed := self.form.label.value.strip()):
@@ -397,12 +404,6 @@ def _kept(name: str, content: bytes, folder: Path) -> Path:
         path.unlink()
         raise OSError(str(error).replace(str(path), isolated(name))) from error
     return path
-
-
-def _copied(found: SearchResults, folder: Path) -> str:
-    """Copy photos into a folder; return what to say about it."""
-    number = len(set(found.copy_to(folder)))
-    return f"{number:,} {'photo is' if number == 1 else 'photos are'} in {isolated(str(folder))}"
 
 
 def _gone(path: Path) -> str:

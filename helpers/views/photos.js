@@ -302,12 +302,13 @@ function render({ model, el }) {
   }
 
   // ---- what Python changes
-  const chip = ({ id, text, picture, weight }) => make("li", { data: { chip: id } },
-    picture && make("img", { src: picture, alt: "" }), make("span", {}, text),
+  const does = (text, off) => (off ? `Read ${text} again` : off === false ? `${text}: as plain words` : `Without ${text}`);
+  const chip = ({ id, text, off, picture, weight }) => make("li", { className: off ? "off" : "", data: { chip: id } },
+    picture && make("img", { src: picture, alt: "" }), make("span", { title: text }, text),
     weight && make("input", {
       type: "number", min: 0.1, max: 10, step: 0.1, value: weight, required: true, label: `Weight of ${text}`,
       onchange: ({ target }) => target.validity.valid && ask("weigh", { id, weight: +target.value }),
-    }), act("drop", "×", `Without ${text}`));
+    }), act("drop", off ? "+" : "×", does(text, off)));
   const follow = {
     status: () => status.replaceChildren(...isolated(model.get("status"))),
     said: () => said.replaceChildren(...isolated(model.get("said"))),

@@ -42,7 +42,7 @@ class Photos(anywidget.AnyWidget):
     photos : list of dict
         What is to be seen of the first photos, see `described`.
     chips : list of dict
-        What narrows the search: `id`, `text`, and if there are, `picture` and `weight`.
+        What was read, and what narrows the search: see `Asked.chips`.
     number : int
         Counts the searches, so that a late answer to an older one is not taken for a new one's.
     more : bool
