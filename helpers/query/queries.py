@@ -88,7 +88,7 @@ class Query:
     @classmethod
     def of(
         cls,
-        words: "str | AnyOf | Query | None",
+        words: "Term | Query | None",
         image: str | os.PathLike | None = None,
         unlike: str | None = None,
         image_dir: Path | None = None,
