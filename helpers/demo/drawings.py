@@ -210,7 +210,8 @@ def listed_drawings(folder: str | os.PathLike) -> pd.DataFrame:
         rows = pd.read_csv(Path(folder) / "captions.csv")
     except (OSError, ValueError):  # no such file, or one that others wrote
         rows = pd.DataFrame()
-    return rows if set(_COLUMNS) <= set(rows) else pd.DataFrame(columns=_COLUMNS)
+    rows = rows if set(_COLUMNS) <= set(rows) else pd.DataFrame(columns=_COLUMNS)
+    return rows.drop_duplicates("filepath")
 
 
 def _plan(n: int, seed: int) -> pd.DataFrame:
