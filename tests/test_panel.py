@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from helpers import ImageStore, Query, SearchPanel, ingest, list_images, search
+from helpers.query.chance import WAYS
 from helpers.views import panel as panel_module
 from helpers.views.asked import Asked
 
@@ -438,6 +439,15 @@ def test_an_upload_that_ended_too_early_is_forgotten(panel, tmp_path):
     panel.results._handle_custom_msg({"ask": "upload", **where}, [memoryview(png(1)[:100])])
     upload(panel, "a.png", png())
     assert [path.read_bytes() for path in (tmp_path / "uploads").iterdir()] == [png()]
+
+
+def test_the_way_to_ask_that_the_collection_keeps_is_said(panel, filled, monkeypatch):
+    way = {"name": [*WAYS][-1], "words": "texts in another way: +0.04 on 60 queries"}
+    monkeypatch.setattr(type(filled), "way", way)
+    panel.query.value = "a green tree"
+    panel.button.click()
+    assert way["words"] in panel.message.value
+    assert panel.found.way == way["words"]
 
 
 def test_an_error_is_shown_and_the_pictures_stay(panel):

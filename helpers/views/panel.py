@@ -196,7 +196,7 @@ class SearchPanel:
             shares = f"query {spent['encoding']:.0f}, Milvus {spent['searching']:.0f}"
             self.results.status += f" ({shares})"
             self._show_lines(asked, found)
-        self._say(found.note or (found.verdict if found.matches is False else ""))
+        self._say(found.note or (found.verdict if found.matches is False else "") or found.way)
 
     def _answers(self) -> dict[str, Does]:
         """Return what to do for each message of the pictures."""
