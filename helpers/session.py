@@ -132,8 +132,13 @@ def _may_fill(settings: Settings) -> bool:
 
 def _completed(settings: Settings, recreate: bool = False, may_make: bool = True) -> Settings:
     """Return the settings with what their collection remembers; ValueError if they contradict."""
-    settings, exists = _located(settings, may_make)
-    if not exists:
+    name, names = settings.collection_name, _names(settings)
+    if name not in names and not may_make:
+        raise ValueError(
+            f"there is no collection {name!r}; there are: {', '.join(sorted(names)) or 'none'}. "
+            "Check the name, or name the folder to fill it with as image_dir"
+        )
+    if name not in names:
         return settings
     with ImageStore(settings.milvus_uri, settings.collection_name) as store:
         if not store.made_here and settings.given("model_name") and not recreate:
@@ -149,7 +154,7 @@ def _completed(settings: Settings, recreate: bool = False, may_make: bool = True
         if recreate or store.holds(settings.image_dir):
             return settings
     raise ValueError(
-        f"collection {settings.collection_name!r} holds the images of {folder}, and most of them "
+        f"collection {name!r} holds the images of {folder}, and most of them "
         f"are not in {settings.image_dir}. Choose another collection_name for these, or leave out "
         "image_dir to go on with those"
     )
@@ -188,42 +193,15 @@ def _with_profile(settings: Settings) -> Settings:
     return settings.completed("profile", **first)
 
 
-def _located(settings: Settings, may_make: bool) -> tuple[Settings, bool]:
-    """Return the settings with the database of their collection, and whether it is there.
-
-    Earlier versions kept one for each profile. ValueError if it lies in two of them, or in none
-    and may not be made.
-    """
-    name, databases = settings.collection_name, [settings.milvus_uri]
-    if "milvus_uri" not in settings.sources:
-        databases += [str(settings.data_dir / profile / "milvus.db") for profile in PROFILES]
-    names = {uri: _names(uri, name) for uri in databases}
-    found = [uri for uri in databases if name in names[uri]]
-    if settings.milvus_uri in found or (may_make and not found):
-        return settings, bool(found)
-    if len(found) > 1:
-        raise ValueError(
-            f"there is a collection {name!r} in {' and in '.join(found)}, where an earlier version "
-            "put it: say by milvus_uri which one you mean"
-        )
-    if found:
-        _show_banner(f"The collection {name} lies in {html.escape(found[0])}, and stays there.")
-        return settings.completed("an earlier version", milvus_uri=found[0]), True
-    raise ValueError(
-        f"there is no collection {name!r}; there are: "
-        f"{', '.join(sorted(set().union(*names.values()))) or 'none'}. Check the name, or name the "
-        "folder to fill it with as image_dir"
-    )
-
-
-def _names(uri: str, name: str) -> list[str]:
+def _names(settings: Settings) -> list[str]:
     """Return the names of the collections in a database, which need not exist.
 
     ValueError if the one that is looked for can be none.
     """
+    uri = settings.milvus_uri
     if "://" not in uri and not Path(uri).exists():
         return []
-    with ImageStore(uri, name) as store:
+    with ImageStore(uri, settings.collection_name) as store:
         return store.client.list_collections()
 
 

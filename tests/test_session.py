@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -292,63 +290,6 @@ def test_no_run_with_one_profile_changes_what_another_finds(mine, drawings):
     open_collection(demo)[1].close()
     assert prepare(mine()).image_dir == drawings
     assert prepare(mine()).milvus_uri == demo.milvus_uri
-
-
-@pytest.mark.parametrize("profile", ["tutorial", "demo"])
-@pytest.mark.parametrize("name", ["photos", "image_collection"])
-def test_a_collection_of_an_earlier_version_is_opened_where_it_lies(
-    profile, name, encoder, drawings, tmp_path, offline
-):
-    before = fill(name, encoder, drawings, tmp_path / profile)
-    if name == "photos":
-        fill("other", encoder, drawings, tmp_path)
-    settings = Settings.resolve(collection_name=None if name == "image_collection" else name)
-    settings = prepare(settings)
-    assert (settings.milvus_uri, settings.image_dir) == (before, drawings)
-    assert [repr(said) for said in offline] == [
-        f"The collection {name} lies in {before}, and stays there."
-    ]
-    encoder, store = open_collection(settings)
-    with store:
-        assert (store.shown_uri, store.count()) == (before, 3)
-    elsewhere = prepare(Settings.resolve("demo", milvus_uri=tmp_path / "else.db"))
-    assert elsewhere.milvus_uri == str(tmp_path / "else.db")
-
-
-def test_of_one_name_in_two_databases_of_earlier_versions_both_are_named(
-    encoder, tiny, drawings, tmp_path
-):
-    first, second = (
-        fill("photos", model, drawings, tmp_path / profile)
-        for profile, model in (("tutorial", encoder), ("demo", tiny))
-    )
-    with pytest.raises(ValueError, match=f"'photos' in {first} and in {second}, .*milvus_uri"):
-        prepare(Settings.resolve(collection_name="photos"))
-    chosen = prepare(Settings.resolve(collection_name="photos", milvus_uri=second))
-    assert chosen.model_name == "tiny"
-    now = fill("photos", encoder, drawings, tmp_path)
-    assert prepare(Settings.resolve(collection_name="photos")).milvus_uri == now
-
-
-HOLDS = """
-import sys
-from helpers import ImageStore
-store = ImageStore(sys.argv[1], "photos")
-print(store.count(), flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_database_of_an_earlier_version_may_be_held_by_another_kernel(
-    encoder, drawings, tmp_path
-):
-    before = fill("photos", encoder, drawings, tmp_path / "demo")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", HOLDS, before], **pipes) as other:
-        assert other.stdout.readline() == "3\n"
-        settings = prepare(Settings.resolve(collection_name="photos"))
-        assert (settings.milvus_uri, settings.image_dir) == (before, drawings)
-        other.stdin.close()
 
 
 @pytest.fixture
