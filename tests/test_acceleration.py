@@ -65,14 +65,11 @@ def test_a_resnet_can_be_accelerated_as_well(tmp_path):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("accelerated", [accelerate, acceleration.accelerate_open_clip])
-def test_layers_whose_weights_a_resnet_reads_itself_are_not_packed(
-    tmp_path, monkeypatch, accelerated
-):
+def test_layers_whose_weights_a_resnet_reads_itself_are_not_packed(tmp_path, monkeypatch):
     sizes = models.SMALL | {"vision_layers": (1, 1, 1, 1), "vision_width": 16}
     model = load(models.save_random_clip(tmp_path / "resnet.pt", sizes))[0].bfloat16()
     monkeypatch.setattr(acceleration, "_PackedLinear", Packed)
-    accelerated(model, "bfloat16", "cpu")
+    accelerate(model, "bfloat16", "cpu")
     assert type(model.visual.attnpool.q_proj) is torch.nn.Linear
 
 

@@ -11,7 +11,7 @@ from torch.nn import MultiheadAttention
 from torch.nn import functional as F
 
 with warnings.catch_warnings(action="ignore"):  # clip imports pkg_resources, which is deprecated
-    from clip.model import ResidualAttentionBlock, VisionTransformer, convert_weights
+    from clip.model import CLIP, ResidualAttentionBlock, VisionTransformer, convert_weights
 
 
 def has_fast_bfloat16() -> bool:
@@ -24,10 +24,10 @@ def has_fast_bfloat16() -> bool:
 
 
 def accelerate(model: Any, precision: str, device: str) -> None:
-    """Change a float32 CLIP in place, for inference, before it is moved to its device.
+    """Change a CLIP in place, for inference: OpenAI's, in float32 on the CPU, or open_clip's.
 
     - The weights that CLIP's own `convert_weights` picks, those of matrix products, are converted
-      once. Autocast converts them at every call.
+      once. Autocast converts them at every call. open_clip has converted its own by then.
     - `_Patches` cuts an image up with one matrix product instead of a convolution.
     - `_Block` does not compute what nobody reads, and copies less.
     - `_fold_gelu` saves two of three passes over the widest activations.
@@ -35,35 +35,22 @@ def accelerate(model: Any, precision: str, device: str) -> None:
     - CLIP's LayerNorm converts to float32 and back, in three passes. On the CPU torch's own takes
       bfloat16 with float32 weights and computes in float32 inside, in one pass.
 
+    A model of open_clip gets what fits, as far as it is built in the same way. Of any other image
+    tower (timm's, such as SigLIP's) the layers are packed; a ResNet's only ones are in its pooling,
+    which reads their weights itself.
+
     Parameters
     ----------
-    model : torch module, as `clip.load` returns it
+    model : torch module, as `clip.load` or `open_clip.create_model` returns it
     precision : {"float32", "float16", "bfloat16"}
     device : str
     """
     _fold_gelu(model)
-    if precision != "float32":
+    if isinstance(model, CLIP) and precision != "float32":
         convert_weights(model)
-    if precision == "bfloat16":  # `build_model` has made all of these float16 once before
-        for weights in model.parameters():
+        for weights in model.parameters():  # `build_model` has made all of these float16 once
             if weights.dtype == torch.float16:
-                weights.data = weights.data.bfloat16()
-    accelerate_open_clip(model, precision, device)
-
-
-def accelerate_open_clip(model: Any, precision: str, device: str) -> None:
-    """Change an open_clip model in place, for inference, which is on its device in its precision.
-
-    What `accelerate` does, as far as the model is built in the same way. Of any other image tower
-    (timm's, such as SigLIP's) the layers are packed; a ResNet's only ones are in its pooling, which
-    reads their weights itself.
-
-    Parameters
-    ----------
-    model : torch module, as `open_clip.create_model` returns it
-    precision : {"float32", "float16", "bfloat16"}
-    device : str
-    """
+                weights.data = weights.data.to(getattr(torch, precision))
     model.requires_grad_(False)
     blocks = getattr(getattr(model.visual, "transformer", None), "resblocks", ())
     if blocks and all(isinstance(getattr(b, "attn", None), MultiheadAttention) for b in blocks):

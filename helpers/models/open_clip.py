@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..settings import resolve_path
-from .acceleration import accelerate_open_clip
+from .acceleration import accelerate
 from .openai import ClipModel, unknown_model, weights_for
 
 _LISTED, _HUB, _FOLDER = "open_clip:", "hf-hub:", "local-dir:"
@@ -27,7 +27,7 @@ _INSTALL = 'pip install "text-to-image-search[models]", or open_clip_torch and t
 
 
 class OpenClipModel(ClipModel):
-    """An open model of open_clip; `module` is open_clip's, changed by `accelerate_open_clip`."""
+    """An open model of open_clip; `module` is open_clip's, changed by `accelerate`."""
 
     prefixes = (_LISTED, _HUB, _FOLDER)
 
@@ -35,7 +35,7 @@ class OpenClipModel(ClipModel):
         source = self._source = _locate(str(model_name))
         self.name, self.model_name, self.path = source.name, source.model_name, source.path
         self.module, self.preprocess, self.tokenizer = _opened(source, device, precision)
-        accelerate_open_clip(self.module, precision, device)
+        accelerate(self.module, precision, device)
         self.digest = self.content = _digest(source, self.module)
         size = self.module.visual.image_size
         self.resolution: int = max(size) if isinstance(size, tuple) else size
