@@ -42,8 +42,8 @@ _ENVIRONMENT = {
     "milvus_uri": "MILVUS_URI",
     "data_dir": "IMAGE_SEARCH_DATA_DIR",
 }
-# Texts for nothing: the first three everywhere, as programs write them.
-_BLANK = ("none", "null", "<na>", "nan", "nat", "", "~")
+_NOTHING = ("none", "null", "<na>")  # as programs write it
+_BLANK = (*_NOTHING, "nan", "nat", "", "~")
 # Words for yes and no, as people type them and as spreadsheets write them in their languages.
 _YES = """true yes on y t 1 1.0 j wahr ja vrai oui verdadero sí si vero sì verdadeiro sim waar
     prawda tak истина да doğru evet sand sann sant tosi kyllä igaz igen pravda ano はい 是 예"""
@@ -235,7 +235,7 @@ def listed(value: Any) -> Any:
 
 def as_text(name: str, value: object) -> str | None:
     """Return a parameter that is one text, or None; see `read_parameters`."""
-    return None if str(value).strip().lower() in _BLANK[:3] else _text(name, value)
+    return None if str(value).strip().lower() in _NOTHING else _text(name, value)
 
 
 def check_flags(**flags: object) -> None:

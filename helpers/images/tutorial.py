@@ -39,43 +39,33 @@ def fetch_tutorial_images(folder: str | os.PathLike, url: str = TUTORIAL_URL) ->
     if not images.is_dir():
         images.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=images.parent) as draft:
-            _unpack(_download(url, Path(draft), images), Path(draft, "images"), url)
+            _fetch_into(Path(draft), url, images)
             Path(draft, "images").rename(images)
     return images / "train"
 
 
-def _download(url: str, draft: Path, images: Path) -> Path:
-    """Download into a folder that is deleted in the end; return where the zip is."""
+def _fetch_into(draft: Path, url: str, images: Path) -> None:
+    """Download, unpack and check; the caller renames the folder only if it is right."""
     import pooch
     import requests
 
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
+    unzip = pooch.Unzip(extract_dir="images")  # into this folder, whatever the entries are called
     try:
-        return Path(pooch.retrieve(url, None, path=draft, downloader=downloader))
+        pooch.retrieve(url, None, path=draft, downloader=downloader, processor=unzip)
     except requests.exceptions.RequestException as error:
         raise ConnectionError(
             f"the tutorial's images could not be downloaded from {url} "
             f"({type(error).__name__}). Try again; or unpack the zip by hand so that "
             f"{images / 'train'} exists"
         ) from error
-
-
-def _unpack(archive: Path, images: Path, url: str) -> None:
-    """Unpack and check what was downloaded; the caller renames it only if it is right."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(images)  # into this folder, whatever the entries are called
     except zipfile.BadZipFile as error:
         raise ConnectionError(
             f"what was downloaded from {url} is not a whole zip file ({error}): is there a proxy "
             "or a login page in between?"
         ) from error
-    _check_tutorial(images)
-
-
-def _check_tutorial(folder: Path) -> None:
-    photos = list(folder.glob("train/*/*"))
+    photos = list(draft.glob("images/train/*/*"))
     classes = {photo.parent for photo in photos}
     if (len(photos), len(classes)) != (1000, 100):
         raise ValueError(
