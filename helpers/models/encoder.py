@@ -263,20 +263,16 @@ class ClipEncoder:
         """Return vectors; new phrases are encoded in batches of similar length and remembered."""
         known = dict(self._texts)
         for batch in batches(sorted(set(phrases) - set(known), key=len), 256):
+            tokens = self._model.tokenize(batch)
+            for text in batch:
+                if self._model.length(text) > tokens.shape[1]:
+                    cut = f"longer than the model's {tokens.shape[1]} tokens, the rest is cut"
+                    warnings.warn(f"{cut}: {reprlib.repr(text)}", stacklevel=3)
             with torch.inference_mode():
-                tokens = self._tokens(batch).to(self.device)
-                vectors = _as_vectors(self._model.encode_text(tokens))
+                vectors = _as_vectors(self._model.encode_text(tokens.to(self.device)))
             known |= zip(batch, vectors, strict=True)
         self._texts = dict(list(known.items())[-_REMEMBERED:])
         return np.array([known[phrase] for phrase in phrases], np.float32).reshape(-1, self.dim)
-
-    def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
-        tokens = self._model.tokenize(texts)
-        for text in texts:
-            if self._model.length(text) > tokens.shape[1]:
-                cut = f"longer than the model's {tokens.shape[1]} tokens, the rest is cut"
-                warnings.warn(f"{cut}: {reprlib.repr(text)}", stacklevel=2)
-        return tokens
 
 
 def not_too_long(image: Image.Image) -> Image.Image:
