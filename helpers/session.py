@@ -23,8 +23,8 @@ def prepare(
 ) -> Settings:
     """Complete the settings by what the collection remembers, and fetch or draw what is missing.
 
-    A collection that exists answers for itself: its folder, its model, and the database in which
-    it lies. An image folder of your own is left as it is.
+    A collection that exists answers for its folder and its model. An image folder of your own is
+    left as it is.
 
     Parameters
     ----------
