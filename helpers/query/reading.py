@@ -21,7 +21,7 @@ _LEAD = "(?:(?:that|which|who|where|there|is|are|has|have|with|but|and|everythin
 _TIME = f"(?:the )?(?:year )?{SPOKEN}"
 _IN_TIME = f"(?:(?:in|on|from) )?{_TIME}"
 _TIMES = f"{_TIME} ?(?:-|–|to|until|till) ?{_TIME}"
-_KINDS = {  # of tokens, in the order in which they are tried; k, c and m are in `_tokens`
+_KINDS = {  # of tokens, in the order in which they are tried; then those of `_REST`
     # quoted
     "q": r"(?<!\w)\"[^\s\"][^\"]*\"|[“„«] ?[^ “”„«»][^“”„«»]*[”“»]|‘[^ ‘’][^‘’]*’",
     # a word like any other, or a saying in which no word is read; lists of dates are one
@@ -57,6 +57,8 @@ _REST = (
     r"|(?P<m>(?<![^\s(,])[-−–](?=[\"“„«]|[^\W\d_]{2}))"  # a minus
     r"|(?:[^\s,;:.!?()\[\]—]|(?<=\d),(?=\d)|(?<=\w)[.:](?=\w))+"
 )
+_NAMED = "|".join(f"(?P<{kind}>{words})" for kind, words in _KINDS.items())
+_TOKEN = rf"(?i)(?:{_NAMED})(?![\w'’/-]|\.\d)|{_REST}"  # compiled once something is read
 _WORD, _ANY = "[adiqw]", "[adfhipqw]"
 _LETTERS = {  # of tokens whose kind is known only from those around them
     "n[tl]": "ww",  # no date is a not
@@ -71,15 +73,14 @@ _GRAMMAR = re.compile(
     # no query says "a dog or not a cat"
     rf"(?P<unlike>(?<!o)n{_THING}(?:on?{_THING})*b?|m{_ANY})"
     rf"|(?P<either>(?<![adfhipqwn])b?{_ANY}+(?:o{_ANY}+)+)(?![adfhipqwo])"
-    "|(?P<taken>t)|(?P<literal>k)|(?P<quote>q)"
+    "|(?P<taken>t)|(?P<quote>q)"
 )
 _SHARED = (  # what stands before and after alternatives belongs to each of them
     rf"((?:{_ANY}*[adfhip])?)(({_WORD}+)(?:o\3)+)(?:[ahpw]{_ANY}*)?",  # a red or blue car
     f"()({_WORD}+(?:o{_WORD}+)+)[hp]{_ANY}*",  # a dog or a black cat in the snow
     "()(.*)",
 )
-_MEANINGS = {"literal": "plain words", "quote": "as it stands"}  # of the others: what they ask for
-_EDGES = r"^[\s,;:.!?)\]—–-]+(?!\d)|[\s(\[—–-]+$"  # of what is left, if something is taken out
+_EDGES = r"^(?:[\s,;:.!?)\]—–]|-(?!\w))+|[()\[\]]|[\s(\[—–-]+$"  # of what nothing was read in
 _Dates = tuple[str | None, str | None]
 
 
@@ -162,46 +163,38 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
       which is what they mean; a Portuguese "no" is not what it means.
     """
     text, today = " ".join(queries.visible(words).split()), today or date.today()
-    tokens, kinds = _tokens("" if re.search(_FOREIGN, text) else text, literal)
+    tokens = [] if re.search(_FOREIGN, text) else [*re.finditer(_TOKEN, text)]
+    kinds = "".join(token.lastgroup or "w" for token in tokens)
+    for pattern, letters in _LETTERS.items():
+        kinds = re.sub(pattern, letters, kinds)
     terms: dict[str, list[queries.Term]] = {"either": [], "unlike": []}
     times: dict[str, _Dates] = {}
     parts, left, end = [], [], 0
     for match in _GRAMMAR.finditer(kinds):
         role, own = match.lastgroup or "", tokens[slice(*match.span())]
         start, stop = own[0].start(), own[-1].end()
-        typed, meaning = text[start:stop], _MEANINGS.get(role, f"{role} ")
+        typed, meaning = text[start:stop], "as it stands"
+        if typed in literal:
+            parts.append(Part(typed, "plain words", on=False))
+            continue
         if role in terms:
             options = _alternatives(own, match.group())
             terms[role].append(queries.AnyOf(*options) if options[1:] else options[0])
-            meaning += " or ".join(options)
+            meaning = f"{role} {' or '.join(options)}"
         elif role == "taken":
             if not (dates := _dates(typed, today)):
                 continue
             times[typed] = dates
-            meaning += _told(dates)
-        if role != "literal":
-            left += [text[end:start], typed[1:-1] if role == "quote" else ""]
-            end = stop
-        parts.append(Part(typed, meaning, role != "literal"))
+            meaning = f"taken {_told(dates)}"
+        left += [text[end:start], typed[1:-1] if role == "quote" else ""]
+        end = stop
+        parts.append(Part(typed, meaning, on=True))
     kept = [re.sub(_EDGES, "", piece) for piece in [*left, text[end:]]]
     rest = " ".join(filter(None, kept)).rstrip(" ,;:.!?") if end else text
     like, unlike = terms.values()
     like = [rest, *like] if rest else like
     query = queries.Query(like, unlike) if unlike or like[1:] else [*like, text][0]
     return Reading(query, {"taken": _agreed(times)} if times else {}, tuple(parts))
-
-
-def _tokens(text: str, literal: Sequence[str]) -> tuple[list[re.Match], str]:
-    """Return the tokens of a text, and their kinds."""
-    taken_off = sorted(filter(None, literal), key=len, reverse=True)
-    patterns = {"k": "|".join(map(re.escape, taken_off)) or "(?!)", **_KINDS}
-    whole = "|".join(f"(?P<{kind}>{words})" for kind, words in patterns.items())
-    pattern = rf"(?:{whole})(?![\w'’/-]|\.\d)|{_REST}"
-    tokens = [*re.finditer(pattern, text, re.IGNORECASE)]
-    kinds = "".join(token.lastgroup or "w" for token in tokens)
-    for pattern, letters in _LETTERS.items():
-        kinds = re.sub(pattern, letters, kinds)
-    return tokens, kinds
 
 
 def _words(token: re.Match) -> str:
