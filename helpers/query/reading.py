@@ -128,7 +128,7 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
     today : date, optional
         What "last summer" counts from; today if it is not given.
     literal : sequence of str
-        Parts, as typed, that are plain words this time, though they could be read.
+        Parts, as typed, that are plain words this time, though they could be read; or all words.
 
     Returns
     -------
@@ -153,16 +153,18 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
       one side is a *not* stays words, as no query says that.
     - Quotes keep a phrase as it stands, sayings and signs ("no parking") need none. A quote that
       is not closed is a letter like others.
-    - A date is read after a word such as "in", "since" or "before", or where it stands alone; a
-      year alone at the end or after a comma. Years are those of photos: from 1826 until the next.
-      "From 2019" is in 2019, "from 2019 on" is since. What is no date ("30 February 2019"), or may
-      be two ("01/02/2019"), stays words, and so does a month or season without a year. Where
-      nothing but a date was typed, it is the query as well.
+    - A date is read after a word such as "in", "since" or "before", or where it stands alone: at
+      the end, or before a comma or a preposition. Years are those of photos: from 1826 until the
+      next. What is no date ("30 February 2019"), or may be two ("01/02/2019"), stays words, and so
+      do a month or season without a year, dates after a *not*, and lists of them ("2018 or 2020").
+      Where nothing but a date was typed, it is the query as well.
     - Only English is read. A text with a word that only another language has ("un", "nicht") stays
       as it is. Without one, a Spanish "no" and a German "in 2019" are read as the English ones,
       which is what they mean; a Portuguese "no" is not what it means.
     """
     text, today = " ".join(queries.visible(words).split()), today or date.today()
+    if words in literal:
+        return Reading(text, {}, (Part(words, "plain words", on=False),))
     tokens = [] if re.search(_FOREIGN, text) else [*re.finditer(_TOKEN, text)]
     kinds = "".join(token.lastgroup or "w" for token in tokens)
     for pattern, letters in _LETTERS.items():
