@@ -15,9 +15,6 @@ from helpers.query.queries import AnyOf
 TODAY = date(2026, 11, 28)
 TABLE = Path(__file__).with_name("phrases.txt").read_text(encoding="utf-8").splitlines()
 PHRASES = [[cell.strip() for cell in line.split("|")] for line in TABLE if "|" in line[1:]][1:]
-WRONG = {  # what is still read otherwise than the table says, and why
-    "a dog in June or July 2019": "a month takes its year from none that follows",
-}
 
 
 def written(terms) -> str:
@@ -35,16 +32,12 @@ def as_a_row(phrase: str) -> list[str]:
     """Return what was read as the table has it."""
     reading = Query.read(phrase, TODAY)
     like, unlike = map(written, sides(reading.query))
-    taken = reading.where.get("taken", [])
-    periods = taken if isinstance(taken, list) else [taken]
-    dates = " + ".join(f"{first or ''} .. {last or ''}".strip() for first, last in periods)
+    dates = " .. ".join(day or "" for day in reading.where.get("taken", ())).strip()
     return [phrase, "=" if like == phrase else like, unlike, dates]
 
 
 @pytest.mark.parametrize("row", PHRASES, ids=[row[0] for row in PHRASES])
-def test_a_phrase_is_read_as_the_table_says(row, request):
-    if row[0] in WRONG:
-        request.applymarker(pytest.mark.xfail(reason=WRONG[row[0]], strict=True))
+def test_a_phrase_is_read_as_the_table_says(row):
     assert as_a_row(row[0]) == row
 
 
@@ -64,10 +57,9 @@ def test_what_is_read_says_what_became_of_it():
         ("a star or a fish", "a star or a fish", "either a star or a fish"),
         ("a man, no hat or glasses", "no hat or glasses", "unlike hat or glasses"),
         ("a dog -black", "-black", "unlike black"),
-        ("nobody on the beach", "nobody", "unlike people"),
         ('a "no parking" sign', '"no parking"', "as it stands"),
         ("a dog since 2019", "since 2019", "taken from 2019-01-01"),
-        ("a dog, not in 2019", "not in 2019", "taken until 2018-12-31 or from 2020-01-01"),
+        ("a dog until June 2019", "until June 2019", "taken until 2019-06-30"),
     ],
 )
 def test_a_part_is_as_typed_and_says_what_it_means(phrase, typed, meaning):
@@ -82,6 +74,8 @@ def test_what_is_taken_off_is_plain_words_again_and_can_be_put_back():
     assert reading.parts[0].typed == "not black"
     none = Query.read(phrase, TODAY, [part.typed for part in reading.parts])
     assert (none.query, none.where) == ("a dog, not black, winter 2019", {})
+    whole = Query.read(phrase, TODAY, [phrase])
+    assert whole == ("a dog, not black, winter 2019", {}, ((phrase, "plain words", False),))
     assert Query.read("a cat", TODAY, literal=("not black", "", "a")).query == "a cat"
 
 
@@ -102,11 +96,11 @@ def test_dates_count_from_today_unless_another_day_is_named():
 
 
 @pytest.mark.parametrize(
-    "phrase", ["a dog before 2018, since 2019", "a dog since 2019 until 2018", "2018, not in 2018"]
+    "phrase", ["a dog before 2018, since 2019", "a dog since 2019 until 2018", "in 2018, in 2019"]
 )
 def test_dates_that_contradict_each_other_are_refused_and_both_are_named(phrase):
-    first, second = re.findall(r"(?:before|since|until|not in)? ?\d{4}", phrase)
-    with pytest.raises(ValueError, match=rf"no date suits .*{first.strip()} .*and {second} "):
+    first, second = re.findall(r"(?:before|since|until|in) \d{4}", phrase)
+    with pytest.raises(ValueError, match=rf"no date suits .*{first} .*and {second} "):
         Query.read(phrase, TODAY)
 
 
@@ -114,14 +108,12 @@ def test_dates_that_contradict_each_other_are_refused_and_both_are_named(phrase)
     ("taken", "both"),
     [
         (("2018", None), ("2019-01-01", "2019-12-31")),
-        (("2019-06", "2020"), ("2019-06-01", "2019-12-31")),
-        (("2019-06-15 14:30", None), ("2019-06-15 14:30:00", "2019-12-31")),
-        ("2019-06", ("2019-06-01", "2019-06-30")),
+        (("2019-06", "2020"), ("2019-06", "2019-12-31")),
+        (("2019-06-15 14:30", None), ("2019-06-15 14:30", "2019-12-31")),
+        ("2019-06", ("2019-06", "2019-06")),
         ((None, None), ("2019-01-01", "2019-12-31")),
-        (["2019-06", ("2019-12", None)],
-         [("2019-06-01", "2019-06-30"), ("2019-12-01", "2019-12-31")]),
     ],
-)  # fmt: skip
+)
 def test_the_dates_of_words_and_of_boxes_hold_together(taken, both):
     reading = Query.read("a dog in 2019", TODAY)
     asked = {"label": ["dogs"], "taken": taken}
@@ -142,7 +134,7 @@ def test_conditions_of_one_side_alone_stay_as_they_are():
 
 def test_words_and_boxes_that_contradict_each_other_are_both_named():
     reading = Query.read("a dog until 2018", TODAY)
-    with pytest.raises(ValueError, match=r"words \(until 2018-12-31\) and .*\(from 2019-01-01\)"):
+    with pytest.raises(ValueError, match=r"words \(until 2018-12-31\) and .*\(from 2019\)"):
         reading.within({"taken": ("2019", None)})
 
 
@@ -184,17 +176,13 @@ def test_no_word_is_lost(phrase):
         assert set(re.findall(r"\w+", phrase)) <= set(re.findall(r"\w+", kept))
 
 
-@settings(deadline=None, max_examples=25)  # each compiles its own pattern
+@settings(deadline=None)
 @given(some_phrases)
 def test_with_all_parts_taken_off_the_words_are_as_typed(phrase):
-    literal: list[str] = []
-    for _ in range(20):
-        reading = read(phrase, literal)
-        on = [part.typed for part in reading.parts if part.on] if reading else [phrase]
-        if not on:
-            break
-        literal += on
-    assert reading.query == " ".join(phrase.split())
+    if reading := read(phrase):
+        none = read(phrase, [part.typed for part in reading.parts])
+        assert (none.query, none.where) == (" ".join(phrase.split()), {})
+        assert not any(part.on for part in none.parts)
 
 
 def test_a_long_text_is_read_as_well():

@@ -41,8 +41,6 @@ GOOD, BAD = 1.0, AGAINST
 
 _MOST_WAYS = 64  # to take one of each `AnyOf`
 
-_INVISIBLE = "Cf"  # Unicode's category of what is not seen: zero-width, direction marks, BOM
-
 
 @dataclass(frozen=True, init=False)
 class AnyOf:
@@ -321,7 +319,8 @@ def parse(query: Term | Query) -> Question:
 
 def visible(text: str) -> str:
     """Return a text without the characters that nobody sees, such as zero-width spaces."""
-    return "".join(letter for letter in text if unicodedata.category(letter) != _INVISIBLE)
+    # Cf is Unicode's category of what is not seen: zero-width, direction marks, BOM
+    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
 
 
 def _is_blank(term: object) -> bool:

@@ -1,54 +1,46 @@
 """What people type, read by rules: not, or, quotes, and dates.
 
-A text becomes tokens, whose kinds are letters, and the grammar is a pattern of these letters. To
-add a word, add it to a table. Not about searching for what was read: that is `queries`.
+A text becomes tokens, each of a kind that is a letter, see `_KINDS`; the grammar is a pattern of
+these letters. To add a word, add it to a kind. Not about searching for what was read: that is
+`queries`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from functools import reduce
+from datetime import date
 from typing import Any, NamedTuple
 
-from ..dates import FIRST, SPOKEN, moment, period, seconds, spoken
-from ..settings import listed
+from ..dates import SPOKEN, moment, period, spoken
 from . import queries
 
 _FOREIGN = (  # words that English does not have
     r"(?i)\b(der|das|ein|eine|einen|und|oder|nicht|ohne|mit|auf|ist|une|des|avec|sans|dans|et|pas|"
     r"un|uno|una|pero|perro|gato|gli|nel|senza|um|uma|com|sem|não|em|een|het|zonder|niet)\b"
 )
-_FIXED = (  # sayings, in which no word is read
-    r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|yes or no|"
-    r"no (?:parking|smoking|swimming|fishing|entry|exit|u-turns?|\w+ allowed)(?= signs?\b|$|,)|"
-    "no (?:man['’]s|idea|matter|doubt|longer|more|way|problem)|black or white (?:photo|picture)s?|"
-    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|why not|whether or not|more or less|"
-    r"trick or treat|dead or alive|rain or shine|(?:an? \w+|one|two|three) or (?:two|three)"
-)
 _LEAD = "(?:(?:that|which|who|where|there|is|are|has|have|with|but|and|everything|anything) ){0,4}"
-_NOT = (
-    "not(?: showing)?|no|without|except(?: for)?|excluding|other than|instead of|neither|"
-    "(?:every|any)thing but|(?:is|are|has)n['’]t|(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?"
-)
 _TIME = f"(?:the )?(?:year )?{SPOKEN}"
+_IN_TIME = f"(?:(?:in|on|from) )?{_TIME}"
 _TIMES = f"{_TIME} ?(?:-|–|to|until|till) ?{_TIME}"
-_KINDS = {  # of tokens, in the order in which they are tried
-    "q": r"(?<!\w)\"[^\s\"][^\"]*\"|[“„«] ?[^ “”„«»][^“”„«»]*[”“»]|‘[^ ‘’][^‘’]*’|"
-    r"(?<!\w)'\w[^']* [^']*\w'",  # quoted, in single straight quotes only if it is two words
-    "w": _FIXED,
-    "t": f"between {_TIME} and {_TIME}|from {_TIMES}|from {_TIME} on(?:wards)?(?= *(?:,|$))|"
-    f"(?:(?:and |but )?(?:since|after|before|until|till)|in|on|during|from|taken|taken in|between|"
-    f"(?<=photos )of) {_TIME}",  # a time
-    "y": r"\d{4}(?! ?[-–] ?\d| (?:to|until|till) )",  # a lone year
-    "l": f"{_TIMES}|{_TIME}",  # another lone time
-    # an "and" between two dates, an "or" before a not, a not with its noun
-    "g": f"and(?= (?:in |on |from )?{_TIME})",
-    "x": "or (?:not|no|without)",
-    "z": f"{_LEAD}(?:nobody|no[ -]one)",
-    "n": f"{_LEAD}(?:{_NOT})",
-    "o": "n?or",
-    "e": "either",
-    "b": "but",
+_KINDS = {  # of tokens, in the order in which they are tried; then those of `_REST`
+    # quoted
+    "q": r"(?<!\w)\"[^\s\"][^\"]*\"|[“„«] ?[^ “”„«»][^“”„«»]*[”“»]|‘[^ ‘’][^‘’]*’",
+    # a word like any other, or a saying in which no word is read; lists of dates are one
+    "w": r"(?:an?|the) (?:no|do not) [\w ]+?(?= signs?\b)|do(?:es)? not \w+|not without|yes or no|"
+    r"no (?:parking|smoking|swimming|fishing|entry|exit|u-turns?|\w+ allowed)(?= signs?\b|$|,)|"
+    "no (?:man['’]s|idea|matter|doubt|longer|more|one|way|problem)|black or white photo|"
+    "not (?:only|just|even|yet|all|bad|guilty|found|for sale)|why not|whether or not|more or less|"
+    r"trick or treat|dead or alive|rain or shine|(?:an? \w+|one|two|three) or (?:two|three)|"
+    f"(?:{_IN_TIME},? )*(?:and|or) {_IN_TIME}|from {_TIME} on(?:wards)?(?= *(?:,|$))",
+    # a time, and one that stands alone, which may belong to a noun
+    "t": f"between {_TIME} and {_TIME}|from {_TIMES}|(?<=photos )of {_TIME}|(?:(?:and |but )?"
+    f"(?:since|after|before|until|till)|(?:taken )?(?:in|on|during|from)) {_TIME}",
+    "l": f"{_TIMES}|{_TIME}",
+    # a not, an or, and what goes with them
+    "n": f"{_LEAD}(?:not(?: showing)?|no|without|except(?: for)?|excluding|other than|instead of|"
+    "neither|(?:every|any)thing but|(?:is|are|has)n['’]t|"
+    "(?:that|who) do(?:es)?(?: not|n['’]t)(?: have)?)",
+    "o": "(?:, )?n?or",
+    "b": "either|but",
     # prepositions: those that end what a not takes, those that do not, those that end no noun
     "p": "in front of|next to|in|on|at|under|over|near|behind|beside|beneath|below|above|by|from|"
     "through|across|along|around|against|among|between|inside|outside|before|after|during|into",
@@ -65,35 +57,31 @@ _REST = (
     r"|(?P<m>(?<![^\s(,])[-−–](?=[\"“„«]|[^\W\d_]{2}))"  # a minus
     r"|(?:[^\s,;:.!?()\[\]—]|(?<=\d),(?=\d)|(?<=\w)[.:](?=\w))+"
 )
-# besides: a comma (c), a minus (m), what was taken off (k), and another word (w)
-_WORD, _ANY, _ITEM = "[adiqw]", "[adfhipqw]", "[adfiqw]*"
+_NAMED = "|".join(f"(?P<{kind}>{words})" for kind, words in _KINDS.items())
+_TOKEN = rf"(?i)(?:{_NAMED})(?![\w'’/-]|\.\d)|{_REST}"  # compiled once something is read
+_WORD, _ANY = "[adiqw]", "[adfhipqw]"
 _LETTERS = {  # of tokens whose kind is known only from those around them
-    "co": "oo",  # a comma before an or
-    rf"(?<![aqw])(?:(?<![di])|(?=a))([adiqw])({_ITEM})c(?=(?:\1{_ITEM}c)*\1{_ITEM}o)": r"\1\2o",
-    # a date, unless it belongs to a noun: the 2019 model, a march of people, class of 2019
-    "(?:(?<![dfhipo])|(?<=[tly][go]))l(?![afqw])": "t",
-    "(?<![adfhipqwo])y(?![adfhiqw])|(?:(?<![dfhipo])|(?<=[tly][go]))y(?![adfhipqw])": "t",
-    "[ly]|t(?=f)|g(?!t)|(?<!t)g": "w",
+    "n[tl]": "ww",  # no date is a not
+    # a comma between alternatives, which begin alike: a star, a fish or a bird
+    rf"(?<!{_WORD})(({_WORD}){_WORD}*)c(?=(?:\2{_WORD}*c)*\2{_WORD}*o)|(a)c(?=(?:ac)*ao)": r"\1\3o",
+    # a time, unless it belongs to a noun: the 2019 model, a march of people, class of 2019
+    "(?<![dfhipo])l(?![adfiqwo])": "t",
+    "l|t(?=f)": "w",
 }
 _THING = f"[hp]?{_WORD}+(?:[fh]{_WORD}+)*"
 _GRAMMAR = re.compile(
-    rf"(?P<word>(?<!{_ANY})[adfhipqwo]+x{_ANY}*)"  # a dog or not a cat: no query says that
-    rf"|(?P<unlike>n{_THING}(?:[ox]+n?{_THING})*b?|m{_ANY}|z)"
-    rf"|(?P<like>(?<!{_ANY})e?{_ANY}+(?:o+{_ANY}+)+)(?![adfhipqwo])"
-    "|(?P<taken>n?t(?:[go]t)*)|(?P<literal>k)|(?P<quote>q)"
+    # no query says "a dog or not a cat"
+    rf"(?P<unlike>(?<!o)n{_THING}(?:on?{_THING})*b?|m{_ANY})"
+    rf"|(?P<either>(?<![adfhipqwn])b?{_ANY}+(?:o{_ANY}+)+)(?![adfhipqwo])"
+    "|(?P<taken>t)|(?P<quote>q)"
 )
-_SHARED = (  # what stands before and after alternatives of one kind belongs to each of them
-    f"({_ANY}*?)(a(?:o+a)+|[di]a(?:o+[di]a)+)({_ANY}*)",  # a red or blue car
-    f"((?:{_ANY}*[di])?)(w(?:o+w)+)(w{_ANY}*)",  # a wooden or metal chair
-    f"({_ANY}*?)([hp]{_WORD}+(?:o+[hp]{_WORD}+)+)()",  # a dog on the beach or in the snow
-    rf"((?:{_ANY}*[dfhp])?)(([adiw]){_WORD}*(?:o+\3{_WORD}*)+)()",  # a man with a dog or a cat
-    f"()({_WORD}+(?:o+{_WORD}+)+)([hp]{_ANY}*)",  # a dog or a cat in the snow
-    "()(.*)()",
+_SHARED = (  # what stands before and after alternatives belongs to each of them
+    rf"((?:{_ANY}*[adfhip])?)(({_WORD}+)(?:o\3)+)(?:[ahpw]{_ANY}*)?",  # a red or blue car
+    f"()({_WORD}+(?:o{_WORD}+)+)[hp]{_ANY}*",  # a dog or a black cat in the snow
+    "()(.*)",
 )
-_MEANINGS = {"like": "either ", "unlike": "unlike ", "taken": "taken ", "word": ""}
-_MEANINGS |= {"literal": "plain words", "quote": "as it stands"}
-_LAST = seconds(datetime.max)
-_Periods = list[tuple[int, int]]
+_EDGES = r"^(?:[\s,;:.!?)\]—–]|-(?!\w))+|[()\[\]]|[\s(\[—–-]+$"  # of what nothing was read in
+_Dates = tuple[str | None, str | None]
 
 
 class Part(NamedTuple):
@@ -114,6 +102,8 @@ class Reading(NamedTuple):
     def within(self, where: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return these conditions together with others, such as those of boxes.
 
+        If both name dates, those of the others must be one date or a pair (first, last), not lists.
+
         Raises
         ------
         ValueError
@@ -121,8 +111,8 @@ class Reading(NamedTuple):
         """
         both = {**(where or {}), **self.where}
         if where and "taken" in where and "taken" in self.where:
-            sides = {"the words": self.where["taken"], "the filter": where["taken"]}
-            both["taken"] = _agreed([(who, _periods(taken)) for who, taken in sides.items()])
+            other = where["taken"] if isinstance(where["taken"], tuple) else (where["taken"],) * 2
+            both["taken"] = _agreed({"the words": self.where["taken"], "the filter": other})
         return both
 
 
@@ -138,7 +128,7 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
     today : date, optional
         What "last summer" counts from; today if it is not given.
     literal : sequence of str
-        Parts, as typed, that are plain words this time, though they could be read.
+        Parts, as typed, that are plain words this time, though they could be read; or all words.
 
     Returns
     -------
@@ -163,136 +153,96 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
       one side is a *not* stays words, as no query says that.
     - Quotes keep a phrase as it stands, sayings and signs ("no parking") need none. A quote that
       is not closed is a letter like others.
-    - A date is read after a word such as "in", "since" or "before", or where it stands alone; a
-      year alone at the end or after a comma. Years are those of photos: from 1826 until the next.
-      "From 2019" is in 2019, "from 2019 on" is since. What is no date ("30 February 2019"), or may
-      be two ("01/02/2019"), stays words, and so does a month or season without a year. Where
-      nothing but a date was typed, it is the query as well.
+    - A date is read after a word such as "in", "since" or "before", or where it stands alone: at
+      the end, or before a comma or a preposition. Years are those of photos: from 1826 until the
+      next. What is no date ("30 February 2019"), or may be two ("01/02/2019"), stays words, and so
+      do a month or season without a year, dates after a *not*, and lists of them ("2018 or 2020").
+      Where nothing but a date was typed, it is the query as well.
     - Only English is read. A text with a word that only another language has ("un", "nicht") stays
       as it is. Without one, a Spanish "no" and a German "in 2019" are read as the English ones,
       which is what they mean; a Portuguese "no" is not what it means.
     """
     text, today = " ".join(queries.visible(words).split()), today or date.today()
-    tokens = [] if re.search(_FOREIGN, text) else _tokens(text, literal)
-    kinds = left = _kinds(tokens, today)
-    terms: dict[str, list[queries.Term]] = {"like": [], "unlike": []}
-    times, parts = [], []
+    if words in literal:
+        return Reading(text, {}, (Part(words, "plain words", on=False),))
+    tokens = [] if re.search(_FOREIGN, text) else [*re.finditer(_TOKEN, text)]
+    kinds = "".join(token.lastgroup or "w" for token in tokens)
+    for pattern, letters in _LETTERS.items():
+        kinds = re.sub(pattern, letters, kinds)
+    terms: dict[str, list[queries.Term]] = {"either": [], "unlike": []}
+    times: dict[str, _Dates] = {}
+    parts, left, end = [], [], 0
     for match in _GRAMMAR.finditer(kinds):
         role, own = match.lastgroup or "", tokens[slice(*match.span())]
-        typed, meaning = text[own[0].start() : own[-1].end()], _MEANINGS[role]
+        start, stop = own[0].start(), own[-1].end()
+        typed, meaning = text[start:stop], "as it stands"
+        if typed in literal:
+            parts.append(Part(typed, "plain words", on=False))
+            continue
         if role in terms:
             options = _alternatives(own, match.group())
             terms[role].append(queries.AnyOf(*options) if options[1:] else options[0])
-            meaning += " or ".join(options)
+            meaning = f"{role} {' or '.join(options)}"
         elif role == "taken":
-            times.append((typed, _when(own, today)))
-            meaning += _told(times[-1][1])
-        if role in (*terms, "taken"):
-            left = left[: match.start()] + "-" * len(own) + left[match.end() :]
-        parts += [Part(typed, meaning, role != "literal")] if meaning else []
+            if not (dates := _dates(typed, today)):
+                continue
+            times[typed] = dates
+            meaning = f"taken {_told(dates)}"
+        left += [text[end:start], typed[1:-1] if role == "quote" else ""]
+        end = stop
+        parts.append(Part(typed, meaning, on=True))
+    kept = [re.sub(_EDGES, "", piece) for piece in [*left, text[end:]]]
+    rest = " ".join(filter(None, kept)).rstrip(" ,;:.!?") if end else text
     like, unlike = terms.values()
-    rest = _joined(tokens, left) if any(part.on for part in parts) else text
     like = [rest, *like] if rest else like
     query = queries.Query(like, unlike) if unlike or like[1:] else [*like, text][0]
     return Reading(query, {"taken": _agreed(times)} if times else {}, tuple(parts))
 
 
-def _tokens(text: str, literal: Sequence[str]) -> list[re.Match]:
-    taken_off = sorted(filter(None, literal), key=len, reverse=True)
-    kinds = {"k": "|".join(map(re.escape, taken_off)) or "(?!)", **_KINDS}
-    end = r"(?![\w'’/-]|\.\d)"
-    pattern = "|".join(f"(?P<{kind}>{words}){end}" for kind, words in kinds.items())
-    return [*re.finditer(f"{pattern}|{_REST}", text, re.IGNORECASE)]
-
-
-def _kinds(tokens: list[re.Match], today: date) -> str:
-    """Return the kinds of tokens, once it is known which are dates, and which commas mean or."""
-    found = [(token, token.lastgroup or "w") for token in tokens]
-    kinds = "".join("w" if k in "tly" and not _days(token, today) else k for token, k in found)
-    for pattern, letters in _LETTERS.items():
-        kinds = re.sub(pattern, letters, kinds)
-    return kinds
-
-
 def _words(token: re.Match) -> str:
     words = token.group()
-    return words[1:-1] if token.lastgroup == "q" else words.strip("()[]")
-
-
-def _days(token: re.Match, today: date) -> _Periods:
-    """Return the period that a token asks for, if it is a date that a photo may have."""
-    words = token.group().lower()
-    try:
-        times = [spoken(each, today) for each in re.findall(SPOKEN, words)]
-    except ValueError:
-        return []
-    first, last = min(times)[0], max(times)[1]
-    how = re.sub("^(and|but) ", "", words).split()[0]
-    how = "since" if words.endswith(("on", "onwards")) else how
-    starts = {"before": FIRST, "until": FIRST, "till": FIRST, "after": last + 1}
-    ends = {"before": first - 1, "since": _LAST, "after": _LAST}
-    possible = 1826 <= moment(first).year <= today.year + 1  # from the first photo on
-    return [(starts.get(how, first), ends.get(how, last))] if possible and first < last else []
+    return words[1:-1] if token.lastgroup == "q" else words
 
 
 def _alternatives(tokens: list[re.Match], kinds: str) -> list[str]:
     """Return the alternatives of an or, each with what it shares with the others."""
-    if kinds == "z":
-        return ["people"]
-    tokens = [token for token, kind in zip(tokens, kinds, strict=True) if kind not in "nmeb"]
-    kinds = re.sub("[nmeb]", "", kinds)
+    tokens = [token for token, kind in zip(tokens, kinds, strict=True) if kind not in "nmb"]
+    kinds = re.sub("[nmb]", "", kinds)
     match = next(filter(None, (re.fullmatch(pattern, kinds) for pattern in _SHARED)))
-    before, after = tokens[: match.end(1)], tokens[match.start(match.lastindex or 0) :]
-    either = re.compile("[^ox]+").finditer(kinds, *match.span(2))
+    before, after = tokens[: match.end(1)], tokens[match.end(2) :]
+    either = re.compile("[^o]+").finditer(kinds, *match.span(2))
     options = [[*before, *tokens[slice(*each.span())], *after] for each in either]
     return [" ".join(map(_words, option)) for option in options]
 
 
-def _joined(tokens: list[re.Match], kinds: str) -> str:
-    """Return the words that are left, with commas only between them."""
-    left = [token for token, kind in zip(tokens, kinds, strict=True) if kind != "-"]
-    kept = re.finditer("[^c]|(?<=[^c])c(?=c*[^c])", kinds.replace("-", ""))
-    words = [_words(left[match.start()]) for match in kept]
-    return re.sub(r" +([,;:.!?])", r"\1", " ".join(filter(None, words)))
+def _dates(words: str, today: date) -> _Dates | None:
+    """Return the first and the last day that words ask for, if a photo may be of then."""
+    try:
+        times = [spoken(each, today) for each in re.findall(SPOKEN, words.lower())]
+    except ValueError:
+        return None
+    low, high = min(times)[0], max(times)[1]
+    if not 1826 <= moment(low).year <= moment(high).year <= today.year + 1:  # from the first photo
+        return None
+    seconds = (low - 1, low, high, high + 1)
+    before, first, last, after = (str(moment(second).date()) for second in seconds)
+    ends: dict[str, _Dates] = {"before": (None, before), "until": (None, last)}
+    ends |= {"till": (None, last), "since": (first, None), "after": (after, None)}
+    how = re.sub("^(and|but) ", "", words.lower()).split()[0]
+    return ends.get(how, (first, last))
 
 
-def _when(tokens: list[re.Match], today: date) -> _Periods:
-    """Return the periods that some of the tokens are, or all others if the first is a not."""
-    dates = (token for token in tokens if (token.lastgroup or "") in "tly")
-    when = [each for token in dates for each in _days(token, today)]
-    if tokens[0].lastgroup != "n":
-        return when
-    others = [[(FIRST, first - 1), (last + 1, _LAST)] for first, last in when]
-    return reduce(_common, others, [(FIRST, _LAST)])
+def _agreed(asked: dict[str, _Dates]) -> _Dates:
+    """Return the dates that suit all."""
+    firsts, lasts = (filter(None, ends) for ends in zip(*asked.values(), strict=True))
+    first = max(firsts, key=lambda day: period(day)[0], default=None)
+    last = min(lasts, key=lambda day: period(day)[1], default=None)
+    if first and last and period(first)[0] > period(last)[1]:
+        told = " and ".join(f"{who} ({_told(dates)})" for who, dates in asked.items())
+        raise ValueError(f"no date suits all of these, so leave one out: {told}")
+    return first, last
 
 
-def _common(some: _Periods, others: _Periods) -> _Periods:
-    pairs = [(max(a, c), min(b, d)) for a, b in some for c, d in others]
-    return [pair for pair in pairs if pair[0] <= pair[1]]
-
-
-def _agreed(asked: list[tuple[str, _Periods]]) -> Any:
-    """Return the dates that suit all, as `search` takes them."""
-    if common := reduce(_common, [when for _, when in asked]):
-        ends = [*map(_ends, common)]
-        return ends if len(ends) > 1 else ends[0]
-    told = " and ".join(f"{who} ({_told(when)})" for who, when in asked)
-    raise ValueError(f"no date suits all of these, so leave one out: {told}")
-
-
-def _periods(taken: Any) -> _Periods:
-    values = listed(taken)
-    ranges = values if isinstance(values, list) else [values]
-    pairs = [each if isinstance(each, tuple) else (each, each) for each in ranges]
-    return [(period(low or date.min)[0], period(high or date.max)[1]) for low, high in pairs]
-
-
-def _ends(when: tuple[int, int]) -> tuple[str | None, str | None]:
-    low, high = (str(moment(second)) for second in when)
-    first, last = low.removesuffix(" 00:00:00"), high.removesuffix(" 23:59:59")
-    return first if when[0] > FIRST else None, last if when[1] < _LAST else None
-
-
-def _told(when: _Periods) -> str:
-    ends = [zip(("from", "until"), _ends(each), strict=True) for each in when]
-    return " or ".join(" ".join(f"{word} {end}" for word, end in each if end) for each in ends)
+def _told(dates: _Dates) -> str:
+    first, last = dates
+    return " ".join(filter(None, [first and f"from {first}", last and f"until {last}"]))
