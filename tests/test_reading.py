@@ -57,7 +57,7 @@ def test_what_is_read_says_what_became_of_it():
         ("a star or a fish", "a star or a fish", "either a star or a fish"),
         ("a man, no hat or glasses", "no hat or glasses", "unlike hat or glasses"),
         ("a dog -black", "-black", "unlike black"),
-        ('a "no parking" sign', '"no parking"', "as it stands"),
+        ('a "no parking" sign', '"no parking"', '"no parking" as it stands'),
         ("a dog since 2019", "since 2019", "taken from 2019-01-01"),
         ("a dog until June 2019", "until June 2019", "taken until 2019-06-30"),
     ],

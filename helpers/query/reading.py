@@ -91,6 +91,9 @@ class Part(NamedTuple):
     meaning: str
     on: bool
 
+    def __repr__(self) -> str:
+        return f"{self.typed!r}: {self.meaning}"
+
 
 class Reading(NamedTuple):
     """What a text asks for: a query, conditions for `search`, and which words were read as what."""
@@ -175,7 +178,8 @@ def read(words: str, today: date | None = None, literal: Sequence[str] = ()) -> 
     for match in _GRAMMAR.finditer(kinds):
         role, own = match.lastgroup or "", tokens[slice(*match.span())]
         start, stop = own[0].start(), own[-1].end()
-        typed, meaning = text[start:stop], "as it stands"
+        typed = text[start:stop]
+        meaning = f"{typed} as it stands"
         if typed in literal:
             parts.append(Part(typed, "plain words", on=False))
             continue
