@@ -121,7 +121,11 @@ def search(
     rows = store.search(logic.vectors(), number, first, expression, fields, group_by, **kept)
     if (labels := _labels_meant(conditions, rows, store)) != conditions.values_of("label"):
         return search(**given | {"where": dict(where or {}, label=labels)})
-    note = _unsure(rows) or note if rows else _why_nothing(conditions, expression, offset, store)
+    note = (
+        rows[-1].get("note") or note
+        if rows
+        else _why_nothing(conditions, expression, offset, store)
+    )
     searched = 1000 * time.perf_counter()
     above = logic.margins(_vectors(rows, encoder.dim))
     best = max((margin for margin in above if margin is not None), default=None)
@@ -160,25 +164,18 @@ def _stored_vectors(question: Question, store: ImageStore) -> dict[Path, np.ndar
 
 
 def _decided(logic: Logic, rows: list[dict], nearest: int) -> list[dict]:
-    """Return rows in the order of a query with not or or, each with its `rank` and `unseen`.
+    """Return rows in the order of a query with not or or, best first.
 
-    That is the highest rank of what is not among so many nearest, which is all that is known.
+    Each has a `note` if others may suit as well: what is not among so many nearest is not known.
     """
     if not rows:
         return []
     vectors = _vectors(rows)
     ranking, scores = logic.ranking(vectors), logic.scores(vectors)
-    told = {"unseen": logic.highest_unseen(vectors, nearest), "of": len(rows)}
+    unsure = ranking < logic.highest_unseen(vectors, nearest)
+    told = f"Only the nearest {len(rows):,} images were compared: others may suit as well"
     order = np.argsort(-ranking, kind="stable").tolist()
-    return [rows[n] | told | {"rank": ranking[n], "score": scores[n]} for n in order]
-
-
-def _unsure(rows: list[dict]) -> str:
-    """Return that others may suit as well as the last of these rows; "" if none can."""
-    last = rows[-1]
-    if last.get("rank", 0) >= last.get("unseen", 0):
-        return ""
-    return f"Only the nearest {last['of']:,} images were compared: others may suit as well"
+    return [rows[n] | {"score": scores[n], "note": told if unsure[n] else ""} for n in order]
 
 
 def _vectors(rows: list[dict], dim: int = -1) -> np.ndarray:

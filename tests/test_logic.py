@@ -223,7 +223,7 @@ def test_filters_groups_and_copies_come_after_ranking(query, demo_store, tiny, m
 
 
 def test_results_say_where_more_may_suit_than_was_compared(demo_store, tiny, monkeypatch):
-    monkeypatch.setattr(store_module, "_COMPARED", 1)
+    monkeypatch.setattr(store_module, "_COMPARED", (1, 1))
     query = Query(["a star"], [("red", 3), ("blue", 3), ("green", 3)])
     few = search(query, tiny, demo_store, limit=12)
     assert "Only the nearest 48 images were compared: others may suit as well" in few.summary
@@ -236,7 +236,7 @@ def test_an_answer_too_large_for_a_server_comes_in_pages(demo_store, tiny, monke
     whole = search(query, tiny, demo_store, limit=70)
     asked = []
     ask = demo_store._ask
-    monkeypatch.setattr(store_module, "_ANSWER", 300 * 1500)
+    monkeypatch.setattr(store_module, "_ANSWER", 60 * 1500)
     monkeypatch.setattr(demo_store, "_ask", lambda *a, **k: asked.append(k) or ask(*a, **k))
     assert names(search(query, tiny, demo_store, limit=70)) == names(whole)
     assert sum("limit" in each and "search_params" in each for each in asked) > 3
@@ -288,3 +288,17 @@ def test_pictures_of_the_collection_are_not_encoded_again(
     monkeypatch.setattr(tiny, "encode_images", None)
     assert len(search(AnyOf(*paths), tiny, demo_store)) == 10
     assert len(search(Query(["a star"], paths), tiny, demo_store)) == 10
+
+
+def test_a_second_request_is_made_only_if_the_first_is_not_sure(demo_store, tiny, monkeypatch):
+    asked = []
+    find = demo_store._search
+    monkeypatch.setattr(demo_store, "_search", lambda *a, **k: asked.append(a[2]) or find(*a, **k))
+    search(RED_STARS, tiny, demo_store)
+    assert asked == [100]
+    strict = Query(["a star"], [(colour, 9) for colour in ("red", "blue", "green", "yellow")])
+    asked.clear()
+    found = search(strict, tiny, demo_store, limit=40)
+    assert asked == [160, 1000]
+    monkeypatch.setattr(store_module, "_COMPARED", (1000, 1000))
+    assert names(search(strict, tiny, demo_store, limit=40)) == names(found)

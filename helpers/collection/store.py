@@ -34,7 +34,7 @@ _FLUSH_EVERY = 10_000  # rows in a local file: opening one after a kill replays 
 _LABELS = 10_000
 _SAMPLE = 100  # rows, where a few are enough to know the others
 _OPENED = 64  # files at most, to tell by their contents what a folder holds
-_COMPARED = 1000  # rows at least, if Milvus cannot say which suit best
+_COMPARED = 100, 1000  # rows at first, and at most, if Milvus cannot say which suit best
 _FRESH = 4.0  # seconds that a search may rely on what it knows about the collection
 _NOT_FOUND = 100  # Milvus's code
 _REAL, _VECTOR = pymilvus.DataType.DOUBLE, pymilvus.DataType.FLOAT_VECTOR
@@ -417,8 +417,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             Tells of a hit whether it fulfils what no filter can say; see `filters.Where`.
         decide : callable, optional
             Takes the hits nearest to each vector, and how many there were asked for; returns the
-            hits in another order. These are four times as many as are wanted, and a thousand at
-            least, or all; no more are fetched.
+            hits in another order, each with a `note` if others may come before it that were not
+            among these. These are four times as many as are wanted. Only if some that are wanted
+            have such a note, or too few are left, a thousand are fetched, or all; and no more.
 
         Returns
         -------
@@ -439,8 +440,9 @@ class ImageStore(AbstractContextManager["ImageStore"]):
         more = {"data": np.atleast_2d(vector)} | ({"group_by_field": group_by} if grouped else {})
         first = 0 if group_by or distinct or within or decide else offset
         wanted = asked = offset - first + limit
+        most = MAX_LIMIT
         if decide:
-            asked = min(max(4 * wanted, _COMPARED), MAX_LIMIT)
+            asked, most = (min(max(4 * wanted, least), most) for least in _COMPARED)
         while True:
             hits = self._search(filter, [*fields, group_by], asked, first, **more)
             hits = decide(hits, asked) if decide else hits
@@ -448,9 +450,10 @@ class ImageStore(AbstractContextManager["ImageStore"]):
             # A 2.3.5 server repeats some values if a filter leaves few.
             kept = _best_of_each(kept, group_by) if group_by else kept
             kept = distinct(kept) if distinct else kept
-            if len(kept) >= wanted or len(hits) < asked or asked == MAX_LIMIT or decide:
+            sure = len(kept) >= wanted and not kept[wanted - 1].get("note")
+            if sure or len(hits) < asked or asked == most:
                 return kept[offset - first : wanted]
-            asked = min(2 * asked, MAX_LIMIT)
+            asked = most if decide else min(2 * asked, most)
 
     def _search(
         self, filter: str, fields: Sequence[str], limit: int, offset: int, **more: Any
