@@ -122,7 +122,6 @@ def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = N
         Its `values` have two columns more, which are numbers of queries: an image's `own` (the
         first of several), and which it is `taken for`. Images with the same own one are a group.
     """
-    _refuse_nothing(judgements)
     queries = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
     by_image = queries.groupby(queries, sort=False).groups
     images, relevant = list(by_image), [numbers.to_numpy() for numbers in by_image.values()]
@@ -141,7 +140,11 @@ def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = N
 
 def _evaluated(title: str, judgements: Judgements, rankers: np.ndarray | list) -> Evaluation:
     """Measure what queries find against what is right; refuse if nothing is."""
-    _refuse_nothing(judgements)
+    if not any(map(len, judgements.relevant)):
+        raise ValueError(
+            f"no query of these {judgements.source} has anything to find: say of some images that "
+            f"they are relevant. {judgements.note}".strip()
+        )
     scores = chain.from_iterable(score_blocks(rankers, judgements.pool))
     pairs = zip(scores, judgements.relevant, strict=True)
     metrics = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
@@ -151,14 +154,6 @@ def _evaluated(title: str, judgements: Judgements, rankers: np.ndarray | list) -
     by_chance = {n: measure(rank(np.zeros(pool), np.arange(n)), AT) for n in set(numbers)}
     chance = pd.DataFrame([by_chance[number] for number in numbers if number])
     return Evaluation(title, values, chance, judgements.groups, pool, rankers, judgements.note)
-
-
-def _refuse_nothing(judgements: Judgements) -> None:
-    if not any(map(len, judgements.relevant)):
-        raise ValueError(
-            f"no query of these {judgements.source} has anything to find: say of some images that "
-            f"they are relevant. {judgements.note}".strip()
-        )
 
 
 def score_blocks(rankers: np.ndarray | list, pool: Pool) -> Iterator[np.ndarray]:

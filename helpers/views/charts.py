@@ -315,7 +315,8 @@ def best_and_worst(evaluation: Evaluation, judgements: Judgements, each: int = 2
 def _answer(evaluation: Evaluation, judgements: Judgements, query: int) -> str:
     found, pool = nearest(evaluation, judgements, query, _SHOWN), judgements.pool
     marks = [_MARKED[judgements.verdict(query, place)] for place in found]
-    captions = [f"{mark}\n{isolated(pool.name(p))}" for mark, p in zip(marks, found, strict=True)]
+    names = [isolated(pool.labels[place] or pool.filepaths[place]) for place in found]
+    captions = [f"{mark}\n{name}" for mark, name in zip(marks, names, strict=True)]
     value = evaluation.values.loc[query, "average precision"]
     title = f"{isolated(judgements.queries[query])}: average precision {value:.2f}"
     return grid_html(pool.paths(found), captions, _SHOWN, title)
