@@ -34,7 +34,7 @@ _PUBLIC = {
     "query.results": ["Hit", "SearchResults"],
     "retrieval": ["search"],
     "evaluation.judgements": ["Judgements", "judgements_of"],
-    "evaluation.measuring": ["compare", "evaluate", "evaluate_captions", "zero_shot"],
+    "evaluation.measuring": ["compare", "evaluate", "zero_shot"],
     "evaluation.calibration": ["calibrate"],
     "evaluation.tuning": ["tune"],
     "views.charts": [

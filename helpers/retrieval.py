@@ -106,7 +106,7 @@ def search(
     expression = " and ".join(f"({part})" for part in (conditions.expression, filter) if part)
     remembered = store.check_model(encoder)
     encoder, templates, way = way_in_use(encoder, store, templates)
-    threshold, note = match_threshold(question, encoder, store, templates)
+    threshold = match_threshold(question, encoder, store, templates)
     alone = question.is_sum and len(question.terms) == 1
     stored = {} if alone else _stored_vectors(question, store)
     logic = Logic.of(question, encoder, templates, store.sample(SAMPLE), stored)
@@ -121,11 +121,7 @@ def search(
     rows = store.search(logic.vectors(), number, first, expression, fields, group_by, **kept)
     if (labels := _labels_meant(conditions, rows, store)) != conditions.values_of("label"):
         return search(**given | {"where": dict(where or {}, label=labels)})
-    note = (
-        rows[-1].get("note") or note
-        if rows
-        else _why_nothing(conditions, expression, offset, store)
-    )
+    note = rows[-1].get("note", "") if rows else _why_nothing(conditions, expression, offset, store)
     searched = 1000 * time.perf_counter()
     above = logic.margins(_vectors(rows, encoder.dim))
     best = max((margin for margin in above if margin is not None), default=None)

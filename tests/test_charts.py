@@ -22,7 +22,6 @@ from helpers import (
     zero_shot,
 )
 from helpers.evaluation.judgements import from_csv, from_labels
-from helpers.views.charts import failing_together
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +60,11 @@ def test_the_confusions_are_shown_with_a_picture_of_each_class(judgements, encod
     assert names == [label.get_text() for label in axes.get_xticklabels()]
     assert sorted(names) == list(judgements.queries)
     assert len(axes.artists) == 5
-    most = found.confusions().iloc[0]
-    row, column = (names.index(found.classes[most[end]]) for end in ("class", "taken for"))
-    assert axes.images[0].get_array()[row, column] == pytest.approx(most["images"] / 10)
+    pairs = found.values[["own", "taken for"]].value_counts() / 10  # images of each class
+    for own, row in enumerate(map(names.index, judgements.queries)):
+        for other, column in enumerate(map(names.index, judgements.queries)):
+            share = axes.images[0].get_array()[row, column]
+            assert share == pytest.approx(pairs.get((own, other), 0))
     few = confusion_heatmap(found, judgements, most=2).axes[0]
     assert few.images[0].get_array().shape == (2, 2)
 
@@ -188,18 +189,6 @@ def test_the_worst_and_the_best_queries_show_their_first_pictures(judgements, en
 def test_few_queries_are_shown_once(judgements, encoder):
     page = best_and_worst(evaluate(judgements, encoder), judgements, each=4).data
     assert page.count("<img ") == 5 * 5
-
-
-def test_wrong_pictures_name_the_queries_that_find_them(judgements, encoder, tiny, ingested):
-    page = failing_together(evaluate(judgements, encoder), judgements).data
-    assert "wrong for " in page
-    assert 1 <= page.count("<img ") <= 5
-
-
-def test_without_shared_mistakes_it_says_so(judgements, encoder):
-    evaluation = evaluate(judgements, encoder)
-    evaluation.values["R-precision"] = 1.0
-    assert "No two queries" in failing_together(evaluation, judgements).data
 
 
 def test_a_picture_that_nobody_judged_says_so(judgements, ingested, encoder, tmp_path):

@@ -23,9 +23,7 @@ from helpers.evaluation.measuring import (
     beside_published,
     compare,
     evaluate,
-    evaluate_captions,
     phrasings,
-    shared_mistakes,
     zero_shot,
 )
 from helpers.evaluation.metrics import measure, rank
@@ -57,7 +55,7 @@ def test_the_demo_is_as_good_as_it_promises(demo_store, tiny):
     assert (len(judgements), evaluation.pool) == (100, 1000)
     for metric in ("R-precision", "average precision", "success at 1", "nDCG at 10"):
         assert evaluation.of(metric).low > 0.9, metric
-    assert zero_shot(judgements, tiny).accuracy.low > 0.9
+    assert zero_shot(judgements, tiny).of("success at 1").low > 0.9
     worse = evaluate(judgements, tiny, ["a photo that has nothing to do with {}"])
     assert worse.of("average precision").high < 0.9  # so the floors say something
 
@@ -71,10 +69,9 @@ def test_the_captions_of_the_demo_find_their_drawings_both_ways(
     path.write_text("\n".join(map(json.dumps, lines)))
     judgements = from_captions(demo_store, path)
     assert evaluate(judgements, tiny).of("success at 5").low > 0.8
-    turned = evaluate_captions(judgements, tiny)
+    turned = zero_shot(judgements, tiny)
     assert (turned.pool, len(turned.values)) == (len(table), len(table))
     assert turned.of("success at 5").low > 0.8
-    assert zero_shot(judgements, tiny).accuracy.mean == turned.of("success at 1").mean
 
 
 def test_figures_of_a_model_that_knows_nothing_are_at_chance(ingested, encoder):
@@ -125,11 +122,10 @@ def test_the_captions_of_a_photo_are_one_group():
     relevant = {"0": [0], "0+1": [0], "0+2": [0], "3": [3], "4+3": [3], "5": [3]}
     judgements = judged(relevant, np.eye(8), "captions", groups=[0, 0, 0, 3, 3, 3])
     assert evaluate(judgements, Words()).groups == [0, 0, 0, 3, 3, 3]
-    turned = evaluate_captions(judgements, Words())
+    turned = zero_shot(judgements, Words())
     assert list(turned.values["relevant"]) == [3, 3]
     assert list(turned.values["success at 1"]) == [1, 1]
-    with pytest.raises(ValueError, match="are not captions"):
-        evaluate_captions(judged(relevant, np.eye(8)), Words())
+    assert turned.groups == [0, 3]
 
 
 def test_one_query_is_too_few_to_say_anything():
@@ -142,31 +138,21 @@ def test_zero_shot_takes_each_image_for_the_nearest_text(monkeypatch):
     vectors = np.eye(8)[[0, 0, 1, 2, 2, 3]]
     judgements = judged({"0": [0, 1, 2], "1": [3, 4], "2": [], "3": [5]}, vectors)
     found = zero_shot(judgements, Words())
-    assert list(found.images) == list(range(6))
-    assert list(found.right) == [1, 1, 0, 0, 0, 1]
-    assert list(found.taken_for) == [0, 0, 1, 2, 2, 3]
-    assert found.confusions().iloc[0].to_list() == [1, 2, 2]
-    np.testing.assert_allclose(found.shares([0, 1, 2]), [[2 / 3, 1 / 3, 0], [0, 0, 1], [0, 0, 0]])
-    assert "zero-shot accuracy 0.500" in repr(found)
-    assert "6 images, 4 texts" in repr(found)
-    assert "chance is 0.250" in repr(found)
+    assert list(found.values["query"]) == [f"{number}.jpg" for number in range(6)]
+    assert list(found.values["success at 1"]) == [1, 1, 0, 0, 0, 1]
+    assert list(found.values["own"]) == [0, 0, 0, 1, 1, 3]
+    assert list(found.values["taken for"]) == [0, 0, 1, 2, 2, 3]
+    assert found.groups == ["0", "0", "0", "1", "1", "3"]
+    assert found.table().loc["success at 1", ["mean", "chance"]].to_list() == [0.5, 0.25]
+    assert "images to texts, class folders: 6 queries, a pool of 4" in repr(found)
     several = judged({"0": [0], "1": [0], "2": [1], "3": [2]}, np.eye(8), "captions")
-    assert zero_shot(several, Words()).chance == pytest.approx(4 / (3 * 4))
+    assert zero_shot(several, Words()).chance["success at 1"].mean() == pytest.approx(4 / (3 * 4))
 
 
 def test_zero_shot_with_ties_is_right_by_chance():
     found = zero_shot(judged({"0": [0], "1": [1]}, np.zeros((2, 8))), Words())
-    assert list(found.right) == [0.5, 0.5]
-
-
-def test_queries_that_find_the_same_wrong_image_are_named():
-    everywhere = np.full(8, 8**-0.5)
-    vectors = np.vstack([np.eye(8) * 0.1, everywhere])
-    judgements = judged({"0": [0], "1": [1], "2": [2]}, vectors)
-    evaluation = evaluate(judgements, Words())
-    assert shared_mistakes(evaluation, judgements) == {8: ["0", "1", "2"]}
-    same = judged({"0": [0], "1": [1]}, vectors, groups=["one photo"] * 2)
-    assert shared_mistakes(evaluate(same, Words()), same) == {}
+    assert list(found.values["success at 1"]) == [0.5, 0.5]
+    assert list(found.values["taken for"]) == [0, 1]
 
 
 @pytest.fixture(scope="module")

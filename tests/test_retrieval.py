@@ -448,13 +448,13 @@ def test_without_a_verdict_the_best_are_sorted_by_date(dated, encoder, monkeypat
 def test_with_a_verdict_all_matches_are_sorted_by_date(dated, encoder, monkeypatch):
     everything = search("a star", encoder, dated, limit=50)
     margins = sorted(hit.margin for hit in everything)
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[30], ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[30])
     matches = newest_first([hit for hit in everything if hit.margin >= margins[30]])
     pages = [search("a star", encoder, dated, limit=8, offset=o, sort_by="taken") for o in (0, 8)]
     assert [order(page) for page in pages] == [order(matches[:8]), order(matches[8:16])]
     assert all(page.matches for page in pages)
     assert len(search("a star", encoder, dated, limit=50, sort_by="taken")) == 20
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[-1] + 1, ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[-1] + 1)
     nothing = search("a star", encoder, dated, sort_by="taken")
     assert len(nothing) == 0
     assert "Nothing here matches well" in nothing.summary
@@ -464,12 +464,12 @@ def test_of_a_few_images_none_is_left_out_when_they_are_sorted(
     encoder, store, drawings, monkeypatch
 ):
     ingest(drawings, encoder, store, limit=5, progress=False)
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (3.0, ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: 3.0)
     assert len(search("a star", encoder, store, sort_by="taken")) == 5
 
 
 def test_pages_of_sorted_matches_never_overlap(dated, encoder, monkeypatch):
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (-100.0, ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: -100.0)
     monkeypatch.setattr(retrieval, "_SORTED", 30)
     pages = [
         search("a star", encoder, dated, limit=8, offset=o, sort_by="taken")
@@ -494,20 +494,16 @@ def test_it_is_said_where_sorting_ends_before_the_limit(dated, encoder, monkeypa
     assert noted(50, group_by="label") == noted(50, where={"taken": "2019-01-02"}) == ""
     monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 50)
     assert noted(100) == ""
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (None, "No verdict"))
-    assert noted(100) == "No verdict"
-    monkeypatch.setattr(retrieval, "_SORTED_UNJUDGED", 12)
-    assert noted(100) == f"No verdict. {note}"
 
 
 def test_it_is_said_where_sorting_ends_with_those_that_match(dated, encoder, monkeypatch):
     everything = search("a star", encoder, dated, limit=50)
     margins = sorted(hit.margin for hit in everything)
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[30], ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[30])
     assert search("a star", encoder, dated, limit=20, sort_by="taken").note == ""
     more = search("a star", encoder, dated, limit=21, sort_by="taken")
     assert more.note == "Newest first shows the best 20 images alone, best first shows more"
-    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: (margins[-1] + 1, ""))
+    monkeypatch.setattr(retrieval, "match_threshold", lambda *_: margins[-1] + 1)
     assert search("a star", encoder, dated, limit=21, sort_by="taken").note == ""
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_curve
 
 from ..collection.store import ImageStore
 from ..encoding import Encoder
-from ..query.chance import FEWEST, NEAREST, above_chance, is_coin, random_texts, way_in_use, wording
+from ..query.chance import FEWEST, NEAREST, above_chance, random_texts, way_in_use, wording
 from ..query.queries import PLAIN
 from ..settings import check_flags
 from .figures import UNKNOWN, Interval, Tabled, area_interval, interval, total
@@ -135,7 +135,7 @@ def calibrate(
         Without a threshold, and with the reason, if there are fewer than 20 queries of each kind,
         or if missed and false alarms together are not clearly fewer than a coin's: their interval
         has to lie below 0.8, where a coin has 1. Then nothing is kept, and a threshold of before
-        is forgotten if it was a coin's (see `is_coin`).
+        still holds.
 
     Raises
     ------
@@ -155,11 +155,12 @@ def calibrate(
     images, note = len(judgements.pool), judgements.note
     way = wording(encoder, templates)
     made = _choose(Calibration(margins, judgements.source, way, images, note=note))
-    older = store.calibration
-    if made.threshold is None and older and not is_coin(older):
-        words = f"The threshold of {older['threshold']:.1f} still holds, which was measured before"
-        return replace(made, note=f"{made.note} {words}".strip())
-    return _kept(made, store) if keep and (older or made.threshold is not None) else made
+    if made.threshold is not None:
+        return _kept(made, store) if keep else made
+    if "errors" not in (older := store.calibration):
+        return made
+    words = f"The threshold of {older['threshold']:.1f} still holds, which was measured before"
+    return replace(made, note=f"{made.note} {words}".strip())
 
 
 def pick_threshold(present: pd.Series, margins: pd.Series) -> float:
@@ -235,17 +236,15 @@ def _spread(threshold: float, chosen: pd.DataFrame) -> Interval:
 
 
 def _kept(made: Calibration, store: ImageStore) -> Calibration:
-    """Let the collection remember the threshold, or forget what it has if there is none."""
-    known: dict[str, object] = {}
-    if made.threshold is not None:
-        known = {"threshold": round(made.threshold, 3), "templates": list(made.templates)}
-        known |= {"images": made.images, "source": made.source}
-        known |= {"area": round(made.area.mean, 3), "errors": round(made.errors.mean, 3)}
+    """Let the collection remember the threshold."""
+    figures = {"threshold": made.spread, "area": made.area, "errors": made.errors}
+    known = {name: round(figure.mean, 3) for name, figure in figures.items()}
+    about = {"templates": made.templates, "images": made.images, "source": made.source}
     try:
-        store.keep_calibration(known)
+        store.keep_calibration(known | about)
     except OSError as error:
         return replace(made, note=f"{made.note} It could not be kept: {error}".strip())
-    return replace(made, kept=bool(known))
+    return replace(made, kept=True)
 
 
 def once_each(judgements: Judgements) -> Judgements:

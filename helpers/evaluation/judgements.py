@@ -72,10 +72,6 @@ class Pool:
     def __len__(self) -> int:
         return len(self.filepaths)
 
-    def name(self, place: int) -> str:
-        """Return the label of the image at a place; of one without a label, its path."""
-        return self.labels[place] or self.filepaths[place]
-
     def paths(self, places: Iterable[int]) -> list[Path]:
         """Return where the images at these places are."""
         return [self.folder / self.filepaths[place] for place in places]

@@ -7,7 +7,7 @@ Not about what is right (`judgements`) or what a metric is (`metrics`).
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..query.chance import SAMPLE
 from ..query.logic import Logic
 from ..query.queries import PLAIN, parse
 from .figures import Interval, Tabled, counted, difference, interval
-from .judgements import CAPTIONS, LABELS, Judgements, Pool
+from .judgements import LABELS, Judgements, Pool
 from .metrics import measure, rank
 
 Templates = Sequence[str] | None
@@ -30,7 +30,6 @@ AT = (1, 5, 10)
 
 _DIGITS = 6  # scores that are the same so far are ties: copies of a photo differ in the last bit
 _CELLS = 1 << 24  # scores computed at once: 64 MB
-_FAILED = 500  # queries whose mistakes are looked at, at most
 _FOLDER = Path(__file__).parent
 _PHRASES = 20_000  # texts that a comparison encodes for one phrasing, at most
 
@@ -91,54 +90,6 @@ class Evaluation(Tabled):
         return words
 
 
-@dataclass(frozen=True)
-class ZeroShot:
-    """Which query's text is nearest to each image; a notebook shows it as one line.
-
-    Attributes
-    ----------
-    classes : sequence of str
-        The queries.
-    own, taken_for : ndarray of int, shape (n,)
-        For each image that is relevant for some query: that query, and the nearest one.
-    right : ndarray, shape (n,)
-        1 or 0; with ties the probability.
-    groups : sequence of n
-    images : ndarray of int, shape (n,)
-        Their places in the pool.
-    chance : float
-        The accuracy of a guess.
-    """
-
-    classes: Sequence[str]
-    own: np.ndarray
-    taken_for: np.ndarray
-    right: np.ndarray
-    groups: Sequence[Hashable]
-    images: np.ndarray
-    chance: float
-
-    @property
-    def accuracy(self) -> Interval:
-        """The share of images with their own text nearest; the images of a class are a group."""
-        return interval(self.right, self.groups)
-
-    def confusions(self) -> pd.DataFrame:
-        """Return which classes are taken for which, as places, the most frequent first."""
-        pairs = pd.DataFrame({"class": self.own, "taken for": self.taken_for})
-        return pairs[self.own != self.taken_for].value_counts().reset_index(name="images")
-
-    def shares(self, classes: Sequence[int]) -> np.ndarray:
-        """Return which share of the images of each class (row) is taken for each (column)."""
-        known = np.isin(self.own, classes)
-        shares = pd.crosstab(self.own[known], self.taken_for[known], normalize="index")
-        return shares.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
-
-    def __repr__(self) -> str:
-        of = f"{len(self.own):,} images, {len(self.classes):,} texts, 95 % interval"
-        return f"zero-shot accuracy {self.accuracy}: {of}; chance is {self.chance:.3f}"
-
-
 def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> Evaluation:
     """Search for every query, and measure how high the relevant images come.
 
@@ -158,64 +109,42 @@ def evaluate(judgements: Judgements, encoder: Encoder, templates: Templates = No
     return _evaluated(f"texts to images, {judgements.source}", judgements, rankers)
 
 
-def evaluate_captions(
-    judgements: Judgements, encoder: Encoder, templates: Templates = None
-) -> Evaluation:
-    """Search among captions for every image that has some: the other way of the protocol.
+def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> Evaluation:
+    """Search among the queries' texts for every image: the question turned round.
 
-    Raises
-    ------
-    ValueError
-        If the judgements are no captions.
+    With class folders, its success at 1 is what is known as zero-shot accuracy (Radford et al.
+    2021, section 3.1). With captions, it is the other way of the protocol. Images that are relevant
+    for no query are left out.
+
+    Returns
+    -------
+    Evaluation
+        Its `values` have two columns more, which are numbers of queries: an image's `own` (the
+        first of several), and which it is `taken for`. Images with the same own one are a group.
     """
-    if judgements.source != CAPTIONS:
-        raise ValueError(f"{judgements.source} are not captions, among which one could search")
-    turned = _turned(judgements, encoder, templates)
-    vectors = judgements.pool.vectors[np.array(turned.groups)]
-    return _evaluated("images to texts, captions", turned, vectors)
-
-
-def zero_shot(judgements: Judgements, encoder: Encoder, templates: Templates = None) -> ZeroShot:
-    """Take each image for the query whose text is nearest (Radford et al. 2021, section 3.1).
-
-    With class folders, its accuracy is what is known as zero-shot accuracy. With captions, it is
-    the success at 1 from image to text. Images that are relevant for no query are left out.
-    """
-    turned = _turned(judgements, encoder, templates)
-    images = np.array(turned.groups)
-    scores = chain.from_iterable(score_blocks(judgements.pool.vectors[images], turned.pool))
-    shots = [_shot(each, own) for each, own in zip(scores, turned.relevant, strict=True)]
-    own, taken_for, right = map(np.array, zip(*shots, strict=True))
+    queries = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
+    by_image = queries.groupby(queries, sort=False).groups
+    images, relevant = list(by_image), [numbers.to_numpy() for numbers in by_image.values()]
+    own = np.array([numbers[0] for numbers in relevant])
+    names = [judgements.pool.filepaths[image] for image in images]
     groups = [judgements.groups[query] for query in own]
-    chance = sum(map(len, turned.relevant)) / (len(turned) * len(turned.pool))
-    return ZeroShot(judgements.queries, own, taken_for, right, groups, images, chance)
-
-
-def _shot(scores: np.ndarray, own: np.ndarray) -> tuple[int, int, float]:
-    """Return an image's own query, the one it is taken for, and the probability that it is right.
-
-    If the image is relevant for several queries, the nearest of them is its own.
-    """
-    best = np.flatnonzero(scores == scores.max())
-    mine, hits = own[scores[own].argmax()], np.isin(own, best).sum()
-    return mine, mine if hits else best[0], hits / len(best)
-
-
-def _turned(judgements: Judgements, encoder: Encoder, templates: Templates) -> Judgements:
-    """Return the question turned round: each image that has texts looks for them among all."""
-    _refuse_nothing(judgements)
-    images = pd.Series(list(judgements.relevant)).explode().dropna().astype(int)
-    own = images.groupby(images, sort=False).groups
-    names = [judgements.pool.filepaths[image] for image in own]
     texts = encoder.encode_texts(judgements.queries, templates or PLAIN)
     pool = Pool(list(judgements.queries), [], texts, judgements.pool.folder)
-    relevant = [queries.to_numpy() for queries in own.values()]
-    return Judgements(judgements.source, names, relevant, list(own), pool, note=judgements.note)
+    turned = Judgements(judgements.source, names, relevant, groups, pool, note=judgements.note)
+    vectors = judgements.pool.vectors[images]
+    made = _evaluated(f"images to texts, {judgements.source}", turned, vectors)
+    best = np.concatenate([scores.argmax(axis=1) for scores in score_blocks(vectors, pool)])
+    taken_for = np.where(made.values["success at 1"] > 0, own, best)
+    return replace(made, values=made.values.assign(**{"own": own, "taken for": taken_for}))
 
 
 def _evaluated(title: str, judgements: Judgements, rankers: np.ndarray | list) -> Evaluation:
     """Measure what queries find against what is right; refuse if nothing is."""
-    _refuse_nothing(judgements)
+    if not any(map(len, judgements.relevant)):
+        raise ValueError(
+            f"no query of these {judgements.source} has anything to find: say of some images that "
+            f"they are relevant. {judgements.note}".strip()
+        )
     scores = chain.from_iterable(score_blocks(rankers, judgements.pool))
     pairs = zip(scores, judgements.relevant, strict=True)
     metrics = pd.DataFrame([measure(rank(each, places), AT) for each, places in pairs])
@@ -227,14 +156,6 @@ def _evaluated(title: str, judgements: Judgements, rankers: np.ndarray | list) -
     return Evaluation(title, values, chance, judgements.groups, pool, rankers, judgements.note)
 
 
-def _refuse_nothing(judgements: Judgements) -> None:
-    if not any(map(len, judgements.relevant)):
-        raise ValueError(
-            f"no query of these {judgements.source} has anything to find: say of some images that "
-            f"they are relevant. {judgements.note}".strip()
-        )
-
-
 def score_blocks(rankers: np.ndarray | list, pool: Pool) -> Iterator[np.ndarray]:
     """Yield the scores of queries and pool, a few rows at once, rounded so that copies tie."""
     step = max(1, _CELLS // max(len(pool), 1))
@@ -244,28 +165,6 @@ def score_blocks(rankers: np.ndarray | list, pool: Pool) -> Iterator[np.ndarray]
             yield (some @ pool.vectors.T).round(_DIGITS)
         else:
             yield np.array([each.ranking(pool.vectors) for each in some]).round(_DIGITS)
-
-
-def shared_mistakes(evaluation: Evaluation, judgements: Judgements) -> dict[int, list[str]]:
-    """Return wrong images that several queries find, with these queries; the most first.
-
-    The images that count are the first R of a query for which R are relevant. Queries of one
-    group, such as the captions of one photo, count once.
-
-    Returns
-    -------
-    dict
-        From the place of an image in the pool to queries.
-    """
-    failed = evaluation.values.nsmallest(_FAILED, "R-precision")
-    found: dict[int, dict[Hashable, str]] = {}
-    for query in failed.index[failed["R-precision"] < 1]:
-        for place in nearest(evaluation, judgements, query, len(judgements.relevant[query])):
-            if judgements.verdict(query, place) == "wrong":
-                by_group = found.setdefault(place, {})
-                by_group.setdefault(judgements.groups[query], judgements.queries[query])
-    shared = {place: list(each.values()) for place, each in found.items() if len(each) > 1}
-    return dict(sorted(shared.items(), key=lambda item: len(item[1]), reverse=True))
 
 
 def nearest(evaluation: Evaluation, judgements: Judgements, query: int, limit: int) -> list[int]:
@@ -356,7 +255,7 @@ def by_kind(typed: Evaluation, asked: Evaluation, metric: str = "R-precision") -
 
 
 def beside_published(
-    judgements: Judgements, evaluation: Evaluation, zero_shot: ZeroShot
+    judgements: Judgements, evaluation: Evaluation, zero_shot: Evaluation
 ) -> pd.DataFrame:
     """Return your figures, and below them what others published for ViT-B/32, with the pools.
 
@@ -364,13 +263,14 @@ def beside_published(
     CLIP_benchmark: https://github.com/LAION-AI/CLIP_benchmark. OpenAI: the notebook that
     `phrasings` names.
     """
-    texts = f"{len(zero_shot.classes):,} texts, {len(zero_shot.images):,} images"
+    texts = f"{zero_shot.pool:,} texts, {zero_shot.queries:,} images"
+    turned = zero_shot.of("success at 1")
     if judgements.source == LABELS:
-        found = [("yours, zero-shot accuracy", zero_shot.accuracy, texts)]
+        found = [("yours, zero-shot accuracy", turned, texts)]
     else:
         names, images = [f"success at {k}" for k in AT], f"{evaluation.pool:,} images"
         found = [(f"yours, text to image, {name}", evaluation.of(name), images) for name in names]
-        found.append(("yours, image to text, success at 1", zero_shot.accuracy, texts))
+        found.append(("yours, image to text, success at 1", turned, texts))
     rows = [(name, each.mean, each.range, pool, "here") for name, each, pool in found]
     columns = ["figure", "value", "95 % interval", "pool", "source"]
     published = pd.read_csv(_FOLDER / "published.csv").assign(**{"95 % interval": ""})

@@ -43,7 +43,6 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -60,8 +59,6 @@ SAMPLE = 1000
 NEAREST = 10
 """Hits at least whose margins give the verdict, so that a small limit does not change it."""
 
-AGAIN = "No verdict: the threshold kept here is a coin's. Run 07_no_match to measure it again"
-
 # Ways to ask that suit what people type: phrasings, and whether `FromMean`; the plain one first.
 # Each costs a search four texts at most. Collections remember the names.
 WAYS = {
@@ -71,14 +68,15 @@ WAYS = {
     "texts in four phrasings, from their mean": (TEMPLATES, True),
 }
 
-UNKNOWN_WAY = "This version does not know the way to ask that is kept here: run 06_evaluation again"
+_UNKNOWN_WAY = (
+    "This version does not know the way to ask that is kept here: run 06_evaluation again"
+)
 
 _WORDS = 100  # common words that stand for all texts
 _PHRASINGS = 4  # more would take seconds
 _COMMON = 0.2  # of a query's own influence, what it shares with all others may have
 _ALIKE = 1e-6  # a spread below it is rounding
 _NOTHING = 1e-3  # a sum that is shorter has no direction
-_CENTRES: WeakKeyDictionary[Encoder, dict[tuple[str, ...], np.ndarray]] = WeakKeyDictionary()
 
 
 class Scale(NamedTuple):
@@ -251,13 +249,13 @@ def above_chance(
 
 def match_threshold(
     question: Question, encoder: Encoder, store: ImageStore, templates: Sequence[str] | None
-) -> tuple[float | None, str]:
-    """Return the margin at which a best hit begins to count as a match, and a note.
+) -> float | None:
+    """Return the margin at which a best hit begins to count as a match.
 
     It is measured for one model and one collection (with fewer kinds of images, margins are
     smaller), for single texts that are asked in the same way. `helpers.calibrate` keeps it with the
     collection. For the demo's, it comes with the model, in `calibration_file`. It is None if it was
-    not measured; the note says what to do if the one that is kept `is_coin`.
+    not measured, or kept without its errors, as earlier versions did with a coin's.
 
     Raises
     ------
@@ -265,28 +263,19 @@ def match_threshold(
         If that file is not a calibration.
     """
     if not question.is_one_text:
-        return None, ""
+        return None
     kept, asked = store.calibration, wording(encoder, templates)
-    note = AGAIN if is_coin(kept) else ""
-    if kept.get("templates") == asked and not note:
-        return float(kept["threshold"]), ""
+    if "errors" in kept and kept["templates"] == asked:
+        return float(kept["threshold"])
     path = calibration_file(encoder)
     if asked != [*PLAIN] or not path.exists():
-        return None, note
+        return None
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         here = known["digest"] == encoder.digest, known["collection_name"] == store.collection_name
-        return (float(known["threshold"]), "") if all(here) else (None, note)
+        return float(known["threshold"]) if all(here) else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a calibration ({error!r}): mend or delete it") from error
-
-
-def is_coin(kept: Mapping[str, Any]) -> bool:
-    """Return whether a threshold is no better than a coin, as earlier versions kept some.
-
-    These kept no errors, only the area under the ROC curve, where a coin has 0.5.
-    """
-    return "errors" not in kept and kept.get("area", 1) < 0.6
 
 
 def calibration_file(encoder: Encoder) -> Path:
@@ -312,11 +301,9 @@ class FromMean:
         return getattr(self._encoder, name)
 
     def encode_texts(self, texts: Sequence[str], templates: Sequence[str] = PLAIN) -> np.ndarray:
-        """Return the unit vectors of texts, seen from their mean, which is made only once."""
-        centres, phrasings = _CENTRES.setdefault(self._encoder, {}), tuple(templates)
-        if phrasings not in centres:
-            centres[phrasings] = random_texts(self._encoder, phrasings).mean(axis=0)
-        return unit_vectors(self._encoder.encode_texts(texts, templates) - centres[phrasings])
+        """Return the unit vectors of texts, seen from their mean."""
+        centre = random_texts(self._encoder, templates).mean(axis=0)
+        return unit_vectors(self._encoder.encode_texts(texts, templates) - centre)
 
 
 def way_in_use(
@@ -331,7 +318,7 @@ def way_in_use(
     if templates or not way:
         return encoder, templates, ""
     if (name := str(way.get("name"))) not in WAYS:
-        return encoder, templates, UNKNOWN_WAY
+        return encoder, templates, _UNKNOWN_WAY
     return *asked_by(encoder, name), str(way.get("words"))
 
 

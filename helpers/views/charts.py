@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,14 +21,13 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.metrics import roc_curve
 
 from ..evaluation.judgements import Judgements
-from ..evaluation.measuring import Evaluation, ZeroShot, nearest, shared_mistakes
+from ..evaluation.measuring import Evaluation, nearest
 from ..images.gallery import Paths, grid_html, isolated, shortened, thumbnail
 
 Texts = Sequence[str]
 
 _LINE = 0.3  # inches that a line of text takes
 _SHOWN = 5  # pictures in a row
-_NAMED = 3  # queries
 _MARKED = {"right": "✓ right", "wrong": "✗ wrong", "not judged": "? not judged"}
 warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box for a letter is good enough
 
@@ -70,7 +70,7 @@ def similarity_heatmap(
     return figure
 
 
-def confusion_heatmap(zero_shot: ZeroShot, judgements: Judgements, most: int = 8) -> Figure:
+def confusion_heatmap(zero_shot: Evaluation, judgements: Judgements, most: int = 8) -> Figure:
     """Draw which classes are taken for which, with a picture of each.
 
     Each row is a class, each column what its images were taken for, as shares of its images. The
@@ -78,7 +78,8 @@ def confusion_heatmap(zero_shot: ZeroShot, judgements: Judgements, most: int = 8
 
     Parameters
     ----------
-    zero_shot : ZeroShot
+    zero_shot : Evaluation
+        See `measuring.zero_shot`.
     judgements : Judgements
         Those that it was made with.
     most : int
@@ -88,13 +89,16 @@ def confusion_heatmap(zero_shot: ZeroShot, judgements: Judgements, most: int = 8
     -------
     matplotlib.figure.Figure
     """
-    wrong = zero_shot.confusions()[["class", "taken for"]].head(most).to_numpy()
-    places = dict.fromkeys([*wrong.flat, *np.unique(zero_shot.own)])
+    own, taken_for = zero_shot.values["own"], zero_shot.values["taken for"]
+    wrong = zero_shot.values[own != taken_for][["own", "taken for"]].value_counts().index[:most]
+    places = dict.fromkeys([*chain.from_iterable(wrong), *np.unique(own)])
     chosen = [place for place in places if len(judgements.relevant[place])][:most]
-    names = [zero_shot.classes[place] for place in chosen]
+    names = [judgements.queries[place] for place in chosen]
     paths = judgements.pool.paths(judgements.relevant[place][0] for place in chosen)
-    shares = zero_shot.shares(chosen)
-    return similarity_heatmap(shares, names, paths, names, "share of the row's images")
+    known = own.isin(chosen)
+    shares = pd.crosstab(own[known], taken_for[known], normalize="index")
+    shares = shares.reindex(index=chosen, columns=chosen, fill_value=0)
+    return similarity_heatmap(shares.to_numpy(), names, paths, names, "share of the row's images")
 
 
 def margin_histograms(judged: pd.DataFrame, threshold: float | None) -> Figure:
@@ -308,36 +312,11 @@ def best_and_worst(evaluation: Evaluation, judgements: Judgements, each: int = 2
     return HTML("".join(parts))
 
 
-def failing_together(evaluation: Evaluation, judgements: Judgements) -> HTML:
-    """Show the wrong images that most queries find, and which queries they are.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    judgements : Judgements
-        Those that it was made with.
-
-    Returns
-    -------
-    IPython.display.HTML
-    """
-    mistakes = list(shared_mistakes(evaluation, judgements).items())[:_SHOWN]
-    if not mistakes:
-        return HTML("<p><b>No two queries find the same wrong image.</b></p>")
-    captions = []
-    for place, queries in mistakes:
-        named = ", ".join(isolated(shortened(query)) for query in queries[:_NAMED])
-        more = f" and {len(queries) - _NAMED} more" if len(queries) > _NAMED else ""
-        words = f"wrong for {len(queries)} queries: {named}{more}"
-        captions.append(f"{isolated(judgements.pool.name(place))}\n{words}")
-    paths = judgements.pool.paths(place for place, _ in mistakes)
-    return HTML(grid_html(paths, captions, _SHOWN, "Wrong for several queries"))
-
-
 def _answer(evaluation: Evaluation, judgements: Judgements, query: int) -> str:
     found, pool = nearest(evaluation, judgements, query, _SHOWN), judgements.pool
     marks = [_MARKED[judgements.verdict(query, place)] for place in found]
-    captions = [f"{mark}\n{isolated(pool.name(p))}" for mark, p in zip(marks, found, strict=True)]
+    names = [isolated(pool.labels[place] or pool.filepaths[place]) for place in found]
+    captions = [f"{mark}\n{name}" for mark, name in zip(marks, names, strict=True)]
     value = evaluation.values.loc[query, "average precision"]
     title = f"{isolated(judgements.queries[query])}: average precision {value:.2f}"
     return grid_html(pool.paths(found), captions, _SHOWN, title)

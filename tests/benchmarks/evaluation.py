@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
-from helpers import ImageStore, calibrate, evaluate, evaluate_captions, zero_shot
+from helpers import ImageStore, calibrate, evaluate, zero_shot
 from helpers.batches import batches
 from helpers.evaluation.calibration import Calibration
 from helpers.evaluation.figures import Interval
@@ -108,13 +108,13 @@ def steps(
     yield Step("read the vectors, by labels", len(judgements.pool), images)
     yield _compared(f"{classes:,} labels to images", evaluate(judgements, encoder), classes, images)
     shot = zero_shot(judgements, encoder)
-    yield Step("zero-shot accuracy", len(shot.right), images, [shot.accuracy])
+    yield Step("zero-shot accuracy", len(shot.values), images, [shot.of("success at 1")])
     yield _calibrated("calibration by labels", calibrate(encoder, store, judgements), images)
     judgements = from_captions(store, captions)
     yield Step("read the vectors, by captions", len(judgements.pool), images)
     found = evaluate(judgements, encoder)
     yield _compared(f"{images:,} captions to images", found, images, images)
-    found = evaluate_captions(judgements, encoder)
+    found = zero_shot(judgements, encoder)
     yield _compared("images to captions", found, images, images)
     yield _calibrated("calibration by captions", calibrate(encoder, store, judgements), images)
 
