@@ -6,7 +6,7 @@ from helpers import search
 
 from . import house
 
-MOST_LINES = 5_500
+MOST_LINES = 5_970
 MOST_MODULES = 42
 MOST_LED_TO = {"helpers.ingestion": 20, "helpers.retrieval": 22, "helpers.views.panel": 30}
 MOST_ON_THE_WAY = 13
