@@ -31,8 +31,11 @@ class Hit:
     `taken` is a datetime by the camera's clock. It, `latitude` and `longitude` are None where the
     photo does not tell them, and `camera` is empty.
 
-    `score` is the cosine between query and image. `margin` is how far that is above chance (see
-    `chance`; None where there is no verdict). `path` is where the image is. `alike` lists its
+    `score` is the cosine between query and image, and what hits are ordered by. `margin` is how far
+    that is above chance (see `chance`; None where there is no telling). A query with *not* or *or*
+    is ordered by the margin, which is then what `logic` ranks by, in standard deviations of random
+    images; its score is the cosine with what is looked for, and with the nearest of an `AnyOf`, or
+    minus the cosine with what to stay away from, if that is all. `path` is where the image is. `alike` lists its
     exact copies among the images found or, with `unique`, the near-duplicates merged into it.
     """
 
@@ -78,7 +81,8 @@ class SearchResults(Sequence):
         Why nothing was found, if nothing was; or why there is no verdict, and where sorting ended
         before the limit.
     threshold : float or None
-        The margin at which matches begin; None if it was not measured.
+        The margin at which matches begin; None if it was not measured, or not for such queries:
+        it is for single texts alone.
     milliseconds : dict
         How long the whole search took (`total`), and the parts of it in the model (`encoding`)
         and in Milvus (`searching`).
