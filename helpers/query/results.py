@@ -35,8 +35,10 @@ class Hit:
     that is above chance (see `chance`; None where there is no telling). A query with *not* or *or*
     is ordered by the margin, which is then what `logic` ranks by, in standard deviations of random
     images; its score is the cosine with what is looked for, and with the nearest of an `AnyOf`, or
-    minus the cosine with what to stay away from, if that is all. `path` is where the image is. `alike` lists its
-    exact copies among the images found or, with `unique`, the near-duplicates merged into it.
+    minus the cosine with what to stay away from, if that is all.
+
+    `path` is where the image is. `alike` lists its exact copies among the images found or, with
+    `unique`, the near-duplicates merged into it.
     """
 
     score: float
