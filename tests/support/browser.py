@@ -50,7 +50,8 @@ IN_SIGHT_ARE_DRAWN = """() => {
     return [...document.querySelectorAll('.photos .photo')].every(photo => {
         const { top, bottom } = photo.getBoundingClientRect();
         const image = photo.querySelector('img');
-        return bottom < view.top || top > view.bottom || photo.classList.contains('unreadable')
+        return bottom < Math.max(view.top, 0) || top > Math.min(view.bottom, innerHeight)
+            || photo.classList.contains('unreadable')
             || (image.complete && image.naturalWidth > 0);
     });
 }"""
