@@ -135,8 +135,7 @@ def search(
     options = {n: plain(given[n]) for n, d in _DEFAULTS.items() if given[n] and given[n] != d}
     times = {"encoding": encoded - started, "searching": searched - encoded}
     times["total"] = 1000 * time.perf_counter() - started
-    sums = [*question.ways, *(each for each, _ in question.away)]
-    way = way if rows and any(TEXT in each.kinds for each in sums) else ""
+    way = way if rows and any(TEXT in each.kinds for each in question.sums) else ""
     return SearchResults(question, tuple(hits), options, folder, best, threshold, note, times, way)
 
 

@@ -60,12 +60,11 @@ class Logic(NamedTuple):
         known: Mapping[Any, np.ndarray],
     ) -> "Logic":
         """Take a question apart; for the other arguments and errors see `among_others`."""
-        away = question.away
-        sums = [*question.ways, *(each for each, _ in away)]
+        sums = question.sums
         kinds = set().union(*(each.kinds for each in sums))
         pools = random_terms(kinds, encoder, templates, images)
         drawn = [among_others(each, encoder, templates, images, known, pools) for each in sums]
-        made = cls(drawn, len(question.ways), [weight for _, weight in away])
+        made = cls(drawn, len(question.ways), [weight for _, weight in question.away])
         if len(made.images):
             made.ranking(made.images)  # raises if it cancels itself out
         return made

@@ -258,6 +258,11 @@ class Question:
         return [(Sum((choice,), (1.0,)), -weight) for choice, weight in each]
 
     @property
+    def sums(self) -> list[Sum]:
+        """The ways, then what to stay away from."""
+        return [*self.ways, *(each for each, _ in self.away)]
+
+    @property
     def files(self) -> list[Path]:
         """The image files among the terms."""
         return [one.path for term in self.terms for one in _choices(term) if one.path]
